@@ -1,0 +1,50 @@
+"""Composable, pure-ASGI middlewares: any order, any application, any server, from code or from a file.
+
+The names below are imported when they are first used (PEP 562), so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .compression import GZip as GZip
+    from .config import from_config as from_config
+    from .cors import CORS as CORS
+    from .errors import ConfigError as ConfigError
+    from .errors import MiddlewaresError as MiddlewaresError
+    from .errors import MissingExtra as MissingExtra
+    from .errors import OptionError as OptionError
+    from .stack import Middleware as Middleware
+    from .stack import Stack as Stack
+    from .when import When as When
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "CORS": ".cors",
+    "ConfigError": ".errors",
+    "GZip": ".compression",
+    "Middleware": ".stack",
+    "MiddlewaresError": ".errors",
+    "MissingExtra": ".errors",
+    "OptionError": ".errors",
+    "Stack": ".stack",
+    "When": ".when",
+    "from_config": ".config",
+}
+
+__all__ = (*sorted(_HOME), "__version__")
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,35 @@
+"""The types of ASGI, and the mark that servers and adapters look for on a callable.
+
+Standard: ASGI 3.0, https://asgi.readthedocs.io/en/latest/specs/main.html
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ("ASGIApp", "Message", "Receive", "Scope", "Send", "mark_coroutine_function")
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+if sys.version_info >= (3, 12):
+    from inspect import markcoroutinefunction as _mark
+else:
+    import asyncio.coroutines as _coroutines
+
+    def _mark(function: _F) -> _F:
+        """Set the mark that ``asyncio.iscoroutinefunction`` accepts before Python 3.12."""
+        function._is_coroutine = _coroutines._is_coroutine  # type: ignore[attr-defined]
+        return function
+
+
+def mark_coroutine_function(function: _F) -> _F:
+    """Mark a plain function that returns an awaitable, so that it is taken for a coroutine function.
+
+    A ``send`` that only hands on the inner awaitable is a plain ``def``: that halves its cost. asgiref's adapters
+    warn about such a callable unless it carries this mark.
+    """
+    return _mark(function)

@@ -1,0 +1,19 @@
+"""The built-in middlewares by the one name each has: config key, docs page, and where its class stands."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+__all__ = ("BUILTIN", "load_builtin")
+
+BUILTIN: dict[str, str] = {
+    "cors": "middlewares.cors:CORS",
+    "gzip": "middlewares.compression:GZip",
+}
+
+
+def load_builtin(name: str) -> type:
+    """Import the class behind a built-in name; `KeyError` if there is none."""
+    module, _, attribute = BUILTIN[name].partition(":")
+    found: type = getattr(import_module(module), attribute)
+    return found
