@@ -19,6 +19,7 @@ from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_corout
 from middlewares.core.fields import is_token
 from middlewares.core.headers import HeaderList, Headers, add_vary, find, joined, merge_members, remove
 from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.memo import Memo
 from middlewares.core.options import check_types
 from middlewares.core.origins import origin_problem, parse_origin
 from middlewares.core.refusals import Refusal, refuse
@@ -41,10 +42,11 @@ _ALLOW_CREDENTIALS: Final = b"access-control-allow-credentials"
 _EXPOSE_HEADERS: Final = b"access-control-expose-headers"
 
 _OURS: Final = frozenset({b"vary", _ALLOW_ORIGIN, _ALLOW_CREDENTIALS, _EXPOSE_HEADERS})
-_OUR_LENGTHS: Final = frozenset(map(len, _OURS))
+_IS_OURS: Final = Memo(lambda name: name.lower() in _OURS)
 
 _VARY_ORIGIN: Final = (b"vary", b"Origin")
 _VARY_ALONE: Final = (_VARY_ORIGIN,)
+_IS_VARY: Final = Memo(lambda name: name.lower() == b"vary")
 _VARY_PREFLIGHT: Final = (
     b"vary",
     b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
@@ -116,23 +118,24 @@ class CORS(Layer):
             return await self.app(scope, receive, send)
         is_options = scope["method"] == "OPTIONS"
         if self._always is not None and not is_options:
-            return await self.app(scope, receive, self._marked(_send_readable(send, self._always)))
-        origin = None
-        for name, value in scope["headers"]:
-            # Comparing lengths first spares a lower-case copy of nearly every name.
-            if len(name) == 6 and name.lower() == b"origin":
-                # Nobody honest sends two origins: together they are none that could be allowed.
-                origin = value if origin is None else b""
-        if is_options and origin is not None:
-            method = find(scope["headers"], b"access-control-request-method")
-            if method is not None:
-                return await self._preflight(scope, receive, send, origin, method)
-        answer = self._always if self._always is not None else self._answer_to(origin)
-        wrapped = _send_varied(send) if answer is _VARY_ALONE else _send_readable(send, answer)
-        await self.app(scope, receive, self._marked(wrapped))
-
-    def _marked(self, send: Send) -> Send:
-        return mark_coroutine_function(send) if self._foreign else send
+            wrapped = _send_readable(send, self._always)
+        else:
+            origin = None
+            for name, value in scope["headers"]:
+                # Comparing lengths first spares a lower-case copy of nearly every name.
+                if len(name) == 6 and name.lower() == b"origin":
+                    # Nobody honest sends two origins: together they are none that could be allowed.
+                    origin = value if origin is None else b""
+            if origin is None:
+                wrapped = _send_varied(send) if self._always is None else _send_readable(send, self._always)
+            else:
+                method = find(scope["headers"], b"access-control-request-method") if is_options else None
+                if method is not None:
+                    return await self._preflight(scope, receive, send, origin, method)
+                wrapped = _send_readable(send, self._always or self._answers.get(origin) or self._answer_to(origin))
+        if self._foreign:
+            mark_coroutine_function(wrapped)
+        await self.app(scope, receive, wrapped)
 
     def _answer(self, origin: bytes) -> tuple[tuple[bytes, bytes], ...]:
         """Return the headers of a response that pages of ``origin`` may read."""
@@ -143,13 +146,8 @@ class CORS(Layer):
             headers.append((_EXPOSE_HEADERS, ", ".join(self.expose_headers).encode()))
         return tuple(headers)
 
-    def _answer_to(self, origin: bytes | None) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the headers of a response to a request of ``origin``, where they depend on it."""
-        if origin is None:
-            return _VARY_ALONE
-        answer = self._answers.get(origin)
-        if answer is not None:
-            return answer
+    def _answer_to(self, origin: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers of a response to a request of an origin that is not listed."""
         return self._answer(origin) if self._matches(origin) else _VARY_ALONE
 
     def _matches(self, origin: bytes) -> bool:
@@ -248,12 +246,15 @@ def _send_varied(send: Send) -> Send:
 
     def send_varied(message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
-            headers = [*message.get("headers", ()), _VARY_ORIGIN]
-            for name, _ in headers[:-1]:
-                if len(name) == 4 and name.lower() == b"vary":
-                    headers = add_vary(headers[:-1], b"Origin")
+            headers = [*message.get("headers", ())]
+            for name, _ in headers:
+                if _IS_VARY[name]:
+                    headers = add_vary(headers, b"Origin")
                     break
-            message = {**message, "headers": headers}
+            else:
+                headers.append(_VARY_ORIGIN)
+            message = {**message}
+            message["headers"] = headers
         return send(message)
 
     return send_varied
@@ -266,12 +267,13 @@ def _send_readable(send: Send, answer: tuple[tuple[bytes, bytes], ...]) -> Send:
         if message["type"] == "http.response.start":
             headers = [*message.get("headers", ())]
             for name, _ in headers:
-                if len(name) in _OUR_LENGTHS and name.lower() in _OURS:
+                if _IS_OURS[name]:
                     headers = _reconciled(headers, answer)
                     break
             else:
                 headers += answer
-            message = {**message, "headers": headers}
+            message = {**message}
+            message["headers"] = headers
         return send(message)
 
     return send_readable

@@ -12,7 +12,7 @@ from middlewares.core.negotiation import CodingChooser
 from middlewares.core.options import check_types
 from middlewares.errors import OptionErrors
 
-from .eligibility import COMPRESSIBLE_TYPES, MediaTypes, accepted, judge, media_type_problem, revalidated, varied
+from .eligibility import COMPRESSIBLE_TYPES, MediaTypes, judge, length_key, media_type_problem, weakened
 from .encoders import GZipCodec
 from .response import CompressedResponse, Plan
 
@@ -58,19 +58,25 @@ class GZip(Layer):
             problems.check(rule is None, "include_types", rule or "", pattern)
         problems.raise_if_any()
         codec = GZipCodec(self.compresslevel)
-        plan = Plan(codec, self.minimum_size, MediaTypes(self.include_types))
+        plan = Plan(codec, self.minimum_size, length_key(self.minimum_size), MediaTypes(self.include_types))
         freeze(self, _plan=plan, _choose=CodingChooser([codec.name]), _foreign=is_foreign(self.app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        codings = accepted(scope["headers"])
-        takes_gzip = codings is not None and self._choose(codings) is not None
+        codings = None
+        for name, value in scope["headers"]:
+            # Comparing lengths first spares a lower-case copy of nearly every name.
+            if len(name) == 15 and name.lower() == b"accept-encoding":
+                codings = value if codings is None else codings + b", " + value
+        takes_gzip = codings is not None and self._choose[codings] is not None
         inner = _without_zerocopy(scope) if takes_gzip and scope.get("extensions") else scope
         begun: list[CompressedResponse] = []
         wrapped = _send_compressed(self._plan, scope, send, begun if takes_gzip else None)
+        if self._foreign:
+            mark_coroutine_function(wrapped)
         try:
-            await self.app(inner, receive, mark_coroutine_function(wrapped) if self._foreign else wrapped)
+            await self.app(inner, receive, wrapped)
         finally:
             if inner is not scope:
                 hand_back(inner, scope)
@@ -89,18 +95,17 @@ def _send_compressed(plan: Plan, scope: Scope, send: Send, begun: list[Compresse
             return begun[0].send(message)
         if message["type"] != "http.response.start":
             return send(message)
-        headers = message.get("headers", ())
-        if not isinstance(headers, (list, tuple)):
-            headers = list(headers)  # a generator can be read only once
-            message = {**message, "headers": headers}
-        verdict = judge(message["status"], headers, plan.media_types, plan.minimum_size)
-        if verdict == "compress" and begun is not None:
-            begun.append(CompressedResponse(plan, scope, send))
-            return begun[0].begin(message)
-        if verdict == "leave":
-            return send(message)
-        change = revalidated if verdict == "revalidate" and begun is not None else varied
-        return send({**message, "headers": change(headers)})
+        headers = [*message.get("headers", ())]
+        verdict = judge(message, headers, plan.media_types, plan.floor)
+        message = {**message}
+        message["headers"] = headers
+        if begun is not None:
+            if verdict == "compress":
+                begun.append(CompressedResponse(plan, scope, send))
+                return begun[0].begin(message)
+            if verdict == "revalidate":
+                message["headers"] = weakened(headers)
+        return send(message)
 
     return send_compressed
 

@@ -19,7 +19,7 @@ from anyio import to_thread
 from middlewares.core.exchange import EXCHANGE, Coding
 from middlewares.core.headers import find
 
-from .eligibility import MediaTypes, encoded, forbids_transformation, varied
+from .eligibility import MediaTypes, encoded, forbids_transformation
 from .encoders import Codec
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Plan:
 
     codec: Codec
     minimum_size: int
+    floor: tuple[int, bytes]
     media_types: MediaTypes
 
 
@@ -58,7 +59,7 @@ class CompressedResponse:
         self._encoder: Encoder | None = None
 
     def begin(self, start: Message) -> Awaitable[None]:
-        """Take the start of the response; it must carry its headers as a list."""
+        """Take the start of the response, which carries its headers as a list, with its ``Vary`` put right."""
         if forbids_transformation(self._scope["headers"]):
             return self._send(start)
         if _is_event_stream(start):
@@ -133,7 +134,7 @@ class CompressedResponse:
     def _unchanged(self, start: Message, message: Message, reason: str) -> Awaitable[None]:
         self._start = None
         self._record(None, reason)
-        return self._both({**start, "headers": varied(start["headers"])}, message)
+        return self._both(start, message)
 
     async def _both(self, start: Message, message: Message, encoder: Encoder | None = None) -> None:
         await self._send(start)
