@@ -227,7 +227,7 @@ class Driver:
         self.messages.append(Passed("app", message))
         self._outbox.append(message)
         number = self._taken + len(self._outbox)
-        if self._end.is_reached_by(message) and self._farewell is None:
+        if self._end.is_reached_by(message):
             self._farewell = farewell_after(message)
         self._changed()
         if self.hold_sends:

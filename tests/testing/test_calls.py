@@ -237,6 +237,16 @@ async def test_a_lifespan_that_says_it_failed(
     assert log == log_expected
 
 
+async def test_a_lifespan_ends_only_when_the_app_has_returned() -> None:
+    async def lingering(scope: Scope, receive: Receive, send: Send) -> None:
+        await lifespan_app(STARTED, STOPPED, [])(scope, receive, send)
+        await anyio.sleep_forever()
+
+    with pytest.raises(DriverError, match="did not return within"):
+        async with lifespan(lingering, timeout=0.05):
+            pass
+
+
 async def test_a_lifespan_that_raises_or_answers_nonsense() -> None:
     async def failing(scope: Scope, receive: Receive, send: Send) -> None:
         raise LookupError("no lifespan here")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -229,7 +230,7 @@ async def test_cancelling_waits_for_the_app_to_clean_up() -> None:
         await call.finish()
 
 
-async def test_an_app_that_cancels_itself_does_not_cancel_the_test() -> None:
+async def test_an_app_with_a_scope_of_its_own_may_cancel_that() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         with anyio.CancelScope() as scope_of_its_own:
             scope_of_its_own.cancel()
@@ -241,6 +242,16 @@ async def test_an_app_that_cancels_itself_does_not_cancel_the_test() -> None:
         assert await call.receive() is START
         await call.finish()
     assert not call.cancelled
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_app_that_raises_a_cancellation_does_not_cancel_the_test() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise asyncio.CancelledError
+
+    async with Driver(app, http_scope()) as call:
+        await call.finish()
+    assert call.cancelled
 
 
 async def test_a_cancelled_test_takes_the_app_with_it() -> None:
