@@ -1,0 +1,113 @@
+"""Compress responses with gzip."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Collection
+from dataclasses import dataclass, field
+
+from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
+from middlewares.core.exchange import hand_back
+from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.negotiation import CodingChooser
+from middlewares.core.options import check_types
+from middlewares.errors import OptionErrors
+
+from .eligibility import COMPRESSIBLE_TYPES, MediaTypes, accepted, judge, media_type_problem, revalidated, varied
+from .encoders import GZipCodec
+from .response import CompressedResponse, Plan
+
+__all__ = ("GZip",)
+
+_ZEROCOPY = "http.response.zerocopysend"
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
+class GZip(Layer):
+    """Compress response bodies with gzip for clients that accept it.
+
+    A body that is sent whole is compressed if that makes it smaller. A stream is compressed chunk by chunk, each
+    flushed before the next is produced, so server-sent events arrive as they are sent. Strong entity tags become
+    weak, ``Vary`` names ``Accept-Encoding`` on every variant, and what describes the bytes as they were is left out.
+
+    Untouched are ranges, responses that are encoded already or say ``Cache-Control: no-transform``, files sent by
+    path, WebSockets and lifespan events.
+
+    Order: outside everything that reads or changes bodies, inside what counts bytes on the wire.
+    Standard: RFC 9110, 8.4, 12.5.3 and 12.5.5; RFC 1952.
+    """
+
+    app: ASGIApp = field(kw_only=False)
+    minimum_size: int = 500
+    """Bytes below which a body is sent as it is."""
+    compresslevel: int = 6
+    """zlib's level, from 1 (fast) to 9 (small)."""
+    include_types: Collection[str] = COMPRESSIBLE_TYPES
+    """Media types to compress, with patterns such as ``text/*`` and ``application/*+json``."""
+    _plan: Plan = field(init=False, repr=False)
+    _choose: CodingChooser = field(init=False, repr=False)
+    _foreign: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        problems = OptionErrors(self)
+        check_types(problems, self)
+        problems.raise_if_any()
+        problems.check(self.minimum_size >= 0, "minimum_size", "must not be negative", self.minimum_size)
+        problems.check(1 <= self.compresslevel <= 9, "compresslevel", "must be from 1 to 9", self.compresslevel)
+        for pattern in self.include_types:
+            rule = media_type_problem(pattern)
+            problems.check(rule is None, "include_types", rule or "", pattern)
+        problems.raise_if_any()
+        codec = GZipCodec(self.compresslevel)
+        plan = Plan(codec, self.minimum_size, MediaTypes(self.include_types))
+        freeze(self, _plan=plan, _choose=CodingChooser([codec.name]), _foreign=is_foreign(self.app))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        codings = accepted(scope["headers"])
+        takes_gzip = codings is not None and self._choose(codings) is not None
+        inner = _without_zerocopy(scope) if takes_gzip and scope.get("extensions") else scope
+        begun: list[CompressedResponse] = []
+        wrapped = _send_compressed(self._plan, scope, send, begun if takes_gzip else None)
+        try:
+            await self.app(inner, receive, mark_coroutine_function(wrapped) if self._foreign else wrapped)
+        finally:
+            if inner is not scope:
+                hand_back(inner, scope)
+        if begun:
+            await begun[0].finish()
+
+
+def _send_compressed(plan: Plan, scope: Scope, send: Send, begun: list[CompressedResponse] | None) -> Send:
+    """Return a ``send`` that looks at the start of a response, and leaves the rest to one put into ``begun``.
+
+    ``begun`` is ``None`` for a client that does not take the coding. Most responses need no more than this.
+    """
+
+    def send_compressed(message: Message) -> Awaitable[None]:
+        if begun:
+            return begun[0].send(message)
+        if message["type"] != "http.response.start":
+            return send(message)
+        headers = message.get("headers", ())
+        if not isinstance(headers, (list, tuple)):
+            headers = list(headers)  # a generator can be read only once
+            message = {**message, "headers": headers}
+        verdict = judge(message["status"], headers, plan.media_types, plan.minimum_size)
+        if verdict == "compress" and begun is not None:
+            begun.append(CompressedResponse(plan, scope, send))
+            return begun[0].begin(message)
+        if verdict == "leave":
+            return send(message)
+        change = revalidated if verdict == "revalidate" and begun is not None else varied
+        return send({**message, "headers": change(headers)})
+
+    return send_compressed
+
+
+def _without_zerocopy(scope: Scope) -> Scope:
+    """Return the scope without an extension by which body bytes could pass the encoder unseen."""
+    extensions = scope.get("extensions")
+    if not extensions or _ZEROCOPY not in extensions:
+        return scope
+    return {**scope, "extensions": {name: value for name, value in extensions.items() if name != _ZEROCOPY}}
