@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
@@ -64,8 +65,9 @@ def query_number(
 async def read_body(request: Request, longest: int) -> bytes:
     """Return the body of a request; answer 413 as soon as it is longer than ``longest`` bytes."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > longest:
-            raise HTTPException(413, f"The body must be at most {longest} bytes.")
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > longest:
+                raise HTTPException(413, f"The body must be at most {longest} bytes.")
     return bytes(body)

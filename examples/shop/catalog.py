@@ -78,9 +78,9 @@ class Catalog:
     def search_document(self, text: str = "", category: str = "") -> Document:
         """Return what `search` finds as JSON; the whole list is at hand already."""
         found = self.search(text, category)
-        return (
-            self.document if found is self.products else Document.of([asdict(product) for product in found])
-        )
+        if found is self.products:
+            return self.document
+        return Document.of([asdict(product) for product in found])
 
 
 def _make_products(count: int, seed: int) -> Iterator[Product]:
