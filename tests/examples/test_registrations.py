@@ -90,9 +90,7 @@ async def test_preflight_of_an_allowed_origin_succeeds(client: AsyncClient):
 
 
 @pytest.mark.parametrize(("origin", "method"), [(FOREIGN, "POST"), (ALLOWED, "DELETE")])
-async def test_preflight_of_another_origin_or_method_is_refused(
-    client: AsyncClient, origin: str, method: str
-):
+async def test_preflight_of_another_origin_or_method_is_refused(client: AsyncClient, origin: str, method: str):
     """A browser takes a preflight for refused when the origin or the method is missing from its answer."""
     response = await preflight(client, origin, method)
     allows_origin = response.headers.get("access-control-allow-origin") in {"*", origin}

@@ -115,9 +115,7 @@ async def test_unknown_product_is_not_found(client: AsyncClient, path: str):
     ],
 )
 async def test_what_is_no_review_is_refused_with_its_problem(client: AsyncClient, body: bytes, problem: str):
-    response = await client.post(
-        "/products/1/reviews", content=body, headers={"content-type": "application/json"}
-    )
+    response = await client.post("/products/1/reviews", content=body, headers={"content-type": "application/json"})
     assert response.status_code == 422
     assert problem in " ".join(response.json()["problems"])
     assert (await client.get("/products/1")).json()["reviews"] == []
