@@ -101,6 +101,12 @@ def test_keys_are_known_by_what_they_mean_not_by_how_they_are_written(written: s
     assert (key,) in locate(text)
 
 
+def test_a_multi_line_string_may_end_with_two_quotes_of_its_own() -> None:
+    text = "a = [\"\"\"b\"\"\"\"\", 3, '''c''''', 4]"
+    assert tomllib.loads(text)["a"][3] == 4
+    assert locate(text).value(("a", 3)) == (1, 31)
+
+
 NESTED = {
     "arrays": "a = " + "[" * 5000 + "]" * 5000,
     "inline tables": "a = " + "{a = " * 5000,
