@@ -35,7 +35,19 @@ _HOME = {
     "from_config": ".config",
 }
 
-__all__ = (*sorted(_HOME), "__version__")
+__all__ = (
+    "CORS",
+    "ConfigError",
+    "GZip",
+    "Middleware",
+    "MiddlewaresError",
+    "MissingExtra",
+    "OptionError",
+    "Stack",
+    "When",
+    "__version__",
+    "from_config",
+)
 
 
 def __getattr__(name: str) -> object:

@@ -22,7 +22,8 @@ else:
 
     def _mark(function: _F) -> _F:
         """Set the mark that ``asyncio.iscoroutinefunction`` accepts before Python 3.12."""
-        function._is_coroutine = _coroutines._is_coroutine  # type: ignore[attr-defined]
+        # asgiref's own marker does just this: before Python 3.12 there is no public way.
+        function._is_coroutine = _coroutines._is_coroutine  # type: ignore[attr-defined]  # noqa: SLF001
         return function
 
 

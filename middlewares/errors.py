@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ("ConfigError", "MiddlewaresError", "MissingExtra", "OptionError", "OptionErrors", "Problem", "did_you_mean")
+__all__ = (
+    "ConfigError",
+    "MiddlewaresError",
+    "MissingExtra",
+    "OptionError",
+    "OptionErrors",
+    "Problem",
+    "did_you_mean",
+)
 
 _LONGEST_VALUE = 120
 

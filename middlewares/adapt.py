@@ -1,0 +1,135 @@
+"""Make any application an ASGI 3 application that every server recognises: done once, when a stack is built."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from middlewares.errors import MissingExtra, OptionErrors
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from middlewares.asgi import ASGIApp, Receive, Scope, Send
+
+__all__ = ("Interface", "adapt", "interface_of", "recognisable")
+
+Interface = Literal["asgi3", "asgi2", "wsgi"]
+
+_PARAMETERS: dict[int, Interface] = {1: "asgi2", 2: "wsgi", 3: "asgi3"}
+
+
+def adapt(app: Any, interface: Interface | None = None) -> ASGIApp:
+    """Return ``app`` as something that is called with ``scope, receive, send`` and awaited.
+
+    ``interface`` says what it is where that cannot be told from its parameters. Raises `OptionError` if ``app`` is
+    not callable, and `MissingExtra` for a WSGI application without ``a2wsgi``.
+    """
+    problems = OptionErrors("Stack")
+    problems.check(callable(app), "app", "must be an ASGI or WSGI application", app)
+    known = interface in (None, *_PARAMETERS.values())
+    problems.check(known, "interface", "must be one of 'asgi3', 'asgi2', 'wsgi'", interface)
+    problems.raise_if_any()
+    interface = interface or interface_of(app)
+    if interface == "wsgi":
+        return _from_wsgi(app)
+    if interface == "asgi2":
+        return _ASGI2(app)
+    asgi3: ASGIApp = app
+    return asgi3
+
+
+def interface_of(app: Any) -> Interface:
+    """Tell by the parameters what kind of application ``app`` is; in doubt it is ASGI 3.
+
+    An ASGI 2 application takes ``scope`` and returns a callable, a WSGI application takes ``environ`` and
+    ``start_response``.
+    """
+    if _is_coroutine_function(app):
+        return "asgi3"
+    try:
+        parameters = inspect.signature(app).parameters.values()
+    except (TypeError, ValueError):
+        return "asgi3"
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return "asgi3"
+    required = [parameter for parameter in parameters if _is_required(parameter)]
+    return _PARAMETERS.get(len(required), "asgi3")
+
+
+def recognisable(app: ASGIApp) -> ASGIApp:
+    """Return ``app`` if servers take it for ASGI 3 as it is, else a plain instance that calls it.
+
+    uvicorn and hypercorn look for a coroutine function or an instance with an honest ``async def __call__``: a
+    ``functools.partial``, a bound method or a plain function that returns a coroutine is taken for ASGI 2 or WSGI.
+    """
+    honest = inspect.isfunction(app) or not inspect.isroutine(app)
+    call = app if inspect.isfunction(app) else _method_of(type(app))
+    if honest and not isinstance(app, partial) and inspect.iscoroutinefunction(call):
+        return app
+    return _ASGI3(app)
+
+
+class _ASGI3:
+    """Call an application that servers would not recognise."""
+
+    __slots__ = ("app",)
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+class _ASGI2:
+    """Call an ASGI 2 application, which takes the scope first and the channels after."""
+
+    __slots__ = ("app",)
+
+    def __init__(self, app: Callable[[Scope], Callable[[Receive, Send], Awaitable[None]]]) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope)(receive, send)
+
+
+def _from_wsgi(app: Any) -> ASGIApp:
+    try:
+        from a2wsgi import WSGIMiddleware
+    except ImportError:
+        raise MissingExtra("a WSGI application inside a stack", "wsgi") from None
+    wrapped: Any = WSGIMiddleware(app)
+    return _WSGI(wrapped)
+
+
+class _WSGI:
+    """Call a WSGI application, which knows HTTP alone."""
+
+    __slots__ = ("app",)
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            # ASGI, "Applications": an application raises on a scope that it does not know.
+            raise RuntimeError(f"a WSGI application cannot answer a {scope['type']!r} scope")
+        await self.app(scope, receive, send)
+
+
+def _is_coroutine_function(app: Any) -> bool:
+    return inspect.iscoroutinefunction(app) or (
+        not inspect.isclass(app) and inspect.iscoroutinefunction(_method_of(type(app)))
+    )
+
+
+def _method_of(cls: type) -> object:
+    """Return the method by which instances of ``cls`` are called."""
+    return getattr(cls, "__call__", None)  # noqa: B004 - the method itself is asked for, not whether there is one
+
+
+def _is_required(parameter: inspect.Parameter) -> bool:
+    positional = parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    return positional and parameter.default is parameter.empty

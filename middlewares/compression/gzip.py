@@ -1,0 +1,84 @@
+"""Compress responses with gzip."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from middlewares.asgi import ASGIApp, Receive, Scope, Send
+from middlewares.core.exchange import EXCHANGE, hand_back
+from middlewares.core.layer import Layer, freeze
+from middlewares.core.negotiation import CodingChooser
+from middlewares.core.options import check_types
+from middlewares.errors import OptionErrors
+
+from .eligibility import COMPRESSIBLE_TYPES, MediaTypes, accepted, media_type_problem
+from .encoders import GZipCodec
+from .response import CompressedResponse, Plan, VariedResponse
+
+__all__ = ("GZip",)
+
+_ZEROCOPY = "http.response.zerocopysend"
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
+class GZip(Layer):
+    """Compress response bodies with gzip for clients that accept it.
+
+    A body that is sent whole is compressed if that makes it smaller. A stream is compressed chunk by chunk, each
+    flushed before the next is produced, so server-sent events arrive as they are sent. Strong entity tags become
+    weak, ``Vary`` names ``Accept-Encoding`` on every variant, and what describes the bytes as they were is left out.
+
+    Untouched are ranges, responses that are encoded already or say ``Cache-Control: no-transform``, files sent by
+    path, WebSockets and lifespan events.
+
+    Order: outside everything that reads or changes bodies, inside what counts bytes on the wire.
+    Standard: RFC 9110, 8.4, 12.5.3 and 12.5.5; RFC 1952.
+    """
+
+    app: ASGIApp = field(kw_only=False)
+    minimum_size: int = 500
+    """Bytes below which a body is sent as it is."""
+    compresslevel: int = 6
+    """zlib's level, from 1 (fast) to 9 (small)."""
+    include_types: Collection[str] = COMPRESSIBLE_TYPES
+    """Media types to compress, with patterns such as ``text/*`` and ``application/*+json``."""
+    _plan: Plan = field(init=False, repr=False)
+    _choose: CodingChooser = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        problems = OptionErrors(self)
+        check_types(problems, self)
+        problems.raise_if_any()
+        problems.check(self.minimum_size >= 0, "minimum_size", "must not be negative", self.minimum_size)
+        problems.check(1 <= self.compresslevel <= 9, "compresslevel", "must be from 1 to 9", self.compresslevel)
+        for pattern in self.include_types:
+            rule = media_type_problem(pattern)
+            problems.check(rule is None, "include_types", rule or "", pattern)
+        problems.raise_if_any()
+        codec = GZipCodec(self.compresslevel)
+        plan = Plan(codec, self.minimum_size, MediaTypes(self.include_types))
+        freeze(self, _plan=plan, _choose=CodingChooser([codec.name]))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        field_value = accepted(scope["headers"])
+        if field_value is None or self._choose(field_value) is None:
+            return await self.app(scope, receive, VariedResponse(self._plan, send).send)
+        inner = _without_zerocopy(scope)
+        response = CompressedResponse(self._plan, send, is_head=scope["method"] == "HEAD", exchange=scope.get(EXCHANGE))
+        try:
+            await self.app(inner, receive, response.send)
+        finally:
+            if inner is not scope:
+                hand_back(inner, scope)
+        await response.finish()
+
+
+def _without_zerocopy(scope: Scope) -> Scope:
+    """Return the scope without an extension by which body bytes could pass the encoder unseen."""
+    extensions = scope.get("extensions")
+    if not extensions or _ZEROCOPY not in extensions:
+        return scope
+    return {**scope, "extensions": {name: value for name, value in extensions.items() if name != _ZEROCOPY}}

@@ -1,0 +1,145 @@
+"""The exchange: one small mutable object per request through which layers tell each other what they know.
+
+A scope that one layer copied hides from outer layers what inner code writes into it. So the outermost layer that
+needs facts from further in puts an `Exchange` under `EXCHANGE` in the scope that it hands on; inner layers find it
+there, publish facts and read facts. Nobody reaches into another layer, a fact may come before or after it is
+needed, and a missing fact is normal.
+
+Each fact declares its rule for several writers: `First`, `Last` or `Each`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from .refusals import Refusal
+
+__all__ = ("EXCHANGE", "Coding", "Each", "Exchange", "First", "Last", "hand_back", "join")
+
+EXCHANGE = "middlewares.exchange"
+"""The scope key."""
+
+_T = TypeVar("_T")
+
+_HANDED_BACK = ("route", "endpoint", "path_params", "path_template", "session", "user", "auth")
+"""Scope keys that frameworks add for the layers outside them."""
+
+
+class _Fact(Generic[_T]):
+    """A named value in the instance's own dictionary, absent until somebody publishes it."""
+
+    name: str
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, exchange: None, owner: type) -> _Fact[_T]: ...
+    @overload
+    def __get__(self, exchange: Exchange, owner: type) -> _T | None: ...
+    def __get__(self, exchange: Exchange | None, owner: type) -> _T | _Fact[_T] | None:
+        return self if exchange is None else exchange.__dict__.get(self.name)
+
+
+class First(_Fact[_T]):
+    """The first writer wins: what is known best where it is met first."""
+
+    def __set__(self, exchange: Exchange, value: _T) -> None:
+        exchange.__dict__.setdefault(self.name, value)
+
+
+class Last(_Fact[_T]):
+    """The last writer wins: what outer layers may still change."""
+
+    def __set__(self, exchange: Exchange, value: _T) -> None:
+        exchange.__dict__[self.name] = value
+
+
+class Each(Generic[_T]):
+    """Every writer counts: reading gives the list to append to, in the order of writing."""
+
+    name: str
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, exchange: None, owner: type) -> Each[_T]: ...
+    @overload
+    def __get__(self, exchange: Exchange, owner: type) -> list[_T]: ...
+    def __get__(self, exchange: Exchange | None, owner: type) -> list[_T] | Each[_T]:
+        if exchange is None:
+            return self
+        found: list[_T] = exchange.__dict__.setdefault(self.name, [])
+        return found
+
+    def __set__(self, exchange: Exchange, value: object) -> None:
+        raise AttributeError(f"{self.name} collects the facts of every layer: append to it")
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """What a compressing layer did, or why it did nothing."""
+
+    coding: bytes | None
+    """The content coding applied, such as ``b"gzip"``; ``None`` if the body went through as it was."""
+    skipped: str | None = None
+    """A machine-readable reason where nothing was applied, such as ``small`` or ``media_type``."""
+
+
+class Exchange:
+    """The facts of one request. Reading one that nobody published gives ``None``, or an empty list."""
+
+    maker: object = None
+    """The layer that made it, and that clears it."""
+
+    inner_scope: Last[MutableMapping[str, Any]] = Last()
+    """The innermost scope seen: what the framework's router writes into."""
+    route: First[str] = First()
+    """The template of the matched route, such as ``/users/{id}``."""
+    raw_bytes: First[int] = First()
+    """Bytes of body that the application sent."""
+    wire_bytes: Last[int] = Last()
+    """Bytes of body that left the outermost layer that counts."""
+    expose: Each[bytes] = Each()
+    """Names of response headers that a browser page should be able to read."""
+    response_headers: Each[tuple[bytes, bytes]] = Each()
+    """Headers that belong on any response of this request, also on one made outside all layers."""
+    codings: Each[Coding] = Each()
+    """What each compressing layer did, innermost first."""
+    refusals: Each[Refusal] = Each()
+    """Why layers answered by themselves."""
+
+    def clear(self) -> None:
+        """Forget everything, so that no scope or exception is kept alive through the exchange."""
+        self.__dict__.clear()
+
+
+def join(scope: MutableMapping[str, Any], maker: object) -> tuple[Exchange, MutableMapping[str, Any], bool]:
+    """Return the exchange of this request, the scope to hand on, and whether ``maker`` made the exchange just now.
+
+    For a layer that needs facts from further in. If it made the exchange, it must `Exchange.clear` it in
+    ``finally``. An exchange that this same layer made before belongs to an enclosing request: the application
+    dispatched a request of its own through the stack, which gets an exchange of its own.
+    """
+    exchange: Exchange | None = scope.get(EXCHANGE)
+    if exchange is not None and exchange.maker is not maker:
+        return exchange, scope, False
+    exchange = Exchange()
+    exchange.maker = maker
+    return exchange, {**scope, EXCHANGE: exchange}, True
+
+
+def hand_back(inner: MutableMapping[str, Any], outer: MutableMapping[str, Any]) -> None:
+    """Give the scope that a layer was handed the keys that inner code added to its copy.
+
+    Only the keys that frameworks write for outer layers (``route``, ``endpoint``, ``session`` …), and only those
+    that are not there yet: no value is ever changed.
+    """
+    for key in _HANDED_BACK:
+        if key in inner and key not in outer:
+            outer[key] = inner[key]

@@ -1,0 +1,41 @@
+"""What makes a class one of our middlewares."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from middlewares.asgi import Receive, Scope, Send
+
+__all__ = ("Layer", "freeze", "is_foreign", "placeholder")
+
+
+class Layer:
+    """Base of every middleware: a frozen dataclass with ``app`` as its first field, then its options.
+
+    It carries nothing but its identity: layers tell by it whether the application they wrap is one of ours.
+    """
+
+    __slots__ = ()
+
+
+async def placeholder(scope: Scope, receive: Receive, send: Send) -> NoReturn:
+    """Stand in for the application while a middleware's options are checked, before an application is known."""
+    raise RuntimeError("this middleware was built to check its options and has no application")
+
+
+def is_foreign(app: ASGIApp) -> bool:
+    """Return whether ``app`` is not one of our layers, so that what it is handed must look conventional."""
+    return not isinstance(app, Layer)
+
+
+def freeze(layer: object, **values: object) -> None:
+    """Set computed fields of a frozen dataclass while it is built."""
+    for name, value in values.items():
+        object.__setattr__(layer, name, value)
+
+
+def is_self_checking(cls: object) -> bool:
+    """Return whether building ``cls`` checks its options and does nothing else: so it is with frozen dataclasses."""
+    return isinstance(cls, type) and dataclasses.is_dataclass(cls) and issubclass(cls, Layer)

@@ -1,0 +1,119 @@
+"""Answer a request without asking the application: one function for every layer that does so.
+
+The answer is RFC 9457 ``application/problem+json``, plain text or HTML, whichever the client's ``Accept`` prefers; a
+WebSocket handshake gets the same over the denial-response extension where the server has it, and a close otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from .exchange import EXCHANGE
+from .headers import joined
+from .negotiation import prefer_media_type
+
+if TYPE_CHECKING:
+    from middlewares.asgi import Message, Receive, Scope, Send
+
+    from .headers import HeaderList
+
+__all__ = ("Refusal", "refuse")
+
+_log = logging.getLogger("middlewares")
+
+PROBLEM_JSON = "application/problem+json"
+_OFFERS = (PROBLEM_JSON, "application/json", "text/plain", "text/html")
+
+_PAGE = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<h1>{title}</h1>
+<p>{detail}</p>
+</html>
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a request is answered by a layer itself, and how."""
+
+    status: int
+    """HTTP status code, 300 to 599."""
+    reason: str
+    """For machines and logs, never sent: the layer and what failed, such as ``cors.origin``."""
+    detail: str = ""
+    """For the person who made the request; it must not give away what the layer protects."""
+    title: str = ""
+    """Short name of the problem; the standard phrase of the status unless given."""
+    type: str = "about:blank"
+    """URI of the kind of problem (RFC 9457, 3.1.1)."""
+    members: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Further members of the problem object (RFC 9457, 3.2), which JSON can hold."""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Further response headers, such as ``Retry-After``."""
+    close_code: int = 1008
+    """WebSocket close code where the server cannot deny a handshake with a response (RFC 6455, 7.4.1)."""
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
+    """Answer the HTTP request or WebSocket handshake of ``scope`` with ``refusal``, and record it in the exchange."""
+    exchange = scope.get(EXCHANGE)
+    if exchange is not None:
+        exchange.refusals.append(refusal)
+    _log.debug("%s: refused %r with %d", refusal.reason, scope["path"], refusal.status)
+    if scope["type"] == "websocket":
+        return await _refuse_handshake(scope, receive, send, refusal)
+    start, body = _response(scope, refusal)
+    await send({"type": "http.response.start", **start})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+async def _refuse_handshake(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
+    message = await receive()
+    if message["type"] != "websocket.connect":
+        return  # the client left
+    if "websocket.http.response" not in (scope.get("extensions") or ()):
+        # The server answers 403 to a close before accept (ASGI WebSocket, "Close").
+        return await send({"type": "websocket.close", "code": refusal.close_code})
+    start, body = _response(scope, refusal)
+    await send({"type": "websocket.http.response.start", **start})
+    await send({"type": "websocket.http.response.body", "body": body})
+
+
+def _response(scope: Scope, refusal: Refusal) -> tuple[Message, bytes]:
+    """Return status and headers, and the body."""
+    accept = joined(scope["headers"], b"accept")
+    media_type = prefer_media_type(accept, _OFFERS) or PROBLEM_JSON
+    body = _render(refusal, media_type).encode()
+    if media_type.endswith("json"):
+        content_type = PROBLEM_JSON  # plain JSON is what a client asks for that knows no problem details
+    else:
+        content_type = f"{media_type}; charset=utf-8"
+    headers: HeaderList = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"vary", b"Accept"),
+        *refusal.headers,
+    ]
+    return {"status": refusal.status, "headers": headers}, body
+
+
+def _render(refusal: Refusal, media_type: str) -> str:
+    title = refusal.title or HTTPStatus(refusal.status).phrase
+    if media_type == "text/plain":
+        return f"{title}\n{refusal.detail}".strip() + "\n"
+    if media_type == "text/html":
+        return _PAGE.format(title=escape(title), detail=escape(refusal.detail))
+    problem = {"type": refusal.type, "title": title, "status": refusal.status}
+    if refusal.detail:
+        problem["detail"] = refusal.detail
+    return json.dumps({**problem, **refusal.members})

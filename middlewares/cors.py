@@ -1,0 +1,283 @@
+"""Let browser pages of other origins use an application: cross-origin resource sharing.
+
+::
+
+    app = CORS(app, allow_origins=["https://app.example.com"], allow_methods=["GET", "POST"])
+
+A page of ``https://app.example.com`` can then read the responses: they carry
+``Access-Control-Allow-Origin: https://app.example.com``. Its preflights are answered here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Collection
+from dataclasses import dataclass, field
+from typing import Final
+
+from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
+from middlewares.core.fields import is_token
+from middlewares.core.headers import HeaderList, Headers, add_vary, find, joined, merge_members, remove
+from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.options import check_types
+from middlewares.core.origins import origin_problem, parse_origin
+from middlewares.core.refusals import Refusal, refuse
+from middlewares.errors import OptionErrors
+
+__all__ = ("CORS",)
+
+SAFELISTED_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+"""Methods that need no permission (Fetch, 2.2.1)."""
+SAFELISTED_HEADERS: Final = frozenset({b"accept", b"accept-language", b"content-language", b"content-type"})
+"""Request headers that a preflight may list for their values, and that need no permission by name (Fetch, 2.2.2)."""
+FORBIDDEN_METHODS: Final = frozenset({"CONNECT", "TRACE", "TRACK"})
+"""Methods that browsers never send (Fetch, 2.2.1)."""
+
+_LONGEST_LIST: Final = 4096
+"""Bytes of ``Access-Control-Request-Headers`` that are read; browsers send far less."""
+
+_ALLOW_ORIGIN: Final = b"access-control-allow-origin"
+_ALLOW_CREDENTIALS: Final = b"access-control-allow-credentials"
+_EXPOSE_HEADERS: Final = b"access-control-expose-headers"
+
+# Response headers that need a closer look are told from the others by the length of their names alone.
+_TOUCHED_LENGTHS: Final = frozenset(map(len, (b"vary", _ALLOW_ORIGIN, _ALLOW_CREDENTIALS, _EXPOSE_HEADERS)))
+
+_VARY_ORIGIN: Final = (b"vary", b"Origin")
+_VARY_PREFLIGHT: Final = (
+    b"vary",
+    b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+)
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
+class CORS(Layer):
+    """Answer preflights, and give responses the headers by which a browser shows them to pages of allowed origins.
+
+    Whether an origin is allowed never changes what the application does: a request of another origin reaches it, and
+    the browser withholds the response. A preflight that the policy does not permit is refused with 403. WebSockets
+    and lifespan events pass through.
+
+    An ``Access-Control-Allow-Origin`` that the application sets itself, or a CORS layer further in, wins.
+
+    Order: outside everything that answers by itself (authentication, rate limits), so that its answers are readable.
+    Standard: the Fetch standard, 3.3 (CORS protocol); RFC 9110, 12.5.5 (Vary).
+    """
+
+    app: ASGIApp = field(kw_only=False)
+    allow_origins: Collection[str] = ()
+    """Origins whose pages may read responses, such as ``https://app.example.com``; ``*`` alone: any."""
+    allow_origin_regex: str | None = None
+    """A regular expression that matches the whole of further allowed origins."""
+    allow_methods: Collection[str] = ("GET",)
+    """Methods allowed besides ``GET``, ``HEAD`` and ``POST``, which need no permission; ``*``: any."""
+    allow_headers: Collection[str] = ()
+    """Request headers allowed besides the safelisted ones; ``*``: any."""
+    allow_credentials: bool = False
+    """Whether requests with cookies, HTTP authentication or client certificates may be read."""
+    expose_headers: Collection[str] = ()
+    """Response headers that pages may read besides the safelisted ones."""
+    max_age: int = 600
+    """Seconds for which a browser may remember a preflight; 0: not at all."""
+    allow_private_network: bool = False
+    """Whether pages of public sites may reach this application on a private network."""
+
+    _pattern: re.Pattern[str] | None = field(init=False, repr=False)
+    _always: tuple[tuple[bytes, bytes], ...] | None = field(init=False, repr=False)
+    """Headers of every response, where they do not depend on the request."""
+    _answers: dict[bytes, tuple[tuple[bytes, bytes], ...]] = field(init=False, repr=False)
+    """Headers of responses to each listed origin."""
+    _header_names: frozenset[bytes] = field(init=False, repr=False)
+    _foreign: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        problems = OptionErrors(self)
+        check_types(problems, self)
+        problems.raise_if_any()
+        self._check(problems)
+        problems.raise_if_any()
+        answers = {origin.encode(): self._answer(origin.encode()) for origin in self.allow_origins}
+        always = None
+        if len(answers) <= 1 and self.allow_origin_regex is None:
+            # One answer for all requests: it does not vary, for a browser compares the origin itself.
+            always = next(iter(answers.values()), (_VARY_ORIGIN,))[1:]
+        freeze(
+            self,
+            _pattern=None if self.allow_origin_regex is None else re.compile(self.allow_origin_regex),
+            _always=always,
+            _answers=answers,
+            _header_names=SAFELISTED_HEADERS.union(name.lower().encode() for name in self.allow_headers),
+            _foreign=is_foreign(self.app),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        extra = self._always
+        if extra is None or scope["method"] == "OPTIONS":
+            origin = None
+            for name, value in scope["headers"]:
+                if len(name) == 6 and name.lower() == b"origin":
+                    # Nobody honest sends two origins: together they are none that could be allowed.
+                    origin = value if origin is None else b""
+            if origin is not None and scope["method"] == "OPTIONS":
+                method = find(scope["headers"], b"access-control-request-method")
+                if method is not None:
+                    return await self._preflight(scope, receive, send, origin, method)
+            if extra is None:
+                extra = (_VARY_ORIGIN,) if origin is None else self._answer_to(origin)
+
+        def send_readable(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": _permitted(message.get("headers", ()), extra)}
+            return send(message)
+
+        if self._foreign:
+            mark_coroutine_function(send_readable)
+        await self.app(scope, receive, send_readable)
+
+    def _answer(self, origin: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers of a response that pages of ``origin`` may read."""
+        headers = [_VARY_ORIGIN, (_ALLOW_ORIGIN, origin)]
+        if self.allow_credentials:
+            headers.append((_ALLOW_CREDENTIALS, b"true"))
+        if self.expose_headers:
+            headers.append((_EXPOSE_HEADERS, ", ".join(self.expose_headers).encode()))
+        return tuple(headers)
+
+    def _answer_to(self, origin: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers of a response to a request of ``origin``, where they depend on it."""
+        answer = self._answers.get(origin)
+        if answer is not None:
+            return answer
+        return self._answer(origin) if self._matches(origin) else (_VARY_ORIGIN,)
+
+    def _matches(self, origin: bytes) -> bool:
+        if self._pattern is None:
+            return False
+        text = origin.decode("latin-1")
+        # Parsed first: what is no origin, such as 'https://evil.example/.app.example', must not match by accident.
+        return parse_origin(text) is not None and self._pattern.fullmatch(text) is not None
+
+    async def _preflight(self, scope: Scope, receive: Receive, send: Send, origin: bytes, method: bytes) -> None:
+        """Answer a preflight (Fetch, 3.3.2): an ``OPTIONS`` request with an origin and a requested method."""
+        allowed = self._always if "*" in self.allow_origins else self._answers.get(origin)
+        if allowed is None and self._matches(origin):
+            allowed = self._answer(origin)
+        if allowed is None:
+            return await self._refuse(scope, receive, send, "origin", f"{origin!r} not allowed")
+        headers: HeaderList = [pair for pair in allowed if pair[0] in (_ALLOW_ORIGIN, _ALLOW_CREDENTIALS)]
+        headers.append(_VARY_PREFLIGHT)
+
+        requested = method.decode("latin-1")
+        if not self._allows_method(requested):
+            return await self._refuse(scope, receive, send, "method", f"{requested!r} not allowed")
+        methods = requested if "*" in self.allow_methods else ", ".join(self.allow_methods)
+        headers.append((b"access-control-allow-methods", methods.encode()))
+
+        names = _requested_headers(scope["headers"])
+        if names is None or not all(map(self._allows_header, names)):
+            return await self._refuse(scope, receive, send, "headers", "a requested header is not allowed")
+        if names:
+            headers.append((b"access-control-allow-headers", b", ".join(names)))
+
+        if find(scope["headers"], b"access-control-request-private-network") == b"true":
+            if not self.allow_private_network:
+                return await self._refuse(scope, receive, send, "private_network", "not allowed")
+            headers.append((b"access-control-allow-private-network", b"true"))
+
+        headers.append((b"access-control-max-age", b"%d" % self.max_age))
+        await send({"type": "http.response.start", "status": 204, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    def _allows_method(self, method: str) -> bool:
+        # Methods compare with case: 'patch' is not 'PATCH' (Fetch, 2.2.1).
+        if method in SAFELISTED_METHODS or method in self.allow_methods:
+            return True
+        return "*" in self.allow_methods and is_token(method) and method.upper() not in FORBIDDEN_METHODS
+
+    def _allows_header(self, name: bytes) -> bool:
+        return name in self._header_names or ("*" in self.allow_headers and is_token(name))
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, rule: str, why: str) -> None:
+        refusal = Refusal(
+            status=403,
+            reason=f"cors.{rule}: {why}",
+            detail="This cross-origin request is not permitted.",
+            headers=(_VARY_PREFLIGHT,),
+        )
+        await refuse(scope, receive, send, refusal)
+
+    def _check(self, problems: OptionErrors) -> None:
+        for origin in self.allow_origins:
+            problem = None if origin == "*" else origin_problem(origin)
+            if problem is not None:
+                problems.add("allow_origins", problem[0], origin, problem[1])
+        any_origin = "*" in self.allow_origins
+        problems.check(
+            not any_origin or len(self.allow_origins) == 1, "allow_origins", "must hold '*' alone", self.allow_origins
+        )
+        problems.check(
+            not (any_origin and self.allow_credentials),
+            "allow_credentials",
+            "must be false when any origin is allowed: every site could act for the user",
+            self.allow_credentials,
+            "list the origins",
+        )
+        try:
+            re.compile(self.allow_origin_regex or "")
+        except re.error as error:
+            problems.add("allow_origin_regex", f"must be a regular expression ({error})", self.allow_origin_regex)
+        for method in self.allow_methods:
+            fits = method == "*" or (is_token(method) and method.upper() not in FORBIDDEN_METHODS)
+            problems.check(fits, "allow_methods", "must hold request methods that browsers send", method)
+        for option in ("allow_headers", "expose_headers"):
+            for name in getattr(self, option):
+                problems.check(is_token(name), option, "must hold header names", name)
+        problems.check(
+            not ("*" in self.expose_headers and self.allow_credentials),
+            "expose_headers",
+            "must name each header when credentials are allowed: '*' is taken for a header of that name",
+            self.expose_headers,
+        )
+        problems.check(self.max_age >= 0, "max_age", "must not be negative", self.max_age)
+
+
+def _permitted(headers: Headers, extra: tuple[tuple[bytes, bytes], ...]) -> HeaderList:
+    """Return a response's headers with those of the policy."""
+    result: HeaderList = []
+    touched = False
+    for name, value in headers:
+        touched = touched or len(name) in _TOUCHED_LENGTHS
+        result.append((name, value))
+    if touched:
+        return _reconciled(result, extra)
+    result += extra
+    return result
+
+
+def _reconciled(headers: HeaderList, extra: tuple[tuple[bytes, bytes], ...]) -> HeaderList:
+    """Add the headers of the policy to a response that may have some of them already."""
+    is_explicit = find(headers, _ALLOW_ORIGIN) is not None
+    if not is_explicit:
+        # A second 'true' would make the browser's check fail (Fetch, 3.3.5).
+        headers = remove(headers, _ALLOW_CREDENTIALS)
+    for name, value in extra:
+        if name == b"vary":
+            headers = add_vary(headers, value)
+        elif name == _EXPOSE_HEADERS and not is_explicit:
+            headers = merge_members(headers, name, [member.strip() for member in value.split(b",")])
+        elif not is_explicit:
+            headers.append((name, value))
+    return headers
+
+
+def _requested_headers(headers: Headers) -> list[bytes] | None:
+    """Return the names that a preflight asks for, in lower case; ``None`` if the list is too long to be honest."""
+    field_value = joined(headers, b"access-control-request-headers")
+    if field_value is None:
+        return []
+    if len(field_value) > _LONGEST_LIST:
+        return None
+    names = (name.strip(b" \t") for name in field_value.lower().split(b","))
+    return [name for name in names if name]

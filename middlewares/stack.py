@@ -1,0 +1,127 @@
+"""Build an application out of middlewares: a list of entries, the first listed is outermost.
+
+::
+
+    app = Stack(Middleware(GZip, minimum_size=1000), Middleware(CORS, allow_origins=["https://shop.example"]))(app)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from middlewares.adapt import Interface, adapt, recognisable
+from middlewares.errors import OptionError, Problem
+from middlewares.record import Entry, Middleware, as_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from middlewares.asgi import ASGIApp
+
+__all__ = ("Middleware", "Stack")
+
+
+class Stack:
+    """An immutable list of middlewares that wraps applications; the first listed is outermost.
+
+    Entries are `Middleware` records (ours or Starlette's), bare classes, `When` records, and other stacks. Called
+    with an application it returns the wrapped one, so a stack stands wherever a middleware class does. The inner
+    application may also be an ASGI 2 double callable or, with ``a2wsgi``, a WSGI application.
+
+    Raises `OptionError` with the problems of every entry, before an application is known.
+    """
+
+    __slots__ = ("entries",)
+
+    entries: tuple[Middleware, ...]
+
+    def __init__(self, *entries: Entry) -> None:
+        problems: list[Problem] = []
+        records: list[Middleware] = []
+        for position, entry in enumerate(entries, 1):
+            try:
+                records.append(as_record(entry))
+            except OptionError as error:
+                where = f"[{position}] ({error.owner})"
+                problems += (Problem(f"{where} {p.option}", p.rule, p.value, p.hint) for p in error.problems)
+        if problems:
+            raise OptionError("Stack", problems)
+        object.__setattr__(self, "entries", tuple(records))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Stack is immutable: cannot set {name!r}; its methods return a new one")
+
+    def __call__(self, app: Any, /, *, interface: Interface | None = None) -> ASGIApp:
+        """Return ``app`` inside all layers, as an ASGI 3 application that every server recognises.
+
+        ``interface`` (``"asgi3"``, ``"asgi2"`` or ``"wsgi"``) says what ``app`` is where its parameters do not.
+        """
+        wrapped = adapt(app, interface)
+        for entry in reversed(self.entries):
+            wrapped = entry(wrapped)
+        return recognisable(wrapped)
+
+    def insert_before(self, target: object, *entries: Entry) -> Stack:
+        """Return a stack with ``entries`` just outside ``target``: a class, a name such as ``"gzip"``, or an index."""
+        index = self._index(target)
+        return self._with(index, index, entries)
+
+    def insert_after(self, target: object, *entries: Entry) -> Stack:
+        """Return a stack with ``entries`` just inside ``target``."""
+        index = self._index(target) + 1
+        return self._with(index, index, entries)
+
+    def replace(self, target: object, *entries: Entry) -> Stack:
+        """Return a stack with ``entries`` in the place of ``target``."""
+        index = self._index(target)
+        return self._with(index, index + 1, entries)
+
+    def remove(self, target: object) -> Stack:
+        """Return a stack without ``target``."""
+        return self.replace(target)
+
+    def tree(self) -> list[str]:
+        """Return the lines that draw this stack, outermost layer first."""
+        lines = ["Stack"]
+        for position, entry in enumerate(self.entries, 1):
+            is_last = position == len(self.entries)
+            first, *rest = entry.tree()
+            lines.append(f"{'└─' if is_last else '├─'} {first}")
+            lines += (f"{'  ' if is_last else '│ '} {line}" for line in rest)
+        return lines
+
+    def __iter__(self) -> Iterator[Middleware]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: int) -> Middleware:
+        return self.entries[index]
+
+    def __str__(self) -> str:
+        return "\n".join(self.tree())
+
+    def __repr__(self) -> str:
+        return f"Stack({', '.join(map(repr, self.entries))})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.entries
+
+    def _with(self, start: int, stop: int, entries: Iterable[Entry]) -> Stack:
+        return type(self)(*self.entries[:start], *entries, *self.entries[stop:])
+
+    def _index(self, target: object) -> int:
+        if isinstance(target, int):
+            found = [target % len(self)] if -len(self) <= target < len(self) else []
+        else:
+            found = [index for index, entry in enumerate(self.entries) if entry.contains(target)]
+        if len(found) == 1:
+            return found[0]
+        shown = getattr(target, "__name__", target)
+        if found:
+            places = ", ".join(map(str, found))
+            rule = f"must mean one layer, but {shown!r} stands at {places}: give the index"
+        else:
+            rule = f"must be one of {', '.join(entry.name for entry in self) or 'no layers'}"
+        raise OptionError("Stack", [Problem("target", rule, repr(shown))])

@@ -1,0 +1,159 @@
+"""Apply a middleware to some requests only: by path, method, host, or a predicate of your own.
+
+::
+
+    Stack(When(Middleware(GZip), paths=["/api/*", "/reports/{id}"], methods=["GET"]))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from middlewares.asgi import ASGIApp, Receive, Scope, Send
+from middlewares.core.fields import is_token
+from middlewares.core.headers import find
+from middlewares.core.layer import Layer, freeze
+from middlewares.core.options import check_types
+from middlewares.core.paths import compile_hosts, compile_paths, host_problem, path_problem, route_path
+from middlewares.errors import OptionErrors, Problem
+from middlewares.record import Entry, Middleware, as_record
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+__all__ = ("Conditional", "Predicate", "When")
+
+Predicate: TypeAlias = "Callable[[HTTPConnection], bool | Awaitable[bool]]"
+_Test: TypeAlias = Callable[[Scope], object]
+
+
+class When(Middleware):
+    """An entry of a stack that applies another entry to matching requests only.
+
+    A request matches if it satisfies every matcher that is given. Lifespan events always reach the middleware, so
+    that what it opens is opened and closed. Options: those of `Conditional`. Raises `OptionError`.
+    """
+
+    def __init__(
+        self,
+        layer: Entry,
+        *,
+        paths: Collection[str] = (),
+        exclude_paths: Collection[str] = (),
+        methods: Collection[str] = (),
+        hosts: Collection[str] = (),
+        predicate: Predicate | None = None,
+    ) -> None:
+        given = {"paths": paths, "exclude_paths": exclude_paths, "methods": methods, "hosts": hosts}
+        options: dict[str, Any] = {name: value for name, value in given.items() if value != ()}
+        if predicate is not None:
+            options["predicate"] = predicate
+        super().__init__(Conditional, layer=as_record(layer), **options)
+
+    @property
+    def layer(self) -> Middleware:
+        """The entry that is applied to matching requests."""
+        return cast("Middleware", self.kwargs["layer"])
+
+    def tree(self) -> list[str]:
+        """Return the lines that draw this entry and, below it, the one it applies."""
+        first, *rest = self.layer.tree()
+        return [str(self), f"└─ {first}", *(f"   {line}" for line in rest)]
+
+    def contains(self, target: object) -> bool:
+        """Return whether this entry, or the one it applies, is what ``target`` means."""
+        return super().contains(target) or self.layer.contains(target)
+
+    def __repr__(self) -> str:
+        return f"When({', '.join((repr(self.layer), *self._matchers()))})"
+
+    def __str__(self) -> str:
+        return f"When({', '.join(self._matchers())})"
+
+    @property
+    def name(self) -> str:
+        """The name of this kind of entry."""
+        return "When"
+
+    def _matchers(self) -> list[str]:
+        return [f"{name}={value!r}" for name, value in self.kwargs.items() if name != "layer"]
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
+class Conditional(Layer):
+    """Pass matching requests through a middleware and all others around it.
+
+    Paths are those that the router at this place sees: inside a mount, without the prefix of the mount. A WebSocket
+    handshake is a ``GET`` request (RFC 6455, 4.1).
+    """
+
+    app: ASGIApp = field(kw_only=False)
+    layer: Middleware
+    """The middleware to apply."""
+    paths: Collection[str] = ()
+    """Path patterns, one of which must match: ``/health``, ``/api/*``, ``/users/{id}``; empty: any path."""
+    exclude_paths: Collection[str] = ()
+    """Path patterns, none of which may match."""
+    methods: Collection[str] = ()
+    """Request methods, as in ``GET``; empty: any method."""
+    hosts: Collection[str] = ()
+    """Host names without port, as in ``example.com`` or ``*.example.com``; empty: any host."""
+    predicate: Callable[..., Any] | None = None
+    """A function, sync or async, that is given the ``HTTPConnection`` and returns whether to apply the middleware."""
+    _wrapped: ASGIApp = field(init=False, repr=False)
+    _tests: tuple[_Test, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        problems = OptionErrors("When")
+        check_types(problems, self)
+        problems.raise_if_any()
+        for option in ("paths", "exclude_paths"):
+            for pattern in getattr(self, option):
+                rule = path_problem(pattern)
+                problems.check(rule is None, option, rule or "", pattern)
+        for host in self.hosts:
+            rule = host_problem(host)
+            problems.check(rule is None, "hosts", rule or "", host, f"did you mean {host.lower()!r}?")
+        for method in self.methods:
+            fits = is_token(method) and method == method.upper()
+            problems.check(fits, "methods", "must hold request methods in upper case", method)
+        if not any((self.paths, self.exclude_paths, self.methods, self.hosts, self.predicate)):
+            problems.found.append(Problem("paths", "or another matcher must be given"))
+        problems.raise_if_any()
+        freeze(self, _wrapped=self.layer(self.app), _tests=tuple(self._make_tests()))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self._wrapped(scope, receive, send)
+        for test in self._tests:
+            if not test(scope):
+                return await self.app(scope, receive, send)
+        if self.predicate is not None and not await self._ask(scope):
+            return await self.app(scope, receive, send)
+        await self._wrapped(scope, receive, send)
+
+    async def _ask(self, scope: Scope) -> bool:
+        from starlette.requests import HTTPConnection
+
+        assert self.predicate is not None  # noqa: S101 - for the type checker: the caller has looked
+        verdict = self.predicate(HTTPConnection(scope))
+        return bool(await verdict if isawaitable(verdict) else verdict)
+
+    def _make_tests(self) -> list[_Test]:
+        tests: list[_Test] = []
+        if self.methods:
+            methods = frozenset(self.methods)
+            tests.append(lambda scope: scope.get("method", "GET") in methods)
+        if self.paths:
+            wanted = compile_paths(self.paths)
+            tests.append(lambda scope: wanted(route_path(scope)))
+        if self.exclude_paths:
+            unwanted = compile_paths(self.exclude_paths)
+            tests.append(lambda scope: not unwanted(route_path(scope)))
+        if self.hosts:
+            is_host = compile_hosts(self.hosts)
+            tests.append(lambda scope: is_host((find(scope["headers"], b"host") or b"").decode("latin-1")))
+        return tests
