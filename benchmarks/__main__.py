@@ -55,9 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "case", nargs="*", help="names of cases, or their beginnings up to a hyphen (default: all)"
-    )
+    parser.add_argument("case", nargs="*", help="names of cases, or their beginnings up to a hyphen (default: all)")
     parser.add_argument("--rounds", type=count, default=40, help="rounds per case (default: %(default)s)")
     parser.add_argument(
         "--window",
@@ -66,12 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MS",
         help="milliseconds per window (default: %(default)s)",
     )
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="also write everything measured to this file"
-    )
-    parser.add_argument(
-        "--check", action="store_true", help="exit with status 1 if a bar is missed or not judged"
-    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to this file")
+    parser.add_argument("--check", action="store_true", help="exit with status 1 if a bar is missed or not judged")
     parser.add_argument("--write", action="store_true", help="put the table in benchmarks/README.md")
     parser.add_argument("--list", action="store_true", help="list the cases and end")
     return parser

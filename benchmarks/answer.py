@@ -62,9 +62,7 @@ async def record(app: ASGIApp, scope: Scope, receive: Callable[[], Awaitable[Mes
     messages: list[Message] = []
 
     async def send(message: Message) -> None:
-        messages.append(
-            {**message, "headers": list(message["headers"])} if "headers" in message else {**message}
-        )
+        messages.append({**message, "headers": list(message["headers"])} if "headers" in message else {**message})
 
     await app(scope, receive, send)
     return Answer(tuple(messages))

@@ -86,9 +86,7 @@ def starlette_around(app: ASGIApp) -> ASGIApp:
 
 def bare() -> ASGIApp:
     """Return the application that answers `SIZES`, one place of the pool after the other."""
-    answers = {
-        path: cycle([json_answer(size, index) for index in range(POOL_SIZE)]) for path, size in SIZES.items()
-    }
+    answers = {path: cycle([json_answer(size, index) for index in range(POOL_SIZE)]) for path, size in SIZES.items()}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await answer_from_pool({**scope, ANSWER: next(answers[scope["path"]])}, receive, send)

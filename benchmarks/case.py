@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from middlewares.asgi import ASGIApp, Message, Scope
 
-if TYPE_CHECKING:
-    from .answer import Verify
+from .answer import Verify
 
 __all__ = ("Bar", "Build", "Case", "Subject", "ours", "peer", "wrap")
 
@@ -83,9 +82,7 @@ class Case:
         peers = {subject.label for subject in self.subjects if subject.peer}
         for bar in self.bars:
             if bar.peer is not None and bar.peer not in peers:
-                raise ValueError(
-                    f"Case {self.name}: bar refers to {bar.peer!r}, which is none of {sorted(peers)}"
-                )
+                raise ValueError(f"Case {self.name}: bar refers to {bar.peer!r}, which is none of {sorted(peers)}")
 
     async def received(self) -> Message:
         """Return the message for one ``receive()``."""

@@ -24,7 +24,7 @@ from .arguments import count
 from .report import aligned, conditions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ("Load", "Measured", "load", "main", "parse_wrk", "serve")
 
@@ -34,9 +34,7 @@ _OURS, _PEER = "ours CORS, GZip", "starlette CORS, GZip"
 _START_WITHIN = 20.0
 """Seconds that a server may take to answer."""
 _STOP_WITHIN = 5.0
-_MISSING_WRK = (
-    "benchmarks.http needs wrk, which is not installed: apt install wrk (Debian), brew install wrk (macOS)"
-)
+_MISSING_WRK = "benchmarks.http needs wrk, which is not installed: apt install wrk (Debian), brew install wrk (macOS)"
 _HEADERS = {
     "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
     "accept": "application/json, text/plain, */*",
@@ -75,9 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.http", description=__doc__)
     parser.add_argument("--seconds", type=count, default=2, help="of each run of wrk (default: %(default)s)")
     parser.add_argument("--connections", type=count, default=16, help="kept open (default: %(default)s)")
-    parser.add_argument(
-        "--rounds", type=count, default=5, help="runs per subject and path (default: %(default)s)"
-    )
+    parser.add_argument("--rounds", type=count, default=5, help="runs per subject and path (default: %(default)s)")
     options = parser.parse_args(arguments)
     if shutil.which("wrk") is None:
         print(_MISSING_WRK, file=sys.stderr)
@@ -154,9 +150,7 @@ def _verify(label: str, port: int, path: str) -> None:
     coding = response.headers.get("content-encoding")
     origin = response.headers.get("access-control-allow-origin")
     expected = "gzip" if layered and path == "/json" else None
-    right = (
-        response.status == 200 and coding == expected and origin == (_HEADERS["origin"] if layered else None)
-    )
+    right = response.status == 200 and coding == expected and origin == (_HEADERS["origin"] if layered else None)
     if not right or not (gzip.decompress(body) if coding else body).startswith((b"[", b"{")):
         raise LoadError(f"{label} answers {path} wrongly: {response.status}, {response.headers.items()}")
 
@@ -175,9 +169,7 @@ def load(port: int, path: str, asked: Load) -> Measured:
     command += ["--latency", *(f"--header={name}: {value}" for name, value in _HEADERS.items())]
     command.append(f"http://127.0.0.1:{port}{path}")
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=asked.seconds + 30, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=asked.seconds + 30, check=False)
     except subprocess.TimeoutExpired as error:
         raise LoadError(f"wrk did not end within {error.timeout:.0f} s") from error
     if done.returncode:
@@ -200,10 +192,8 @@ def parse_wrk(printed: str) -> Measured:
     return Measured(float(per_second[1]), latencies["50"], latencies["99"])
 
 
-def _table(best: dict[str, Measured], labels: Sequence[str]) -> list[list[str]]:
-    table = [
-        ["", "requests/s", "p50 µs", "p99 µs", "overhead µs", "ours/this: requests/s", "ours/this: overhead"]
-    ]
+def _table(best: dict[str, Measured], labels: Iterable[str]) -> list[list[str]]:
+    table = [["", "requests/s", "p50 µs", "p99 µs", "overhead µs", "ours/this: requests/s", "ours/this: overhead"]]
     spent = {label: 1e6 / best[label].per_second for label in labels}
     added = {label: spent[label] - spent["bare"] for label in labels}
     for label in labels:

@@ -1,9 +1,9 @@
 """Run the subjects of a case interleaved, in short windows, and time them.
 
-Every round gives each subject one window with the garbage collector off and one with it on. So whatever else the
-machine does hits all of them alike, and the shortest window of each is the one disturbed least. The order is drawn
-anew each time: with a mere rotation each would keep its predecessor, which shows by some per cent. Within a window,
-scopes are made in chunks outside the timed region and never used twice.
+Every round gives each subject one window with the garbage collector off and one with it on. So whatever else
+the machine does hits all of them alike, and the shortest window of each is the one disturbed least. The order is
+drawn anew each time: with a mere rotation each would keep its predecessor, which shows by some per cent. Within
+a window, scopes are made in chunks outside the timed region and never used twice.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from statistics import fmean, median
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
+from middlewares.asgi import ASGIApp
+
 from .answer import WrongOutputError, record
+from .case import Case
 from .pool import POOL_SIZE
 
 if TYPE_CHECKING:
-    from middlewares.asgi import ASGIApp, Message
+    from middlewares.asgi import Message
 
-    from .case import Case, Subject
+    from .case import Subject
 
 __all__ = ("CaseResult", "SubjectResult", "Timing", "measure")
 

@@ -8,10 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .case import Bar
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .case import Bar
     from .measure import CaseResult, SubjectResult, Timing
 
 __all__ = ("Verdict", "aligned", "as_json", "conditions", "judge", "markdown", "text")
