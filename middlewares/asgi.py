@@ -16,21 +16,18 @@ __all__ = ("ASGIApp", "Message", "Receive", "Scope", "Send", "mark_coroutine_fun
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 if sys.version_info >= (3, 12):
-    from inspect import markcoroutinefunction as _mark
+    from inspect import markcoroutinefunction as mark_coroutine_function
 else:
-    import asyncio.coroutines as _coroutines
+    import asyncio.coroutines
 
-    def _mark(function: _F) -> _F:
-        """Set the mark that ``asyncio.iscoroutinefunction`` accepts before Python 3.12."""
-        # asgiref's own marker does just this: before Python 3.12 there is no public way.
-        function._is_coroutine = _coroutines._is_coroutine  # type: ignore[attr-defined]  # noqa: SLF001
+    # asgiref's own marker does just this: before Python 3.12 there is no public way.
+    _MARK = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def mark_coroutine_function(function: _F) -> _F:
+        """Mark a plain function that returns an awaitable, so that it is taken for a coroutine function.
+
+        A ``send`` that only hands on the inner awaitable is a plain ``def``: that halves its cost. asgiref's adapters
+        warn about such a callable unless it carries this mark.
+        """
+        function._is_coroutine = _MARK  # type: ignore[attr-defined]  # noqa: SLF001
         return function
-
-
-def mark_coroutine_function(function: _F) -> _F:
-    """Mark a plain function that returns an awaitable, so that it is taken for a coroutine function.
-
-    A ``send`` that only hands on the inner awaitable is a plain ``def``: that halves its cost. asgiref's adapters
-    warn about such a callable unless it carries this mark.
-    """
-    return _mark(function)

@@ -40,10 +40,11 @@ _ALLOW_ORIGIN: Final = b"access-control-allow-origin"
 _ALLOW_CREDENTIALS: Final = b"access-control-allow-credentials"
 _EXPOSE_HEADERS: Final = b"access-control-expose-headers"
 
-# Response headers that need a closer look are told from the others by the length of their names alone.
-_TOUCHED_LENGTHS: Final = frozenset(map(len, (b"vary", _ALLOW_ORIGIN, _ALLOW_CREDENTIALS, _EXPOSE_HEADERS)))
+_OURS: Final = frozenset({b"vary", _ALLOW_ORIGIN, _ALLOW_CREDENTIALS, _EXPOSE_HEADERS})
+_OUR_LENGTHS: Final = frozenset(map(len, _OURS))
 
 _VARY_ORIGIN: Final = (b"vary", b"Origin")
+_VARY_ALONE: Final = (_VARY_ORIGIN,)
 _VARY_PREFLIGHT: Final = (
     b"vary",
     b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
@@ -100,7 +101,7 @@ class CORS(Layer):
         always = None
         if len(answers) <= 1 and self.allow_origin_regex is None:
             # One answer for all requests: it does not vary, for a browser compares the origin itself.
-            always = next(iter(answers.values()), (_VARY_ORIGIN,))[1:]
+            always = next(iter(answers.values()), _VARY_ALONE)[1:]
         freeze(
             self,
             _pattern=None if self.allow_origin_regex is None else re.compile(self.allow_origin_regex),
@@ -113,28 +114,25 @@ class CORS(Layer):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        extra = self._always
-        if extra is None or scope["method"] == "OPTIONS":
-            origin = None
-            for name, value in scope["headers"]:
-                if len(name) == 6 and name.lower() == b"origin":
-                    # Nobody honest sends two origins: together they are none that could be allowed.
-                    origin = value if origin is None else b""
-            if origin is not None and scope["method"] == "OPTIONS":
-                method = find(scope["headers"], b"access-control-request-method")
-                if method is not None:
-                    return await self._preflight(scope, receive, send, origin, method)
-            if extra is None:
-                extra = (_VARY_ORIGIN,) if origin is None else self._answer_to(origin)
+        is_options = scope["method"] == "OPTIONS"
+        if self._always is not None and not is_options:
+            return await self.app(scope, receive, self._marked(_send_readable(send, self._always)))
+        origin = None
+        for name, value in scope["headers"]:
+            # Comparing lengths first spares a lower-case copy of nearly every name.
+            if len(name) == 6 and name.lower() == b"origin":
+                # Nobody honest sends two origins: together they are none that could be allowed.
+                origin = value if origin is None else b""
+        if is_options and origin is not None:
+            method = find(scope["headers"], b"access-control-request-method")
+            if method is not None:
+                return await self._preflight(scope, receive, send, origin, method)
+        answer = self._always if self._always is not None else self._answer_to(origin)
+        wrapped = _send_varied(send) if answer is _VARY_ALONE else _send_readable(send, answer)
+        await self.app(scope, receive, self._marked(wrapped))
 
-        def send_readable(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": _permitted(message.get("headers", ()), extra)}
-            return send(message)
-
-        if self._foreign:
-            mark_coroutine_function(send_readable)
-        await self.app(scope, receive, send_readable)
+    def _marked(self, send: Send) -> Send:
+        return mark_coroutine_function(send) if self._foreign else send
 
     def _answer(self, origin: bytes) -> tuple[tuple[bytes, bytes], ...]:
         """Return the headers of a response that pages of ``origin`` may read."""
@@ -145,12 +143,14 @@ class CORS(Layer):
             headers.append((_EXPOSE_HEADERS, ", ".join(self.expose_headers).encode()))
         return tuple(headers)
 
-    def _answer_to(self, origin: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    def _answer_to(self, origin: bytes | None) -> tuple[tuple[bytes, bytes], ...]:
         """Return the headers of a response to a request of ``origin``, where they depend on it."""
+        if origin is None:
+            return _VARY_ALONE
         answer = self._answers.get(origin)
         if answer is not None:
             return answer
-        return self._answer(origin) if self._matches(origin) else (_VARY_ORIGIN,)
+        return self._answer(origin) if self._matches(origin) else _VARY_ALONE
 
     def _matches(self, origin: bytes) -> bool:
         if self._pattern is None:
@@ -243,26 +243,47 @@ class CORS(Layer):
         problems.check(self.max_age >= 0, "max_age", "must not be negative", self.max_age)
 
 
-def _permitted(headers: Headers, extra: tuple[tuple[bytes, bytes], ...]) -> HeaderList:
-    """Return a response's headers with those of the policy."""
-    result: HeaderList = []
-    touched = False
-    for name, value in headers:
-        touched = touched or len(name) in _TOUCHED_LENGTHS
-        result.append((name, value))
-    if touched:
-        return _reconciled(result, extra)
-    result += extra
-    return result
+def _send_varied(send: Send) -> Send:
+    """Return a ``send`` that says of a response only that it depends on the origin."""
+
+    def send_varied(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            headers = [*message.get("headers", ()), _VARY_ORIGIN]
+            for name, _ in headers[:-1]:
+                if len(name) == 4 and name.lower() == b"vary":
+                    headers = add_vary(headers[:-1], b"Origin")
+                    break
+            message = {**message, "headers": headers}
+        return send(message)
+
+    return send_varied
 
 
-def _reconciled(headers: HeaderList, extra: tuple[tuple[bytes, bytes], ...]) -> HeaderList:
+def _send_readable(send: Send, answer: tuple[tuple[bytes, bytes], ...]) -> Send:
+    """Return a ``send`` that adds the headers of the policy to a response."""
+
+    def send_readable(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            headers = [*message.get("headers", ())]
+            for name, _ in headers:
+                if len(name) in _OUR_LENGTHS and name.lower() in _OURS:
+                    headers = _reconciled(headers, answer)
+                    break
+            else:
+                headers += answer
+            message = {**message, "headers": headers}
+        return send(message)
+
+    return send_readable
+
+
+def _reconciled(headers: HeaderList, answer: tuple[tuple[bytes, bytes], ...]) -> HeaderList:
     """Add the headers of the policy to a response that may have some of them already."""
     is_explicit = find(headers, _ALLOW_ORIGIN) is not None
     if not is_explicit:
         # A second 'true' would make the browser's check fail (Fetch, 3.3.5).
         headers = remove(headers, _ALLOW_CREDENTIALS)
-    for name, value in extra:
+    for name, value in answer:
         if name == b"vary":
             headers = add_vary(headers, value)
         elif name == _EXPOSE_HEADERS and not is_explicit:

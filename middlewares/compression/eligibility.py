@@ -8,19 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from middlewares.core.etags import weaken
-from middlewares.core.fields import is_token, parse_digits
-from middlewares.core.headers import HeaderList, Headers, add_vary, find
+from middlewares.core.fields import is_token
+from middlewares.core.headers import HeaderList, Headers, add_vary, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 __all__ = (
     "COMPRESSIBLE_TYPES",
     "MediaTypes",
     "Verdict",
     "accepted",
-    "content_length",
     "encoded",
+    "forbids_transformation",
     "judge",
     "media_type_problem",
     "revalidated",
@@ -54,11 +54,14 @@ COMPRESSIBLE_TYPES: Final = (
 )
 """Media types whose bodies shrink; others are compressed already, or unknown."""
 
-Verdict = Literal["compress", "vary", "leave"]
-"""``compress``: it may be; ``vary``: not this one, but its siblings are; ``leave``: it is none of our business."""
+Verdict = Literal["compress", "vary", "revalidate", "leave"]
+"""``compress``: it may be; ``vary``: this one is too small, but its siblings are compressed; ``revalidate``: a 304,
+whose fields replace those of a stored response; ``leave``: it is none of our business."""
 
 _UNTOUCHED_STATUSES: Final = frozenset({204, 205, 206})  # no content (15.3.5, 15.3.6), a range (15.3.7)
 _TYPES_REMEMBERED: Final = 256
+
+_VARY: Final = (b"vary", b"Accept-Encoding")
 
 _DROPPED: Final = frozenset(
     {
@@ -99,39 +102,48 @@ class MediaTypes:
         return any(media_type.startswith(start) and media_type.endswith(end) for start, end in self._suffixes)
 
 
-def judge(status: int, headers: Headers, media_types: MediaTypes) -> Verdict:
+def judge(status: int, headers: Headers, media_types: MediaTypes, minimum_size: int) -> Verdict:
     """Return what may be done to a response, by its status and header fields."""
     if status < 200 or status in _UNTOUCHED_STATUSES:
         return "leave"
-    content_type = cache_control = None
+    content_type = length = None
     for name, value in headers:
-        lower = name.lower()
-        if lower == b"content-type":
+        # Telling names apart by length first spares a lower-case copy of most.
+        size = len(name)
+        if size == 12 and name.lower() == b"content-type":
             content_type = value
-        elif lower in (b"content-encoding", b"content-range"):  # encoded already (8.4), or part of a whole (14.4)
+        elif size == 14 and name.lower() == b"content-length":
+            length = value
+        elif (size == 13 or size == 16) and _forbids(name.lower(), value):
             return "leave"
-        elif lower == b"cache-control":
-            cache_control = value if cache_control is None else cache_control + b"," + value
-    if cache_control is not None and b"no-transform" in cache_control.lower():  # RFC 9111, 5.2.2.6
-        return "leave"
     if status == 304:
-        return "vary"  # it carries what the 200 would (15.4.5), and has no body
-    return "compress" if content_type is not None and content_type in media_types else "leave"
+        return "revalidate"  # it carries what the 200 would (15.4.5), and has no body
+    if content_type is None or content_type not in media_types:
+        return "leave"
+    if length is not None and length.isdigit() and len(length) < 10 and int(length) < minimum_size:
+        return "vary"
+    return "compress"
+
+
+def _forbids(name: bytes, value: bytes) -> bool:
+    """Return whether a header field forbids compressing: encoded already (8.4), a part (14.4), RFC 9111, 5.2.2.6."""
+    if name == b"cache-control":
+        return b"no-transform" in value.lower()
+    return name in (b"content-encoding", b"content-range")
 
 
 def accepted(headers: Headers) -> bytes | None:
-    """Return the request's ``Accept-Encoding`` as one list, or ``None`` if it wants no coding, or no transformation.
-
-    ``Cache-Control: no-transform`` in a request forbids it too (RFC 9111, 5.2.1.6).
-    """
+    """Return the codings that a request accepts, as one list; ``None`` if it names none."""
     codings = None
     for name, value in headers:
-        # Telling names apart by length first spares a lower-case copy of nearly every one.
         if len(name) == 15 and name.lower() == b"accept-encoding":
             codings = value if codings is None else codings + b", " + value
-        elif len(name) == 13 and name.lower() == b"cache-control" and b"no-transform" in value.lower():
-            return None
     return codings
+
+
+def forbids_transformation(headers: Headers) -> bool:
+    """Return whether a request asks that nothing be transformed on its way (RFC 9111, 5.2.1.6)."""
+    return b"no-transform" in (joined(headers, b"cache-control") or b"").lower()
 
 
 def media_type_problem(pattern: str) -> str | None:
@@ -143,15 +155,12 @@ def media_type_problem(pattern: str) -> str | None:
     return "must hold media types such as 'text/html', 'text/*' or 'application/*+json'"
 
 
-def content_length(headers: Headers) -> int | None:
-    """Return the declared length of the body in bytes, if there is a valid one."""
-    value = find(headers, b"content-length")
-    return None if value is None else parse_digits(value)
-
-
-def varied(headers: Headers) -> HeaderList:
+def varied(headers: Sequence[tuple[bytes, bytes]]) -> HeaderList:
     """Return the headers of a response that other clients get encoded (12.5.5)."""
-    return add_vary(headers, b"Accept-Encoding")
+    for name, _ in headers:
+        if len(name) == 4 and name.lower() == b"vary":
+            return add_vary(headers, b"Accept-Encoding")
+    return [*headers, _VARY]
 
 
 def revalidated(headers: Headers) -> HeaderList:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from dataclasses import dataclass, field
 
-from middlewares.asgi import ASGIApp, Receive, Scope, Send
-from middlewares.core.exchange import EXCHANGE, hand_back
-from middlewares.core.layer import Layer, freeze
+from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
+from middlewares.core.exchange import hand_back
+from middlewares.core.layer import Layer, freeze, is_foreign
 from middlewares.core.negotiation import CodingChooser
 from middlewares.core.options import check_types
 from middlewares.errors import OptionErrors
 
-from .eligibility import COMPRESSIBLE_TYPES, MediaTypes, accepted, media_type_problem
+from .eligibility import COMPRESSIBLE_TYPES, MediaTypes, accepted, judge, media_type_problem, revalidated, varied
 from .encoders import GZipCodec
-from .response import CompressedResponse, Plan, VariedResponse
+from .response import CompressedResponse, Plan
 
 __all__ = ("GZip",)
 
@@ -45,6 +45,7 @@ class GZip(Layer):
     """Media types to compress, with patterns such as ``text/*`` and ``application/*+json``."""
     _plan: Plan = field(init=False, repr=False)
     _choose: CodingChooser = field(init=False, repr=False)
+    _foreign: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -58,22 +59,50 @@ class GZip(Layer):
         problems.raise_if_any()
         codec = GZipCodec(self.compresslevel)
         plan = Plan(codec, self.minimum_size, MediaTypes(self.include_types))
-        freeze(self, _plan=plan, _choose=CodingChooser([codec.name]))
+        freeze(self, _plan=plan, _choose=CodingChooser([codec.name]), _foreign=is_foreign(self.app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        field_value = accepted(scope["headers"])
-        if field_value is None or self._choose(field_value) is None:
-            return await self.app(scope, receive, VariedResponse(self._plan, send).send)
-        inner = _without_zerocopy(scope)
-        response = CompressedResponse(self._plan, send, is_head=scope["method"] == "HEAD", exchange=scope.get(EXCHANGE))
+        codings = accepted(scope["headers"])
+        takes_gzip = codings is not None and self._choose(codings) is not None
+        inner = _without_zerocopy(scope) if takes_gzip and scope.get("extensions") else scope
+        begun: list[CompressedResponse] = []
+        wrapped = _send_compressed(self._plan, scope, send, begun if takes_gzip else None)
         try:
-            await self.app(inner, receive, response.send)
+            await self.app(inner, receive, mark_coroutine_function(wrapped) if self._foreign else wrapped)
         finally:
             if inner is not scope:
                 hand_back(inner, scope)
-        await response.finish()
+        if begun:
+            await begun[0].finish()
+
+
+def _send_compressed(plan: Plan, scope: Scope, send: Send, begun: list[CompressedResponse] | None) -> Send:
+    """Return a ``send`` that looks at the start of a response, and leaves the rest to one put into ``begun``.
+
+    ``begun`` is ``None`` for a client that does not take the coding. Most responses need no more than this.
+    """
+
+    def send_compressed(message: Message) -> Awaitable[None]:
+        if begun:
+            return begun[0].send(message)
+        if message["type"] != "http.response.start":
+            return send(message)
+        headers = message.get("headers", ())
+        if not isinstance(headers, (list, tuple)):
+            headers = list(headers)  # a generator can be read only once
+            message = {**message, "headers": headers}
+        verdict = judge(message["status"], headers, plan.media_types, plan.minimum_size)
+        if verdict == "compress" and begun is not None:
+            begun.append(CompressedResponse(plan, scope, send))
+            return begun[0].begin(message)
+        if verdict == "leave":
+            return send(message)
+        change = revalidated if verdict == "revalidate" and begun is not None else varied
+        return send({**message, "headers": change(headers)})
+
+    return send_compressed
 
 
 def _without_zerocopy(scope: Scope) -> Scope:

@@ -2,8 +2,8 @@
 
 ::
 
-    start ──may be compressed──▶ held ──first body message──▶ encoding ──last body message──▶ passing
-      └──must stay as it is──▶ passing    └──too small, not smaller, no body──▶ passing
+    start ──▶ held ──first body message──▶ encoding ──last body message──▶ passing
+                └──too small, not smaller, no body──▶ passing
 
 Only a start is ever kept back, and only until the first body message tells whether the whole body is in hand. That
 of an event stream is not, because its first event may be long in coming.
@@ -16,22 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
-from middlewares.asgi import mark_coroutine_function
-from middlewares.core.exchange import Coding
+from middlewares.core.exchange import EXCHANGE, Coding
 from middlewares.core.headers import find
 
-from .eligibility import MediaTypes, content_length, encoded, judge, revalidated, varied
+from .eligibility import MediaTypes, encoded, forbids_transformation, varied
 from .encoders import Codec
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from middlewares.asgi import Message, Send
+    from middlewares.asgi import Message, Scope, Send
     from middlewares.core.exchange import Exchange
 
     from .encoders import Encoder
 
-__all__ = ("CompressedResponse", "Plan", "VariedResponse")
+__all__ = ("CompressedResponse", "Plan")
 
 _THREAD_SIZE = 128 * 1024
 """Bytes from which a body message is encoded in a worker thread: some 2 ms of gzip, against 50 µs for the hop."""
@@ -46,43 +45,31 @@ class Plan:
     media_types: MediaTypes
 
 
-class VariedResponse:
-    """The response to a client that does not take the coding: it only says that others get something else."""
-
-    __slots__ = ("_plan", "_send")
-
-    def __init__(self, plan: Plan, send: Send) -> None:
-        self._plan = plan
-        self._send = send
-
-    @mark_coroutine_function
-    def send(self, message: Message) -> Awaitable[None]:
-        """Take a message of the application."""
-        if message["type"] == "http.response.start":
-            message = _with_list(message)
-            if judge(message["status"], message["headers"], self._plan.media_types) != "leave":
-                message = {**message, "headers": varied(message["headers"])}
-        return self._send(message)
-
-
 class CompressedResponse:
-    """The response to a client that takes the coding."""
+    """A response whose type is worth compressing, on its way to a client that takes the coding."""
 
-    __slots__ = ("_encoder", "_exchange", "_is_head", "_plan", "_send", "_start")
+    __slots__ = ("_encoder", "_plan", "_scope", "_send", "_start")
 
-    def __init__(self, plan: Plan, send: Send, *, is_head: bool, exchange: Exchange | None) -> None:
+    def __init__(self, plan: Plan, scope: Scope, send: Send) -> None:
         self._plan = plan
+        self._scope = scope
         self._send = send
-        self._is_head = is_head
-        self._exchange = exchange
         self._start: Message | None = None
         self._encoder: Encoder | None = None
 
-    @mark_coroutine_function
+    def begin(self, start: Message) -> Awaitable[None]:
+        """Take the start of the response; it must carry its headers as a list."""
+        if forbids_transformation(self._scope["headers"]):
+            return self._send(start)
+        if _is_event_stream(start):
+            self._encoder = self._plan.codec.stream()
+            return self._send(self._encoded(start, None))
+        self._start = start
+        return _held()
+
     def send(self, message: Message) -> Awaitable[None]:
-        """Take a message of the application."""
-        kind = message["type"]
-        if kind == "http.response.body":
+        """Take a message that follows the start."""
+        if message["type"] == "http.response.body":
             if self._start is not None:
                 return self._first_body(self._start, message)
             if self._encoder is not None:
@@ -90,8 +77,6 @@ class CompressedResponse:
         elif self._start is not None:
             # Something else comes before any body, such as a file sent by path: it goes out as it is, in its turn.
             return self._unchanged(self._start, message, "not a body")
-        elif kind == "http.response.start" and self._encoder is None:
-            return self._begin(_with_list(message))
         return self._send(message)
 
     async def finish(self) -> None:
@@ -100,34 +85,25 @@ class CompressedResponse:
             start, self._start = self._start, None
             await self._send(start)
 
-    def _begin(self, start: Message) -> Awaitable[None]:
-        verdict = judge(start["status"], start["headers"], self._plan.media_types)
-        if verdict == "leave":
-            return self._send(start)
-        if verdict == "vary":
-            return self._send({**start, "headers": revalidated(start["headers"])})
-        if _is_event_stream(start):
-            self._encoder = self._plan.codec.stream()
-            return self._send(self._encoded(start, None))
-        self._start = start
-        return _held()
-
     def _first_body(self, start: Message, message: Message) -> Awaitable[None]:
         body, more = _bytes(message), message.get("more_body", False)
-        declared = content_length(start["headers"]) if more or (self._is_head and not body) else len(body)
-        if (declared is None and not more) or (declared is not None and declared < self._plan.minimum_size):
+        if self._scope["method"] == "HEAD" and (more or not body):
+            return self._first_of_head(start, message, more)
+        if not more and len(body) < self._plan.minimum_size:
             return self._unchanged(start, message, "small")
         self._start = None
-        if self._is_head and (more or not body):
-            # The fields are those of a GET but for the length, which only encoding the body would tell (9.3.2).
-            return self._both(self._encoded(start, None), {**message, "body": b""})
-        if more:
-            return self._stream(start, message)
-        return self._whole(start, message, body)
+        if not more:
+            return self._whole(start, message, body)
+        self._encoder = self._plan.codec.stream()
+        return self._both(self._encoded(start, None), message, self._encoder)
 
-    def _stream(self, start: Message, message: Message) -> Awaitable[None]:
-        self._encoder = encoder = self._plan.codec.stream()
-        return self._both(self._encoded(start, None), message, encoder)
+    def _first_of_head(self, start: Message, message: Message, more: bool) -> Awaitable[None]:
+        # The fields are those of a GET but for the length, which only encoding the body would tell (9.3.2). Where the
+        # application says nothing of a body, there may be none.
+        if not more and find(start["headers"], b"content-length") is None:
+            return self._unchanged(start, message, "no body")
+        self._start = None
+        return self._both(self._encoded(start, None), {**message, "body": b""})
 
     async def _whole(self, start: Message, message: Message, body: bytes) -> None:
         if len(body) < _THREAD_SIZE:
@@ -168,18 +144,13 @@ class CompressedResponse:
         return {**start, "headers": encoded(start["headers"], self._plan.codec.name, length)}
 
     def _record(self, coding: bytes | None, reason: str | None = None) -> None:
-        if self._exchange is not None:
-            self._exchange.codings.append(Coding(coding, reason))
+        exchange: Exchange | None = self._scope.get(EXCHANGE)
+        if exchange is not None:
+            exchange.codings.append(Coding(coding, reason))
 
 
 async def _held() -> None:
     """Stand for the sending of a message that is kept back."""
-
-
-def _with_list(start: Message) -> Message:
-    """Return a start whose headers can be read more than once: an application may send a generator, or none."""
-    headers = start.get("headers", ())
-    return start if isinstance(headers, (list, tuple)) and "headers" in start else {**start, "headers": list(headers)}
 
 
 def _bytes(message: Message) -> bytes:

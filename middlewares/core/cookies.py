@@ -34,16 +34,15 @@ _HOST_OCTETS: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123
 # longer than this together, or an attribute whose value is.
 _LONGEST_LIFE: Final = 400 * 24 * 3600
 _LONGEST_PAIR: Final = 4096
-_LONGEST_ATTRIBUTE: Final = 1024
-# RFC 6265bis, 5.1.1: a date before 1601 makes the parser fail.
-_FIRST_YEAR: Final = 1601
+_LONGEST_PATH: Final = 1024
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # RFC 9110, 5.6.7: names in dates are English, whatever the locale.
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-# RFC 6265bis, 4.1.3: browsers compare prefixes without regard to case.
+# RFC 6265bis, 4.1.3, and for those with "http" draft-ietf-httpbis-layered-cookies: browsers compare prefixes
+# without regard to case.
 _SECURE_PREFIXES: Final = ("__secure-", "__http-", "__host-")
 _HTTP_PREFIXES: Final = ("__http-", "__host-http-")
 _HOST_PREFIX: Final = "__host-"
@@ -70,10 +69,12 @@ def find_cookie(fields: Iterable[bytes], name: str) -> str | None:
 
 def find_cookies(fields: Iterable[bytes], name: str) -> list[str]:
     """Return every value sent under ``name``, in the order of sending; browsers put longer paths first."""
-    if not name.isascii():
+    try:
+        wanted = name.encode("latin-1")
+    except UnicodeEncodeError:
         return []
-    wanted = name.encode()
-    return [_value(value) for key, value in _pairs(field for field in fields if wanted in field) if key == wanted]
+    possible = (field for field in fields if wanted in field)
+    return [_value(value) for key, value in _pairs(possible) if key == wanted]
 
 
 def format_set_cookie(
@@ -102,9 +103,9 @@ def format_set_cookie(
     problems = OptionErrors("Set-Cookie")
     _check_pair(problems, name, value)
     _check_lifetime(problems, max_age, expires)
-    _check_reach(problems, path, domain, same_site)
+    _check_reach(problems, path, domain)
     _check_promises(problems, name, path, domain, secure, http_only)
-    _check_secure(problems, secure, same_site, partitioned)
+    _check_sites(problems, same_site, partitioned, secure)
     problems.raise_if_any()
 
     if max_age == 0 and expires is None:
@@ -161,19 +162,18 @@ def _check_lifetime(problems: OptionErrors, max_age: int | None, expires: dateti
         rule = f"must be 0 to {_LONGEST_LIFE} seconds (400 days)"
         problems.check(0 <= max_age <= _LONGEST_LIFE, "max_age", rule, max_age)
     if expires is not None:
-        fits = expires.utcoffset() is not None and expires.year > _FIRST_YEAR
-        problems.check(fits, "expires", f"must have a time zone and a year after {_FIRST_YEAR}", expires)
+        fits = expires.utcoffset() is not None and 1970 <= expires.year <= 9998
+        problems.check(fits, "expires", "must have a time zone and a year from 1970 to 9998", expires)
 
 
-def _check_reach(problems: OptionErrors, path: str | None, domain: str | None, same_site: SameSite | None) -> None:
+def _check_reach(problems: OptionErrors, path: str | None, domain: str | None) -> None:
     if path is not None:
-        fits = path.startswith("/") and len(path) <= _LONGEST_ATTRIBUTE and _consists_of(path, _PATH_OCTETS)
-        problems.check(fits, "path", "must begin with '/' and be ASCII without controls and semicolons", path)
+        fits = path.startswith("/") and len(path) <= _LONGEST_PATH and _consists_of(path, _PATH_OCTETS)
+        rule = f"must begin with '/' and be at most {_LONGEST_PATH} ASCII characters, none a control or ';'"
+        problems.check(fits, "path", rule, path)
     if domain is not None:
         hint = "leave out the leading dot" if domain.startswith(".") else None
         problems.check(_is_host(domain), "domain", "must be a host name such as 'example.com'", domain, hint)
-    fits = same_site in (None, "strict", "lax", "none")
-    problems.check(fits, "same_site", "must be 'strict', 'lax', 'none' or None", same_site)
 
 
 def _check_promises(
@@ -190,8 +190,10 @@ def _check_promises(
         problems.check(domain is None, "domain", f"must be None for a cookie named {name}", domain)
 
 
-def _check_secure(problems: OptionErrors, secure: bool, same_site: SameSite | None, partitioned: bool) -> None:
-    # RFC 6265bis, 5.7 and CHIPS, 2.1: browsers drop both without Secure.
+def _check_sites(problems: OptionErrors, same_site: SameSite | None, partitioned: bool, secure: bool) -> None:
+    fits = same_site in (None, "strict", "lax", "none")
+    problems.check(fits, "same_site", "must be 'strict', 'lax', 'none' or None", same_site)
+    # RFC 6265bis, 5.7, and draft-cutler-httpbis-partitioned-cookies: browsers drop both without Secure.
     if same_site == "none":
         problems.check(secure, "secure", "must be True with same_site='none'", secure)
     if partitioned:

@@ -10,6 +10,8 @@ import re
 from enum import Enum
 from typing import Final
 
+from middlewares.core.fields import OWS
+
 __all__ = ("WILDCARD", "Wildcard", "is_etag", "parse_etag_list", "strong_match", "weak_match", "weaken")
 
 
@@ -43,7 +45,7 @@ def parse_etag_list(value: bytes) -> list[bytes] | Wildcard:
     Tags may hold commas. Malformed members, and a ``*`` among others, are left out; so the list is empty if
     nothing is well-formed.
     """
-    if value.strip(b" \t") == b"*":
+    if value.strip(OWS) == b"*":
         return WILDCARD
     return [tag for tag in _MEMBER.findall(value) if tag]
 
@@ -58,7 +60,7 @@ def weak_match(one: bytes, other: bytes) -> bool:
 
     What is no entity tag matches nothing.
     """
-    return one.removeprefix(b"W/") == other.removeprefix(b"W/") and is_etag(one) and is_etag(other)
+    return one.removeprefix(b"W/") == other.removeprefix(b"W/") and is_etag(one)
 
 
 def strong_match(one: bytes, other: bytes) -> bool:

@@ -87,9 +87,7 @@ def quote(text: str) -> str:
     characters above U+00FF.
     """
     if not _QUOTABLE.fullmatch(text):
-        raise ValueError(
-            f"quote: text must hold no control characters and nothing above U+00FF; got {text[:80]!r} (RFC 9110, 5.6.4)"
-        )
+        raise ValueError(f"quote: text must hold no controls and nothing above U+00FF; got {text[:80]!r}")
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

@@ -57,7 +57,7 @@ def choose_coding(field: bytes | None, available: Sequence[bytes]) -> bytes | No
 
 
 def _coding_weights(field: bytes, wanted: set[bytes]) -> dict[bytes, int]:
-    """Return the lowest weight given to each coding that is ``wanted``, so that little of a long field is kept."""
+    """Return the lowest weight given to each listed coding that is ``wanted``."""
     weights: dict[bytes, int] = {}
     for name, weight in parse_weighted(field):
         coding = _ALIASES.get(name, name)
@@ -113,12 +113,12 @@ class CodingChooser:
 
 
 def prefer_media_type(accept: bytes | None, offers: Sequence[str]) -> str | None:
-    """Return that of ``offers`` which an ``Accept`` value prefers, ``None`` if it accepts none (RFC 9110, 12.5.1).
+    """Return that of ``offers`` which an ``Accept`` value prefers, or ``None`` (RFC 9110, 12.5.1).
 
     ``offers`` are media types such as ``"text/html"``, the server's favourite first; it wins ties, and it is
     the answer where nothing valid is asked for. The most specific range decides on an offer: ``text/html``
     before ``text/*`` before ``*/*``. Parameters are ignored on both sides, and of ranges that differ in
-    nothing else the highest weight counts.
+    nothing else the highest weight counts. ``None`` means that no offer is acceptable.
     """
     listed = parse_weighted(accept) if accept else []
     if not listed:
