@@ -86,7 +86,7 @@ async def request(
         return _response(call.sent, call.exception)
 
 
-class WebSocketRefused(Exception):  # noqa: N818 - says what happened, as the other errors do
+class WebSocketRefused(Exception):
     """The app refused the handshake."""
 
     def __init__(self, response: Response, code: int | None = None, reason: str = "") -> None:
@@ -159,7 +159,7 @@ async def websocket(
         await call.finish()
 
 
-class LifespanFailed(Exception):  # noqa: N818 - says what happened, as the other errors do
+class LifespanFailed(Exception):
     """The app answered ``startup.failed`` or ``shutdown.failed``; the text is its message."""
 
 
