@@ -109,9 +109,7 @@ async def test_an_error_shows_what_has_passed() -> None:
         with pytest.raises(DriverError) as caught:
             await call.receive("http.response.start")
     lines = str(caught.value).splitlines()
-    assert lines[0] == (
-        "the app did not send http.response.start within 0.01 s; it waits for an event. Passed so far:"
-    )
+    assert lines[0] == ("the app did not send http.response.start within 0.01 s; it waits for an event. Passed so far:")
     assert lines[1] == "  (5 earlier messages)"
     assert len(lines) == 22
     assert lines[2].startswith("  test: http.request body=b'\\x05")
