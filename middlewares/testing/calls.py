@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from middlewares.asgi import Message
+
 from .driver import DEADLINE, Driver
 from .messages import Body, request_events
 from .scopes import http_scope, lifespan_scope, websocket_scope
@@ -14,7 +16,7 @@ from .scopes import http_scope, lifespan_scope, websocket_scope
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from middlewares.asgi import ASGIApp, Message
+    from middlewares.asgi import ASGIApp
 
 __all__ = ("LifespanFailed", "Response", "WebSocket", "WebSocketRefused", "lifespan", "request", "websocket")
 
