@@ -39,6 +39,9 @@ async def refused(refusal: Refusal = TEAPOT, method: str = "GET", **options: Any
     return await request(refusing(refusal), method, **options)
 
 
+RENAMED = {413, 414, 416, 422}
+"""Python names these differently from version to version."""
+
 JSON = "application/problem+json"
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
@@ -173,9 +176,7 @@ async def test_every_status_has_a_title(status: int, title: str):
     assert response.json()["title"] == title
 
 
-@pytest.mark.parametrize(
-    "status", [status for status in HTTPStatus if status >= 300 and status not in (413, 414, 416, 422)]
-)
+@pytest.mark.parametrize("status", sorted(set(HTTPStatus) - RENAMED))
 async def test_the_title_is_the_standard_phrase(status: HTTPStatus):
     assert (await refused(Refusal(status=status, reason="test"))).json()["title"] == status.phrase
 
