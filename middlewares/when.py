@@ -17,7 +17,7 @@ from middlewares.core.fields import is_token
 from middlewares.core.headers import find
 from middlewares.core.layer import Layer, freeze
 from middlewares.core.options import check_types
-from middlewares.core.paths import compile_hosts, compile_paths, host_problem, path_problem, route_path
+from middlewares.core.paths import compile_hosts, compile_paths, host_hint, host_problem, path_problem, route_path
 from middlewares.errors import OptionErrors, Problem
 from middlewares.record import Entry, Middleware, as_record
 
@@ -116,7 +116,7 @@ class Conditional(Layer):
                 problems.check(rule is None, option, rule or "", pattern)
         for host in self.hosts:
             rule = host_problem(host)
-            problems.check(rule is None, "hosts", rule or "", host, f"did you mean {host.lower()!r}?")
+            problems.check(rule is None, "hosts", rule or "", host, host_hint(host))
         for method in self.methods:
             fits = is_token(method) and method == method.upper()
             problems.check(fits, "methods", "must hold request methods in upper case", method)
