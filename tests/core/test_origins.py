@@ -108,7 +108,6 @@ def test_other_spellings_are_refused_with_the_right_one(spelling: str, right: st
         "https://[:::]",
         "https://[]",
         "https://]",
-        "https://[fe80::1%25eth0]",
         "1https://example.com",
         # Hosts that browsers take for IPv4 addresses, and send as such.
         "http://127.1",
