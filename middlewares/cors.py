@@ -19,7 +19,6 @@ from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_corout
 from middlewares.core.fields import is_token
 from middlewares.core.headers import HeaderList, Headers, add_vary, find, joined, merge_members, remove
 from middlewares.core.layer import Layer, freeze, is_foreign
-from middlewares.core.memo import Memo
 from middlewares.core.options import check_types
 from middlewares.core.origins import origin_problem, parse_origin
 from middlewares.core.refusals import Refusal, refuse
@@ -42,11 +41,10 @@ _ALLOW_CREDENTIALS: Final = b"access-control-allow-credentials"
 _EXPOSE_HEADERS: Final = b"access-control-expose-headers"
 
 _OURS: Final = frozenset({b"vary", _ALLOW_ORIGIN, _ALLOW_CREDENTIALS, _EXPOSE_HEADERS})
-_IS_OURS: Final = Memo(lambda name: name.lower() in _OURS)
+_OUR_LENGTHS: Final = frozenset(map(len, _OURS))
 
 _VARY_ORIGIN: Final = (b"vary", b"Origin")
 _VARY_ALONE: Final = (_VARY_ORIGIN,)
-_IS_VARY: Final = Memo(lambda name: name.lower() == b"vary")
 _VARY_PREFLIGHT: Final = (
     b"vary",
     b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
@@ -248,7 +246,7 @@ def _send_varied(send: Send) -> Send:
         if message["type"] == "http.response.start":
             headers = [*message.get("headers", ())]
             for name, _ in headers:
-                if _IS_VARY[name]:
+                if len(name) == 4 and name.lower() == b"vary":
                     headers = add_vary(headers, b"Origin")
                     break
             else:
@@ -267,7 +265,7 @@ def _send_readable(send: Send, answer: tuple[tuple[bytes, bytes], ...]) -> Send:
         if message["type"] == "http.response.start":
             headers = [*message.get("headers", ())]
             for name, _ in headers:
-                if _IS_OURS[name]:
+                if len(name) in _OUR_LENGTHS and name.lower() in _OURS:
                     headers = _reconciled(headers, answer)
                     break
             else:

@@ -11,7 +11,6 @@ of an event stream is not, because its first event may be long in coming.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
@@ -19,8 +18,7 @@ from anyio import to_thread
 from middlewares.core.exchange import EXCHANGE, Coding
 from middlewares.core.headers import find
 
-from .eligibility import MediaTypes, encoded, forbids_transformation
-from .encoders import Codec
+from .eligibility import encoded, forbids_transformation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -28,22 +26,13 @@ if TYPE_CHECKING:
     from middlewares.asgi import Message, Scope, Send
     from middlewares.core.exchange import Exchange
 
+    from .eligibility import Plan
     from .encoders import Encoder
 
-__all__ = ("CompressedResponse", "Plan")
+__all__ = ("CompressedResponse",)
 
 _THREAD_SIZE = 128 * 1024
 """Bytes from which a body message is encoded in a worker thread: some 2 ms of gzip, against 50 µs for the hop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a compressing layer wants done, settled when it is built."""
-
-    codec: Codec
-    minimum_size: int
-    floor: tuple[int, bytes]
-    media_types: MediaTypes
 
 
 class CompressedResponse:
