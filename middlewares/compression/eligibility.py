@@ -104,15 +104,11 @@ class Plan:
     codec: Codec
     minimum_size: int
     media_types: MediaTypes
-    _floor: bytes = field(init=False, repr=False)
+    floor: bytes = field(init=False, repr=False)
+    """The minimum size as a ``Content-Length`` of as many digits would say it."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_floor", b"%d" % self.minimum_size)
-
-    def is_small(self, length: bytes) -> bool:
-        """Return whether a ``Content-Length`` is below the minimum, by comparing its text: it need not be parsed."""
-        floor = self._floor
-        return len(length) < len(floor) or (len(length) == len(floor) and length < floor)
+        object.__setattr__(self, "floor", b"%d" % self.minimum_size)
 
 
 def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
@@ -121,7 +117,7 @@ def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
     Unless it is to be left alone, ``Accept-Encoding`` joins its ``Vary`` in ``headers``: other clients, or other
     states of this resource, get something else (12.5.5).
     """
-    if status < 200 or status in _UNTOUCHED_STATUSES:
+    if status != 200 and (status < 200 or status in _UNTOUCHED_STATUSES):
         return "leave"
     content_type = length = None
     is_varied = is_doubtful = False
@@ -143,7 +139,11 @@ def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
     # A 304 carries what the 200 would, whose type it does not tell (15.4.5).
     if status != 304 and (content_type is None or not plan.media_types[content_type]):
         return "leave"
-    is_small = length is not None and plan.is_small(length)
+    is_small = False
+    if length is not None:
+        # Compared as text, a length need not be parsed.
+        floor = plan.floor
+        is_small = len(length) < len(floor) or (len(length) == len(floor) and length < floor)
     if is_doubtful and not is_small and _forbid(headers):
         return "leave"
     if is_varied:
