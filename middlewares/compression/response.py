@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from anyio import to_thread
+from starlette.concurrency import run_in_threadpool
 
 from middlewares.asgi import mark_coroutine_function
 from middlewares.core.exchange import EXCHANGE, Coding
@@ -113,7 +113,7 @@ class CompressedResponse:
         if len(body) < _THREAD_SIZE:
             data = self._plan.codec.whole(body)
         else:
-            data = await to_thread.run_sync(self._plan.codec.whole, body)
+            data = await run_in_threadpool(self._plan.codec.whole, body)
         if len(data) >= len(body):
             return await self._unchanged(start, message, "not smaller")
         # Trailers need a body that ends by its framing, not by a length (RFC 9112, 7.1.2).
@@ -132,7 +132,7 @@ class CompressedResponse:
         return self._body_in_thread(encode, message, body)
 
     async def _body_in_thread(self, encode: Any, message: Message, body: bytes) -> None:
-        await self._send({**message, "body": await to_thread.run_sync(encode, body)})
+        await self._send({**message, "body": await run_in_threadpool(encode, body)})
 
     def _unchanged(self, start: Message, message: Message, reason: str) -> Awaitable[None]:
         self.held = None
