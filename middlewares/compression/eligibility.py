@@ -5,26 +5,30 @@ The numbers in comments are clauses of RFC 9110 unless another document is named
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from middlewares.core.etags import weaken
 from middlewares.core.fields import is_token
-from middlewares.core.headers import HeaderList, Headers, add_vary, joined
+from middlewares.core.headers import HeaderList, Headers, add_vary, find, joined, remove
+from middlewares.core.memo import Memo
+
+from .encoders import Codec
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
+
 
 __all__ = (
     "COMPRESSIBLE_TYPES",
     "MediaTypes",
+    "Plan",
     "Verdict",
-    "accepted",
     "encoded",
     "forbids_transformation",
     "judge",
     "media_type_problem",
-    "revalidated",
-    "varied",
+    "weakened",
 )
 
 COMPRESSIBLE_TYPES: Final = (
@@ -54,12 +58,11 @@ COMPRESSIBLE_TYPES: Final = (
 )
 """Media types whose bodies shrink; others are compressed already, or unknown."""
 
-Verdict = Literal["compress", "vary", "revalidate", "leave"]
-"""``compress``: it may be; ``vary``: this one is too small, but its siblings are compressed; ``revalidate``: a 304,
+Verdict = Literal["compress", "small", "revalidate", "leave"]
+"""``compress``: it may be; ``small``: it is not worth it; ``revalidate``: a 304,
 whose fields replace those of a stored response; ``leave``: it is none of our business."""
 
 _UNTOUCHED_STATUSES: Final = frozenset({204, 205, 206})  # no content (15.3.5, 15.3.6), a range (15.3.7)
-_TYPES_REMEMBERED: Final = 256
 
 _VARY: Final = (b"vary", b"Accept-Encoding")
 
@@ -75,25 +78,17 @@ _DROPPED: Final = frozenset(
 )
 
 
-class MediaTypes:
+class MediaTypes(Memo[bool]):
     """A set of media types with patterns such as ``text/*`` and ``application/*+json``, asked by ``Content-Type``."""
 
-    __slots__ = ("_exact", "_prefixes", "_seen", "_suffixes")
+    __slots__ = ("_exact", "_prefixes", "_suffixes")
 
     def __init__(self, patterns: Collection[str]) -> None:
-        lowered = [pattern.strip().lower() for pattern in patterns]
+        super().__init__(self._matches)
+        lowered = [pattern.lower() for pattern in patterns]
         self._exact = frozenset(pattern for pattern in lowered if "*" not in pattern)
         self._prefixes = tuple(pattern[:-1] for pattern in lowered if pattern.endswith("/*"))
         self._suffixes = tuple(tuple(pattern.split("*", 1)) for pattern in lowered if "/*+" in pattern)
-        self._seen: dict[bytes, bool] = {}
-
-    def __contains__(self, content_type: bytes) -> bool:
-        known = self._seen.get(content_type)
-        if known is None:
-            known = self._matches(content_type)
-            if len(self._seen) < _TYPES_REMEMBERED:  # applications send a handful of types
-                self._seen[content_type] = known
-        return known
 
     def _matches(self, content_type: bytes) -> bool:
         media_type = content_type.partition(b";")[0].strip().lower().decode("latin-1")
@@ -102,47 +97,71 @@ class MediaTypes:
         return any(media_type.startswith(start) and media_type.endswith(end) for start, end in self._suffixes)
 
 
-def judge(status: int, headers: Headers, media_types: MediaTypes, minimum_size: int) -> Verdict:
-    """Return what may be done to a response, by its status and header fields."""
-    if status < 200 or status in _UNTOUCHED_STATUSES:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a compressing layer wants done, settled when it is built."""
+
+    codec: Codec
+    minimum_size: int
+    media_types: MediaTypes
+    floor: bytes = field(init=False, repr=False)
+    """The minimum size as a ``Content-Length`` of as many digits would say it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "floor", b"%d" % self.minimum_size)
+
+
+def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
+    """Return what may be done to a response, by its status and header fields.
+
+    Unless it is to be left alone, ``Accept-Encoding`` joins its ``Vary`` in ``headers``: other clients, or other
+    states of this resource, get something else (12.5.5).
+    """
+    if status != 200 and (status < 200 or status in _UNTOUCHED_STATUSES):
         return "leave"
     content_type = length = None
+    is_varied = is_doubtful = False
     for name, value in headers:
-        # Telling names apart by length first spares a lower-case copy of most.
+        # Every response passes here. Lengths tell most names apart, which spares a lower-case copy of each.
         size = len(name)
-        if size == 12 and name.lower() == b"content-type":
-            content_type = value
-        elif size == 14 and name.lower() == b"content-length":
-            length = value
-        elif (size == 13 or size == 16) and _forbids(name.lower(), value):
-            return "leave"
-    if status == 304:
-        return "revalidate"  # it carries what the 200 would (15.4.5), and has no body
-    if content_type is None or content_type not in media_types:
+        if size == 12:
+            if name == b"content-type" or name.lower() == b"content-type":
+                content_type = value
+        elif size == 14:
+            if name == b"content-length" or name.lower() == b"content-length":
+                length = value
+        elif size == 13:
+            is_doubtful = True  # Cache-Control or Content-Range, perhaps
+        elif size == 4:
+            is_varied = is_varied or name.lower() == b"vary"
+        elif size == 16 and name.lower() == b"content-encoding":
+            return "leave"  # encoded already (8.4)
+    # A 304 carries what the 200 would, whose type it does not tell (15.4.5).
+    if status != 304 and (content_type is None or not plan.media_types[content_type]):
         return "leave"
-    if length is not None and length.isdigit() and len(length) < 10 and int(length) < minimum_size:
-        return "vary"
-    return "compress"
+    is_small = False
+    if length is not None:
+        # Compared as text, a length need not be parsed.
+        floor = plan.floor
+        is_small = len(length) < len(floor) or (len(length) == len(floor) and length < floor)
+    if is_doubtful and not is_small and _forbid(headers):
+        return "leave"
+    if is_varied:
+        headers[:] = add_vary(headers, b"Accept-Encoding")
+    else:
+        headers.append(_VARY)
+    if status == 304:
+        return "revalidate"
+    return "small" if is_small else "compress"
 
 
-def _forbids(name: bytes, value: bytes) -> bool:
-    """Return whether a header field forbids compressing: encoded already (8.4), a part (14.4), RFC 9111, 5.2.2.6."""
-    if name == b"cache-control":
-        return b"no-transform" in value.lower()
-    return name in (b"content-encoding", b"content-range")
-
-
-def accepted(headers: Headers) -> bytes | None:
-    """Return the codings that a request accepts, as one list; ``None`` if it names none."""
-    codings = None
-    for name, value in headers:
-        if len(name) == 15 and name.lower() == b"accept-encoding":
-            codings = value if codings is None else codings + b", " + value
-    return codings
+def _forbid(headers: HeaderList) -> bool:
+    """Return whether a response is a part of something (14.4), or not to be transformed (RFC 9111, 5.2.2.6)."""
+    return find(headers, b"content-range") is not None or forbids_transformation(headers)
 
 
 def forbids_transformation(headers: Headers) -> bool:
-    """Return whether a request asks that nothing be transformed on its way (RFC 9111, 5.2.1.6)."""
+    """Return whether a message asks that its content be transformed nowhere (RFC 9111, 5.2.1.6 and 5.2.2.6)."""
     return b"no-transform" in (joined(headers, b"cache-control") or b"").lower()
 
 
@@ -155,30 +174,18 @@ def media_type_problem(pattern: str) -> str | None:
     return "must hold media types such as 'text/html', 'text/*' or 'application/*+json'"
 
 
-def varied(headers: Sequence[tuple[bytes, bytes]]) -> HeaderList:
-    """Return the headers of a response that other clients get encoded (12.5.5)."""
-    for name, _ in headers:
-        if len(name) == 4 and name.lower() == b"vary":
-            return add_vary(headers, b"Accept-Encoding")
-    return [*headers, _VARY]
+def weakened(headers: HeaderList) -> HeaderList:
+    """Return the headers of a response with its strong entity tag made weak.
+
+    Two codings of one resource are two byte streams, so the tag no longer promises equal bytes (8.8.1).
+    """
+    return [(name, weaken(value) if name.lower() == b"etag" else value) for name, value in headers]
 
 
-def revalidated(headers: Headers) -> HeaderList:
-    """Return the headers of a 304, which keep those of the stored response right (15.4.5)."""
-    return varied([(name, weaken(value) if name.lower() == b"etag" else value) for name, value in headers])
-
-
-def encoded(headers: Headers, coding: bytes, length: int | None) -> HeaderList:
+def encoded(headers: HeaderList, coding: bytes, length: int | None) -> HeaderList:
     """Return the headers of a response whose body is now encoded, in ``length`` bytes if that is known."""
-    result: HeaderList = []
-    for name, value in headers:
-        lower = name.lower()
-        if lower == b"etag":
-            # Two codings of one resource are two byte streams, so the tag no longer promises equal bytes (8.8.1).
-            result.append((name, weaken(value)))
-        elif lower not in _DROPPED:
-            result.append((name, value))
+    result = weakened(remove(headers, *_DROPPED))
     result.append((b"content-encoding", coding))
     if length is not None:
         result.append((b"content-length", b"%d" % length))
-    return varied(result)
+    return result

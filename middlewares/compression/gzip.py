@@ -12,9 +12,9 @@ from middlewares.core.negotiation import CodingChooser
 from middlewares.core.options import check_types
 from middlewares.errors import OptionErrors
 
-from .eligibility import COMPRESSIBLE_TYPES, MediaTypes, accepted, judge, media_type_problem, revalidated, varied
+from .eligibility import COMPRESSIBLE_TYPES, MediaTypes, Plan, judge, media_type_problem
 from .encoders import GZipCodec
-from .response import CompressedResponse, Plan
+from .response import CompressedResponse
 
 __all__ = ("GZip",)
 
@@ -64,50 +64,43 @@ class GZip(Layer):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        codings = accepted(scope["headers"])
-        takes_gzip = codings is not None and self._choose(codings) is not None
-        inner = _without_zerocopy(scope) if takes_gzip and scope.get("extensions") else scope
-        begun: list[CompressedResponse] = []
-        wrapped = _send_compressed(self._plan, scope, send, begun if takes_gzip else None)
+        codings = None
+        for name, value in scope["headers"]:
+            # Comparing lengths first spares a lower-case copy of nearly every name.
+            if len(name) == 15 and name.lower() == b"accept-encoding":
+                codings = value if codings is None else codings + b", " + value
+        takes_gzip = codings is not None and self._choose[codings] is not None
+        if not takes_gzip:
+            wrapped = _send_varied(self._plan, send)
+            return await self.app(scope, receive, mark_coroutine_function(wrapped) if self._foreign else wrapped)
+        response = CompressedResponse(self._plan, scope, send)
+        if "extensions" in scope and _ZEROCOPY in scope["extensions"]:
+            await self._without_zerocopy(scope, receive, response.send)
+        else:
+            await self.app(scope, receive, response.send)
+        if response.held is not None:
+            await response.release()
+
+    async def _without_zerocopy(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application without an extension by which body bytes could pass the encoder unseen."""
+        extensions = {name: value for name, value in scope["extensions"].items() if name != _ZEROCOPY}
+        inner = {**scope, "extensions": extensions}
         try:
-            await self.app(inner, receive, mark_coroutine_function(wrapped) if self._foreign else wrapped)
+            await self.app(inner, receive, send)
         finally:
-            if inner is not scope:
-                hand_back(inner, scope)
-        if begun:
-            await begun[0].finish()
+            hand_back(inner, scope)
 
 
-def _send_compressed(plan: Plan, scope: Scope, send: Send, begun: list[CompressedResponse] | None) -> Send:
-    """Return a ``send`` that looks at the start of a response, and leaves the rest to one put into ``begun``.
+def _send_varied(plan: Plan, send: Send) -> Send:
+    """Return a ``send`` that says of responses worth compressing that other clients get something else."""
 
-    ``begun`` is ``None`` for a client that does not take the coding. Most responses need no more than this.
-    """
-
-    def send_compressed(message: Message) -> Awaitable[None]:
-        if begun:
-            return begun[0].send(message)
+    def send_varied(message: Message) -> Awaitable[None]:
         if message["type"] != "http.response.start":
             return send(message)
-        headers = message.get("headers", ())
-        if not isinstance(headers, (list, tuple)):
-            headers = list(headers)  # a generator can be read only once
-            message = {**message, "headers": headers}
-        verdict = judge(message["status"], headers, plan.media_types, plan.minimum_size)
-        if verdict == "compress" and begun is not None:
-            begun.append(CompressedResponse(plan, scope, send))
-            return begun[0].begin(message)
-        if verdict == "leave":
-            return send(message)
-        change = revalidated if verdict == "revalidate" and begun is not None else varied
-        return send({**message, "headers": change(headers)})
+        headers = [*message.get("headers", ())]
+        judge(message["status"], headers, plan)
+        message = {**message}
+        message["headers"] = headers
+        return send(message)
 
-    return send_compressed
-
-
-def _without_zerocopy(scope: Scope) -> Scope:
-    """Return the scope without an extension by which body bytes could pass the encoder unseen."""
-    extensions = scope.get("extensions")
-    if not extensions or _ZEROCOPY not in extensions:
-        return scope
-    return {**scope, "extensions": {name: value for name, value in extensions.items() if name != _ZEROCOPY}}
+    return send_varied

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from middlewares.asgi import Receive, Scope, Send
+    from middlewares.asgi import ASGIApp, Receive, Scope, Send
 
 __all__ = ("Layer", "freeze", "is_foreign", "placeholder")
 

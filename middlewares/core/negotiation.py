@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from middlewares.core.fields import parse_weighted
+from middlewares.core.memo import Memo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +20,6 @@ IDENTITY: Final = b"identity"
 
 # RFC 9110, 8.4.1.1 and 8.4.1.3: recipients take these old names for the registered ones.
 _ALIASES: Final = {b"x-gzip": b"gzip", b"x-compress": b"compress"}
-
-_MOST_CACHED: Final = 512
-_LONGEST_CACHED: Final = 256
 
 
 def choose_coding(field: bytes | None, available: Sequence[bytes]) -> bytes | None:
@@ -66,50 +64,33 @@ def _coding_weights(field: bytes, wanted: set[bytes]) -> dict[bytes, int]:
     return weights
 
 
-class CodingChooser:
+class CodingChooser(Memo[bytes | None]):
     """`choose_coding` for a fixed set of codings, remembering the fields it has met.
 
-    Clients send few different values, so that nearly every call is one look into a dict. The memory is
-    bounded: 512 fields of up to 256 bytes; longer ones are read anew each time. Threads may share a chooser.
+    The answer is the coding to apply, or ``None`` to send the content as it is. The latter is also the answer to a
+    client that accepts nothing on offer: RFC 9110, 12.5.3 prefers a response without coding to none. `acceptable`
+    tells the two apart.
 
     ::
 
         choose = CodingChooser([b"br", b"gzip"])
-        choose(b"gzip, deflate")  # b"gzip"
-        choose(None)  # None: send the content as it is
+        choose[b"gzip, deflate"]  # b"gzip"
+        choose[b"identity"]  # None
     """
 
-    __slots__ = ("_choices", "available")
+    __slots__ = ("available",)
 
     def __init__(self, available: Sequence[bytes]) -> None:
+        super().__init__(self._choose)
         self.available = tuple(available)
-        self._choices: dict[bytes | None, bytes | None] = {}
-
-    def __call__(self, field: bytes | None) -> bytes | None:
-        """Return the coding to apply, or ``None`` to send the content as it is.
-
-        The latter is also the answer to a client that accepts nothing on offer: RFC 9110, 12.5.3 prefers a
-        response without coding to none. `acceptable` tells the two apart.
-        """
-        try:
-            return self._choices[field]
-        except KeyError:
-            pass
-        choice = choose_coding(field, self.available)
-        coding = None if choice == IDENTITY else choice
-        if field is None or len(field) <= _LONGEST_CACHED:
-            self._remember(field, coding)
-        return coding
 
     def acceptable(self, field: bytes | None) -> bool:
         """Tell whether the client accepts anything on offer; if not, 406 is permitted. Not remembered."""
         return choose_coding(field, self.available) is not None
 
-    def _remember(self, field: bytes | None, coding: bytes | None) -> None:
-        # Starting over costs less than keeping an order of use, and the fields in use are back at once.
-        if len(self._choices) >= _MOST_CACHED:
-            self._choices.clear()
-        self._choices[field] = coding
+    def _choose(self, field: bytes) -> bytes | None:
+        choice = choose_coding(field, self.available)
+        return None if choice == IDENTITY else choice
 
 
 def prefer_media_type(accept: bytes | None, offers: Sequence[str]) -> str | None:

@@ -36,7 +36,7 @@ PARSERS: dict[str, Callable[[bytes], Any]] = {
     "split_list": split_list,
     "unquote": unquote,
     "choose_coding": lambda value: choose_coding(value, (b"br", b"gzip")),
-    "CodingChooser": CodingChooser((b"br", b"gzip")),
+    "CodingChooser": CodingChooser((b"br", b"gzip")).__getitem__,
     "prefer_media_type": lambda value: prefer_media_type(value, ("text/html", "text/plain")),
     "parse_etag_list": parse_etag_list,
     "weaken": weaken,

@@ -73,7 +73,8 @@ REFUSED = None
 def test_content_coding(field: bytes | None, coding: bytes | None):
     assert choose_coding(field, AVAILABLE) == coding
     chooser = CodingChooser(AVAILABLE)
-    assert chooser(field) == (None if coding == IDENTITY else coding)
+    if field is not None:
+        assert chooser[field] == (None if coding == IDENTITY else coding)
     assert chooser.acceptable(field) is (coding is not REFUSED)
 
 
@@ -128,7 +129,7 @@ def test_the_choice_is_that_of_a_slow_and_obvious_procedure(
 def test_a_chooser_answers_twice_as_the_function_does(field: bytes):
     chooser = CodingChooser(AVAILABLE)
     expected = choose_coding(field, AVAILABLE)
-    first, second = chooser(field), chooser(field)
+    first, second = chooser[field], chooser[field]
     assert first == second == (None if expected == IDENTITY else expected)
 
 
@@ -145,27 +146,26 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes | None]:
     return seen
 
 
-@pytest.mark.parametrize("field", [None, b"", b"gzip, br", b"*;q=0", b"gzip" + b" " * 252])
-def test_a_repeated_field_is_parsed_once(parsed: list[bytes | None], field: bytes | None):
+@pytest.mark.parametrize("field", [b"", b"gzip, br", b"*;q=0", b"gzip" + b" " * 252])
+def test_a_repeated_field_is_parsed_once(parsed: list[bytes | None], field: bytes):
     chooser = CodingChooser(AVAILABLE)
-    chooser(field)
-    chooser(field)
+    assert chooser[field] == chooser[field]
     assert parsed == [field]
 
 
 def test_a_field_over_256_bytes_is_not_kept(parsed: list[bytes | None]):
     chooser = CodingChooser(AVAILABLE)
     field = b"gzip" + b" " * 253
-    assert chooser(field) == chooser(field) == b"gzip"
+    assert chooser[field] == chooser[field] == b"gzip"
     assert parsed == [field, field]
 
 
 def test_a_chooser_keeps_at_most_512_fields_and_goes_on_remembering(parsed: list[bytes | None]):
     chooser = CodingChooser(AVAILABLE)
     for number in range(2000):
-        assert chooser(b"gzip, x%d" % number) == b"gzip"
-        assert len(chooser._choices) <= 512
-    chooser(b"gzip, x1999")
+        assert chooser[b"gzip, x%d" % number] == b"gzip"
+        assert len(chooser) <= 512
+    assert chooser[b"gzip, x1999"] == b"gzip"
     assert len(parsed) == 2000
 
 

@@ -1,0 +1,80 @@
+# Everything here works on a machine that has only python3 (3.11 or newer, with venv) and make.
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help run test lint types unit bench bench-http docs format clean
+
+help:
+	@echo "make run      start the example on http://127.0.0.1:$(PORT), behind examples/middlewares.toml"
+	@echo "make test     lint, check types and run the whole test suite"
+	@echo "make bench    measure every middleware beside its peers (make bench-http: over loopback, with wrk)"
+	@echo "make docs     build the documentation into site/"
+	@echo "make format   format the code and mend what ruff can mend"
+	@echo "make clean    remove what the other commands made"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "middlewares needs Python 3.11 or newer; choose one with: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "python3 has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@# Dependency groups need pip 25.1.
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo "Installing middlewares into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --editable '.[all]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	@echo "Installing middlewares and its development group into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: benchmarks/requirements.txt $(VENV)/.installed-dev
+	@echo "Installing the peers to measure against into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
+	@touch $@
+
+run: $(VENV)/.installed
+	@echo "The shop opens on http://127.0.0.1:$(PORT) — in a browser, or from another terminal:"
+	@echo "  curl -i --compressed http://127.0.0.1:$(PORT)/products          # a list, compressed with gzip"
+	@echo "  curl -N --compressed http://127.0.0.1:$(PORT)/events            # events, each as it happens"
+	@echo "  curl -i -X OPTIONS -H 'Origin: http://localhost:3000' \\"
+	@echo "       -H 'Access-Control-Request-Method: POST' http://127.0.0.1:$(PORT)/products   # a preflight"
+	@echo "The middlewares come from examples/middlewares.toml: change it and start again. Ctrl-C stops."
+	@$(BIN)/middlewares run examples.shop.app:app --config examples/middlewares.toml --port $(PORT)
+
+test: lint types unit
+
+lint: $(VENV)/.installed-dev
+	@$(call timed,ruff,$(BIN)/ruff check . && $(BIN)/ruff format --check .)
+
+types: $(VENV)/.installed-dev
+	@$(call timed,mypy,$(BIN)/mypy)
+	@$(call timed,pyright,$(BIN)/basedpyright --pythonpath $(BIN)/python)
+
+unit: $(VENV)/.installed-dev
+	@$(call timed,pytest,$(BIN)/python -m pytest --cov --cov-report=term)
+
+bench: $(VENV)/.installed-bench
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-http: $(VENV)/.installed-bench
+	@$(BIN)/python -m benchmarks.http $(ARGS)
+
+docs: $(VENV)/.installed-dev
+	@$(BIN)/mkdocs build --strict
+
+format: $(VENV)/.installed-dev
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov dist
+
+# $(call timed,name,command): run the command and say how long it took.
+define timed
+start=$$(date +%s); { $(2); }; status=$$?; echo "$(1): $$(( $$(date +%s) - start )) s"; exit $$status
+endef

@@ -1,0 +1,1 @@
+"""Measure each middleware against its peers, in one interleaved run; see ``benchmarks/README.md``."""

@@ -1,0 +1,31 @@
+"""The cases, one module per area; each module lists its own in ``CASES``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import cors, gzip, passthrough, stack
+
+if TYPE_CHECKING:
+    from benchmarks.case import Case
+
+__all__ = ("ALL", "select")
+
+ALL: tuple[Case, ...] = (*passthrough.CASES, *gzip.CASES, *cors.CASES, *stack.CASES)
+
+
+def select(names: list[str]) -> tuple[Case, ...]:
+    """Return the cases with these names, in the order of ``ALL``; ``gzip`` also stands for every ``gzip-…``.
+
+    Raises ``LookupError`` with the name that fits none.
+    """
+    if not names:
+        return ALL
+    for name in names:
+        if not any(_fits(case, name) for case in ALL):
+            raise LookupError(name)
+    return tuple(case for case in ALL if any(_fits(case, name) for name in names))
+
+
+def _fits(case: Case, name: str) -> bool:
+    return case.name == name or case.name.startswith(f"{name}-")
