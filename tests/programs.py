@@ -42,9 +42,7 @@ def find_program(name: str) -> str | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", f"needs(*programs): external programs of the test: {', '.join(PROGRAMS)}"
-    )
+    config.addinivalue_line("markers", f"needs(*programs): external programs of the test: {', '.join(PROGRAMS)}")
     config.stash[_missing_for] = {}
 
 

@@ -21,9 +21,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(pytester: pytest.Pytester, source: str) -> pytest.RunResult:
     pytester.makepyfile(source)
-    return pytester.runpytest_inprocess(
-        "-p", "tests.programs", "-p", "no:cacheprovider", "-rs", "--strict-markers"
-    )
+    return pytester.runpytest_inprocess("-p", "tests.programs", "-p", "no:cacheprovider", "-rs", "--strict-markers")
 
 
 NEEDS_WRK = """

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from middlewares.asgi import Message
+
 from .driver import DEADLINE, Driver
 from .messages import Body, request_events
 from .scopes import http_scope, lifespan_scope, websocket_scope
@@ -14,7 +16,7 @@ from .scopes import http_scope, lifespan_scope, websocket_scope
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from middlewares.asgi import ASGIApp, Message
+    from middlewares.asgi import ASGIApp
 
 __all__ = ("LifespanFailed", "Response", "WebSocket", "WebSocketRefused", "lifespan", "request", "websocket")
 
@@ -86,7 +88,7 @@ async def request(
         return _response(call.sent, call.exception)
 
 
-class WebSocketRefused(Exception):  # noqa: N818 - says what happened, as the other errors do
+class WebSocketRefused(Exception):
     """The app refused the handshake."""
 
     def __init__(self, response: Response, code: int | None = None, reason: str = "") -> None:
@@ -159,7 +161,7 @@ async def websocket(
         await call.finish()
 
 
-class LifespanFailed(Exception):  # noqa: N818 - says what happened, as the other errors do
+class LifespanFailed(Exception):
     """The app answered ``startup.failed`` or ``shutdown.failed``; the text is its message."""
 
 

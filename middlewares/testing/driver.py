@@ -35,7 +35,7 @@ class DriverError(AssertionError):
     """The app did not do what the test waits for; the message shows what has passed between them."""
 
 
-class ClientDisconnected(OSError):  # noqa: N818 - says what happened, in the words of ASGI
+class ClientDisconnected(OSError):
     """What ``send`` raises in the app once the client has gone, if the driver was asked for that.
 
     HTTP & WebSocket 2.4: sending on a closed connection raises a server-specific subclass of `OSError`.
@@ -118,9 +118,7 @@ class Driver:
     async def send(self, message: Message) -> None:
         """Put one event in line, and wait until the app has taken it and all before it."""
         self.feed(message)
-        await self._wait(
-            lambda: not self._inbox or not self.running, f"the app did not take {message.get('type')!r}"
-        )
+        await self._wait(lambda: not self._inbox or not self.running, f"the app did not take {message.get('type')!r}")
         if self._inbox:
             self.fail(f"the app ended without taking {message.get('type')!r}")
 

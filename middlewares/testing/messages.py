@@ -57,9 +57,7 @@ def disconnect_event(scope_type: str, code: int, reason: str) -> Message:
         return {"type": "http.disconnect"}
     if scope_type == "websocket":
         return {"type": "websocket.disconnect", "code": code, "reason": reason}
-    raise ValueError(
-        f"Driver: scope type {scope_type!r} has no disconnect, only 'http' and 'websocket' have one"
-    )
+    raise ValueError(f"Driver: scope type {scope_type!r} has no disconnect, only 'http' and 'websocket' have one")
 
 
 def farewell_after(message: Message) -> Message:

@@ -35,7 +35,7 @@ SERVERS: dict[str, Callable[[str, int], list[str]]] = {
 """The module to run and its arguments, for an application ``"module:name"`` and a port."""
 
 
-class ServerNotStarted(Exception):  # noqa: N818 - says what happened
+class ServerNotStarted(Exception):
     """A server ended, or did not accept connections in time; the message holds what it printed."""
 
 
@@ -101,9 +101,7 @@ def _wait_until_it_accepts(server: RunningServer) -> None:
         except OSError:
             time.sleep(_BETWEEN_ATTEMPTS)
     status = server.process.poll()
-    happened = (
-        f"did not accept within {_START_WITHIN:g} s" if status is None else f"ended with status {status}"
-    )
+    happened = f"did not accept within {_START_WITHIN:g} s" if status is None else f"ended with status {status}"
     raise ServerNotStarted(f"{server.name} {happened}. It printed:\n{server.output()}")
 
 

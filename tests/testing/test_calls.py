@@ -52,9 +52,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     ],
     ids=["empty", "bytes", "bytearray", "memoryview", "list", "iterator"],
 )
-async def test_a_request_sends_its_body_in_chunks_and_collects_the_response(
-    form, chunks: list[bytes]
-) -> None:
+async def test_a_request_sends_its_body_in_chunks_and_collects_the_response(form, chunks: list[bytes]) -> None:
     response = await request(echo, "POST", body=form(chunks))
     assert response.status == 201
     assert response.chunks == chunks
@@ -227,9 +225,7 @@ async def test_a_lifespan_shuts_down_after_a_failed_test_too() -> None:
     ],
     ids=["startup", "shutdown"],
 )
-async def test_a_lifespan_that_says_it_failed(
-    startup: Message, shutdown: Message, log_expected: list[str]
-) -> None:
+async def test_a_lifespan_that_says_it_failed(startup: Message, shutdown: Message, log_expected: list[str]) -> None:
     log: list[str] = []
     with pytest.raises(LifespanFailed, match="no disk"):
         async with lifespan(lifespan_app(startup, shutdown, log)):
