@@ -17,7 +17,7 @@ from typing import Final
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
 from middlewares.core.fields import is_token
-from middlewares.core.headers import HeaderList, Headers, add_vary, find, joined, merge_members, remove
+from middlewares.core.headers import HeaderList, add_vary, find, merge_members, remove
 from middlewares.core.layer import Layer, freeze, is_foreign
 from middlewares.core.memo import Memo
 from middlewares.core.options import check_types
@@ -42,11 +42,10 @@ _ALLOW_CREDENTIALS: Final = b"access-control-allow-credentials"
 _EXPOSE_HEADERS: Final = b"access-control-expose-headers"
 
 _OURS: Final = frozenset({b"vary", _ALLOW_ORIGIN, _ALLOW_CREDENTIALS, _EXPOSE_HEADERS})
-_IS_OURS: Final = Memo(lambda name: name.lower() in _OURS)
+_OUR_LENGTHS: Final = frozenset(map(len, _OURS))
 
 _VARY_ORIGIN: Final = (b"vary", b"Origin")
 _VARY_ALONE: Final = (_VARY_ORIGIN,)
-_IS_VARY: Final = Memo(lambda name: name.lower() == b"vary")
 _VARY_PREFLIGHT: Final = (
     b"vary",
     b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
@@ -90,7 +89,10 @@ class CORS(Layer):
     """Headers of every response, where they do not depend on the request."""
     _answers: dict[bytes, tuple[tuple[bytes, bytes], ...]] = field(init=False, repr=False)
     """Headers of responses to each listed origin."""
-    _header_names: frozenset[bytes] = field(init=False, repr=False)
+    _permissions: dict[bytes, HeaderList] = field(init=False, repr=False)
+    """Headers of the answer to a preflight of each listed origin."""
+    _allowed_names: Memo[bytes | None] = field(init=False, repr=False)
+    """What to allow of the header names that a preflight asks for."""
     _foreign: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -109,30 +111,30 @@ class CORS(Layer):
             _pattern=None if self.allow_origin_regex is None else re.compile(self.allow_origin_regex),
             _always=always,
             _answers=answers,
-            _header_names=SAFELISTED_HEADERS.union(name.lower().encode() for name in self.allow_headers),
+            _permissions={origin: self._permission(origin) for origin in answers},
+            _allowed_names=Memo(self._allow_names),
             _foreign=is_foreign(self.app),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        is_options = scope["method"] == "OPTIONS"
-        if self._always is not None and not is_options:
-            wrapped = _send_readable(send, self._always)
-        else:
+        answer = self._always
+        if answer is None or scope["method"] == "OPTIONS":
             origin = None
             for name, value in scope["headers"]:
                 # Comparing lengths first spares a lower-case copy of nearly every name.
                 if len(name) == 6 and name.lower() == b"origin":
                     # Nobody honest sends two origins: together they are none that could be allowed.
                     origin = value if origin is None else b""
-            if origin is None:
-                wrapped = _send_varied(send) if self._always is None else _send_readable(send, self._always)
-            else:
-                method = find(scope["headers"], b"access-control-request-method") if is_options else None
-                if method is not None:
-                    return await self._preflight(scope, receive, send, origin, method)
-                wrapped = _send_readable(send, self._always or self._answers.get(origin) or self._answer_to(origin))
+            if origin is not None:
+                if scope["method"] == "OPTIONS":
+                    method = find(scope["headers"], b"access-control-request-method")
+                    if method is not None:
+                        return await self._preflight(scope, receive, send, origin, method)
+                if answer is None:
+                    answer = self._answers.get(origin) or self._answer_to(origin)
+        wrapped = _send_varied(send) if answer is None else _send_readable(send, answer)
         if self._foreign:
             mark_coroutine_function(wrapped)
         await self.app(scope, receive, wrapped)
@@ -159,34 +161,46 @@ class CORS(Layer):
 
     async def _preflight(self, scope: Scope, receive: Receive, send: Send, origin: bytes, method: bytes) -> None:
         """Answer a preflight (Fetch, 3.3.2): an ``OPTIONS`` request with an origin and a requested method."""
-        allowed = self._always if "*" in self.allow_origins else self._answers.get(origin)
-        if allowed is None and self._matches(origin):
-            allowed = self._answer(origin)
-        if allowed is None:
+        permission = self._permissions.get(b"*" if b"*" in self._permissions else origin)
+        if permission is None and self._matches(origin):
+            permission = self._permission(origin)
+        if permission is None:
             return await self._refuse(scope, receive, send, "origin", f"{origin!r} not allowed")
-        headers: HeaderList = [pair for pair in allowed if pair[0] in (_ALLOW_ORIGIN, _ALLOW_CREDENTIALS)]
-        headers.append(_VARY_PREFLIGHT)
+        headers: HeaderList = [*permission]
 
         requested = method.decode("latin-1")
         if not self._allows_method(requested):
             return await self._refuse(scope, receive, send, "method", f"{requested!r} not allowed")
-        methods = requested if "*" in self.allow_methods else ", ".join(self.allow_methods)
-        headers.append((b"access-control-allow-methods", methods.encode()))
+        if "*" in self.allow_methods:
+            headers.append((b"access-control-allow-methods", method))
 
-        names = _requested_headers(scope["headers"])
-        if names is None or not all(map(self._allows_header, names)):
-            return await self._refuse(scope, receive, send, "headers", "a requested header is not allowed")
-        if names:
-            headers.append((b"access-control-allow-headers", b", ".join(names)))
-
-        if find(scope["headers"], b"access-control-request-private-network") == b"true":
+        asked_names = asked_network = None
+        for name, value in scope["headers"]:
+            if len(name) == 30 and name.lower() == b"access-control-request-headers":
+                asked_names = value if asked_names is None else asked_names + b"," + value
+            elif len(name) == 38 and name.lower() == b"access-control-request-private-network":
+                asked_network = value
+        if asked_names is not None:
+            names = self._allowed_names[asked_names] if len(asked_names) <= _LONGEST_LIST else None
+            if names is None:
+                return await self._refuse(scope, receive, send, "headers", "a requested header is not allowed")
+            if names:
+                headers.append((b"access-control-allow-headers", names))
+        if asked_network == b"true":
             if not self.allow_private_network:
                 return await self._refuse(scope, receive, send, "private_network", "not allowed")
             headers.append((b"access-control-allow-private-network", b"true"))
-
-        headers.append((b"access-control-max-age", b"%d" % self.max_age))
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
+
+    def _permission(self, origin: bytes) -> HeaderList:
+        """Return the headers of a preflight's answer that depend on nothing else that it asks."""
+        headers = [pair for pair in self._answer(origin) if pair[0] in (_ALLOW_ORIGIN, _ALLOW_CREDENTIALS)]
+        headers.append(_VARY_PREFLIGHT)
+        if "*" not in self.allow_methods:
+            headers.append((b"access-control-allow-methods", ", ".join(self.allow_methods).encode()))
+        headers.append((b"access-control-max-age", b"%d" % self.max_age))
+        return headers
 
     def _allows_method(self, method: str) -> bool:
         # Methods compare with case: 'patch' is not 'PATCH' (Fetch, 2.2.1).
@@ -194,8 +208,13 @@ class CORS(Layer):
             return True
         return "*" in self.allow_methods and is_token(method) and method.upper() not in FORBIDDEN_METHODS
 
-    def _allows_header(self, name: bytes) -> bool:
-        return name in self._header_names or ("*" in self.allow_headers and is_token(name))
+    def _allow_names(self, asked: bytes) -> bytes | None:
+        """Return the header names that a preflight asks for as a list to allow, or ``None`` if one may not be."""
+        names = [name for part in asked.lower().split(b",") if (name := part.strip(b" \t"))]
+        allowed = SAFELISTED_HEADERS.union(name.lower().encode() for name in self.allow_headers)
+        if all(name in allowed or (b"*" in allowed and is_token(name)) for name in names):
+            return b", ".join(names)
+        return None
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, rule: str, why: str) -> None:
         refusal = Refusal(
@@ -248,7 +267,7 @@ def _send_varied(send: Send) -> Send:
         if message["type"] == "http.response.start":
             headers = [*message.get("headers", ())]
             for name, _ in headers:
-                if _IS_VARY[name]:
+                if len(name) == 4 and name.lower() == b"vary":
                     headers = add_vary(headers, b"Origin")
                     break
             else:
@@ -267,7 +286,7 @@ def _send_readable(send: Send, answer: tuple[tuple[bytes, bytes], ...]) -> Send:
         if message["type"] == "http.response.start":
             headers = [*message.get("headers", ())]
             for name, _ in headers:
-                if _IS_OURS[name]:
+                if len(name) in _OUR_LENGTHS and name.lower() in _OURS:
                     headers = _reconciled(headers, answer)
                     break
             else:
@@ -293,14 +312,3 @@ def _reconciled(headers: HeaderList, answer: tuple[tuple[bytes, bytes], ...]) ->
         elif not is_explicit:
             headers.append((name, value))
     return headers
-
-
-def _requested_headers(headers: Headers) -> list[bytes] | None:
-    """Return the names that a preflight asks for, in lower case; ``None`` if the list is too long to be honest."""
-    field_value = joined(headers, b"access-control-request-headers")
-    if field_value is None:
-        return []
-    if len(field_value) > _LONGEST_LIST:
-        return None
-    names = (name.strip(b" \t") for name in field_value.lower().split(b","))
-    return [name for name in names if name]

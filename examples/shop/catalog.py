@@ -102,7 +102,7 @@ def _make_products(count: int, seed: int) -> Iterator[Product]:
             price=f"{3 + int(draw() * 120)}.{choose(('00', '50', '90'))}",
             currency="EUR",
             stock=int(draw() * 80),
-            description=f"A {thing} in {look} from {maker}. {choose(_PRAISE)}",
+            description=f"{thing.capitalize()} in {look}, from {maker}. {choose(_PRAISE)}",
         )
 
 

@@ -5,26 +5,28 @@ The numbers in comments are clauses of RFC 9110 unless another document is named
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from middlewares.core.etags import weaken
 from middlewares.core.fields import is_token
-from middlewares.core.headers import HeaderList, Headers, add_vary, joined, remove
+from middlewares.core.headers import HeaderList, Headers, add_vary, find, joined, remove
 from middlewares.core.memo import Memo
+
+from .encoders import Codec
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from middlewares.asgi import Message
 
 __all__ = (
     "COMPRESSIBLE_TYPES",
     "MediaTypes",
+    "Plan",
     "Verdict",
     "encoded",
     "forbids_transformation",
     "judge",
-    "length_key",
     "media_type_problem",
     "weakened",
 )
@@ -62,17 +64,6 @@ whose fields replace those of a stored response; ``leave``: it is none of our bu
 
 _UNTOUCHED_STATUSES: Final = frozenset({204, 205, 206})  # no content (15.3.5, 15.3.6), a range (15.3.7)
 
-_Meaning = Literal["type", "length", "vary", "cache", "forbids"]
-
-_FIELDS: Final[dict[bytes, _Meaning]] = {
-    b"content-type": "type",
-    b"content-length": "length",
-    b"vary": "vary",
-    b"cache-control": "cache",  # may say no-transform (RFC 9111, 5.2.2.6)
-    b"content-encoding": "forbids",  # encoded already (8.4)
-    b"content-range": "forbids",  # a part of something (14.4)
-}
-_MEANINGS: Final = Memo(lambda name: _FIELDS.get(name.lower()))
 _VARY: Final = (b"vary", b"Accept-Encoding")
 
 _DROPPED: Final = frozenset(
@@ -106,32 +97,54 @@ class MediaTypes(Memo[bool]):
         return any(media_type.startswith(start) and media_type.endswith(end) for start, end in self._suffixes)
 
 
-def judge(start: Message, headers: HeaderList, media_types: MediaTypes, floor: tuple[int, bytes]) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a compressing layer wants done, settled when it is built."""
+
+    codec: Codec
+    minimum_size: int
+    media_types: MediaTypes
+    floor: bytes = field(init=False, repr=False)
+    """The minimum size as a ``Content-Length`` of as many digits would say it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "floor", b"%d" % self.minimum_size)
+
+
+def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
     """Return what may be done to a response, by its status and header fields.
 
     Unless it is to be left alone, ``Accept-Encoding`` joins its ``Vary`` in ``headers``: other clients, or other
-    states of this resource, get something else (12.5.5). ``floor`` is the least length worth compressing, as
-    `length_key` gives it.
+    states of this resource, get something else (12.5.5).
     """
-    status = start["status"]
-    if status < 200 or status in _UNTOUCHED_STATUSES:
+    if status != 200 and (status < 200 or status in _UNTOUCHED_STATUSES):
         return "leave"
     content_type = length = None
-    is_varied = False
+    is_varied = is_doubtful = False
     for name, value in headers:
-        meaning = _MEANINGS[name]
-        if meaning is None:
-            continue
-        if meaning == "type":
-            content_type = value
-        elif meaning == "length":
-            length = value
-        elif meaning == "vary":
-            is_varied = True
-        elif meaning == "forbids" or b"no-transform" in value.lower():
-            return "leave"
+        # Every response passes here. Lengths tell most names apart, which spares a lower-case copy of each.
+        size = len(name)
+        if size == 12:
+            if name == b"content-type" or name.lower() == b"content-type":
+                content_type = value
+        elif size == 14:
+            if name == b"content-length" or name.lower() == b"content-length":
+                length = value
+        elif size == 13:
+            is_doubtful = True  # Cache-Control or Content-Range, perhaps
+        elif size == 4:
+            is_varied = is_varied or name.lower() == b"vary"
+        elif size == 16 and name.lower() == b"content-encoding":
+            return "leave"  # encoded already (8.4)
     # A 304 carries what the 200 would, whose type it does not tell (15.4.5).
-    if status != 304 and (content_type is None or not media_types[content_type]):
+    if status != 304 and (content_type is None or not plan.media_types[content_type]):
+        return "leave"
+    is_small = False
+    if length is not None:
+        # Compared as text, a length need not be parsed.
+        floor = plan.floor
+        is_small = len(length) < len(floor) or (len(length) == len(floor) and length < floor)
+    if is_doubtful and not is_small and _forbid(headers):
         return "leave"
     if is_varied:
         headers[:] = add_vary(headers, b"Accept-Encoding")
@@ -139,17 +152,16 @@ def judge(start: Message, headers: HeaderList, media_types: MediaTypes, floor: t
         headers.append(_VARY)
     if status == 304:
         return "revalidate"
-    return "small" if length is not None and (len(length), length) < floor else "compress"
+    return "small" if is_small else "compress"
 
 
-def length_key(length: int) -> tuple[int, bytes]:
-    """Return a length such that it compares with the text of a ``Content-Length``, which then need not be parsed."""
-    text = b"%d" % length
-    return len(text), text
+def _forbid(headers: HeaderList) -> bool:
+    """Return whether a response is a part of something (14.4), or not to be transformed (RFC 9111, 5.2.2.6)."""
+    return find(headers, b"content-range") is not None or forbids_transformation(headers)
 
 
 def forbids_transformation(headers: Headers) -> bool:
-    """Return whether a request asks that nothing be transformed on its way (RFC 9111, 5.2.1.6)."""
+    """Return whether a message asks that its content be transformed nowhere (RFC 9111, 5.2.1.6 and 5.2.2.6)."""
     return b"no-transform" in (joined(headers, b"cache-control") or b"").lower()
 
 

@@ -12,9 +12,9 @@ from middlewares.core.negotiation import CodingChooser
 from middlewares.core.options import check_types
 from middlewares.errors import OptionErrors
 
-from .eligibility import COMPRESSIBLE_TYPES, MediaTypes, judge, length_key, media_type_problem, weakened
+from .eligibility import COMPRESSIBLE_TYPES, MediaTypes, Plan, judge, media_type_problem
 from .encoders import GZipCodec
-from .response import CompressedResponse, Plan
+from .response import CompressedResponse
 
 __all__ = ("GZip",)
 
@@ -58,7 +58,7 @@ class GZip(Layer):
             problems.check(rule is None, "include_types", rule or "", pattern)
         problems.raise_if_any()
         codec = GZipCodec(self.compresslevel)
-        plan = Plan(codec, self.minimum_size, length_key(self.minimum_size), MediaTypes(self.include_types))
+        plan = Plan(codec, self.minimum_size, MediaTypes(self.include_types))
         freeze(self, _plan=plan, _choose=CodingChooser([codec.name]), _foreign=is_foreign(self.app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,49 +70,37 @@ class GZip(Layer):
             if len(name) == 15 and name.lower() == b"accept-encoding":
                 codings = value if codings is None else codings + b", " + value
         takes_gzip = codings is not None and self._choose[codings] is not None
-        inner = _without_zerocopy(scope) if takes_gzip and scope.get("extensions") else scope
-        begun: list[CompressedResponse] = []
-        wrapped = _send_compressed(self._plan, scope, send, begun if takes_gzip else None)
-        if self._foreign:
-            mark_coroutine_function(wrapped)
+        if not takes_gzip:
+            wrapped = _send_varied(self._plan, send)
+            return await self.app(scope, receive, mark_coroutine_function(wrapped) if self._foreign else wrapped)
+        response = CompressedResponse(self._plan, scope, send)
+        if "extensions" in scope and _ZEROCOPY in scope["extensions"]:
+            await self._without_zerocopy(scope, receive, response.send)
+        else:
+            await self.app(scope, receive, response.send)
+        if response.held is not None:
+            await response.release()
+
+    async def _without_zerocopy(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application without an extension by which body bytes could pass the encoder unseen."""
+        extensions = {name: value for name, value in scope["extensions"].items() if name != _ZEROCOPY}
+        inner = {**scope, "extensions": extensions}
         try:
-            await self.app(inner, receive, wrapped)
+            await self.app(inner, receive, send)
         finally:
-            if inner is not scope:
-                hand_back(inner, scope)
-        if begun:
-            await begun[0].finish()
+            hand_back(inner, scope)
 
 
-def _send_compressed(plan: Plan, scope: Scope, send: Send, begun: list[CompressedResponse] | None) -> Send:
-    """Return a ``send`` that looks at the start of a response, and leaves the rest to one put into ``begun``.
+def _send_varied(plan: Plan, send: Send) -> Send:
+    """Return a ``send`` that says of responses worth compressing that other clients get something else."""
 
-    ``begun`` is ``None`` for a client that does not take the coding. Most responses need no more than this.
-    """
-
-    def send_compressed(message: Message) -> Awaitable[None]:
-        if begun:
-            return begun[0].send(message)
+    def send_varied(message: Message) -> Awaitable[None]:
         if message["type"] != "http.response.start":
             return send(message)
         headers = [*message.get("headers", ())]
-        verdict = judge(message, headers, plan.media_types, plan.floor)
+        judge(message["status"], headers, plan)
         message = {**message}
         message["headers"] = headers
-        if begun is not None:
-            if verdict == "compress":
-                begun.append(CompressedResponse(plan, scope, send))
-                return begun[0].begin(message)
-            if verdict == "revalidate":
-                message["headers"] = weakened(headers)
         return send(message)
 
-    return send_compressed
-
-
-def _without_zerocopy(scope: Scope) -> Scope:
-    """Return the scope without an extension by which body bytes could pass the encoder unseen."""
-    extensions = scope.get("extensions")
-    if not extensions or _ZEROCOPY not in extensions:
-        return scope
-    return {**scope, "extensions": {name: value for name, value in extensions.items() if name != _ZEROCOPY}}
+    return send_varied

@@ -11,16 +11,15 @@ of an event stream is not, because its first event may be long in coming.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from anyio import to_thread
+from starlette.concurrency import run_in_threadpool
 
+from middlewares.asgi import mark_coroutine_function
 from middlewares.core.exchange import EXCHANGE, Coding
 from middlewares.core.headers import find
 
-from .eligibility import MediaTypes, encoded, forbids_transformation
-from .encoders import Codec
+from .eligibility import encoded, forbids_transformation, judge, weakened
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -28,63 +27,67 @@ if TYPE_CHECKING:
     from middlewares.asgi import Message, Scope, Send
     from middlewares.core.exchange import Exchange
 
+    from .eligibility import Plan
     from .encoders import Encoder
 
-__all__ = ("CompressedResponse", "Plan")
+__all__ = ("CompressedResponse",)
 
 _THREAD_SIZE = 128 * 1024
 """Bytes from which a body message is encoded in a worker thread: some 2 ms of gzip, against 50 µs for the hop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a compressing layer wants done, settled when it is built."""
-
-    codec: Codec
-    minimum_size: int
-    floor: tuple[int, bytes]
-    media_types: MediaTypes
-
-
 class CompressedResponse:
-    """A response whose type is worth compressing, on its way to a client that takes the coding."""
+    """A response on its way to a client that takes the coding."""
 
-    __slots__ = ("_encoder", "_plan", "_scope", "_send", "_start")
+    __slots__ = ("_encoder", "_plan", "_scope", "_send", "held")
 
     def __init__(self, plan: Plan, scope: Scope, send: Send) -> None:
         self._plan = plan
         self._scope = scope
         self._send = send
-        self._start: Message | None = None
         self._encoder: Encoder | None = None
+        self.held: Message | None = None
+        """The start, while it is kept back."""
 
-    def begin(self, start: Message) -> Awaitable[None]:
-        """Take the start of the response, which carries its headers as a list, with its ``Vary`` put right."""
+    @mark_coroutine_function
+    def send(self, message: Message) -> Awaitable[None]:
+        """Take a message of the application."""
+        kind = message["type"]
+        if self.held is not None:
+            return self._follow(self.held, message)
+        if kind == "http.response.start":
+            headers = [*message.get("headers", ())]
+            verdict = judge(message["status"], headers, self._plan)
+            message = {**message}
+            message["headers"] = headers
+            if verdict == "compress":
+                return self._begin(message)
+            if verdict == "revalidate":
+                message["headers"] = weakened(headers)
+        elif self._encoder is not None and kind == "http.response.body":
+            return self._body(self._encoder, message)
+        return self._send(message)
+
+    async def release(self) -> None:
+        """Let go of a start that no body followed: what comes of it is the server's business."""
+        start, self.held = self.held, None
+        if start is not None:
+            await self._send(start)
+
+    def _begin(self, start: Message) -> Awaitable[None]:
         if forbids_transformation(self._scope["headers"]):
             return self._send(start)
         if _is_event_stream(start):
             self._encoder = self._plan.codec.stream()
             return self._send(self._encoded(start, None))
-        self._start = start
+        self.held = start
         return _held()
 
-    def send(self, message: Message) -> Awaitable[None]:
-        """Take a message that follows the start."""
+    def _follow(self, start: Message, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.body":
-            if self._start is not None:
-                return self._first_body(self._start, message)
-            if self._encoder is not None:
-                return self._body(self._encoder, message)
-        elif self._start is not None:
-            # Something else comes before any body, such as a file sent by path: it goes out as it is, in its turn.
-            return self._unchanged(self._start, message, "not a body")
-        return self._send(message)
-
-    async def finish(self) -> None:
-        """Let go of a start that no body followed: what comes of it is the server's business."""
-        if self._start is not None:
-            start, self._start = self._start, None
-            await self._send(start)
+            return self._first_body(start, message)
+        # Something else comes before any body, such as a file sent by path: it goes out as it is, in its turn.
+        return self._unchanged(start, message, "not a body")
 
     def _first_body(self, start: Message, message: Message) -> Awaitable[None]:
         body, more = _bytes(message), message.get("more_body", False)
@@ -92,7 +95,7 @@ class CompressedResponse:
             return self._first_of_head(start, message, more)
         if not more and len(body) < self._plan.minimum_size:
             return self._unchanged(start, message, "small")
-        self._start = None
+        self.held = None
         if not more:
             return self._whole(start, message, body)
         self._encoder = self._plan.codec.stream()
@@ -103,14 +106,14 @@ class CompressedResponse:
         # application says nothing of a body, there may be none.
         if not more and find(start["headers"], b"content-length") is None:
             return self._unchanged(start, message, "no body")
-        self._start = None
+        self.held = None
         return self._both(self._encoded(start, None), {**message, "body": b""})
 
     async def _whole(self, start: Message, message: Message, body: bytes) -> None:
         if len(body) < _THREAD_SIZE:
             data = self._plan.codec.whole(body)
         else:
-            data = await to_thread.run_sync(self._plan.codec.whole, body)
+            data = await run_in_threadpool(self._plan.codec.whole, body)
         if len(data) >= len(body):
             return await self._unchanged(start, message, "not smaller")
         # Trailers need a body that ends by its framing, not by a length (RFC 9112, 7.1.2).
@@ -129,10 +132,10 @@ class CompressedResponse:
         return self._body_in_thread(encode, message, body)
 
     async def _body_in_thread(self, encode: Any, message: Message, body: bytes) -> None:
-        await self._send({**message, "body": await to_thread.run_sync(encode, body)})
+        await self._send({**message, "body": await run_in_threadpool(encode, body)})
 
     def _unchanged(self, start: Message, message: Message, reason: str) -> Awaitable[None]:
-        self._start = None
+        self.held = None
         self._record(None, reason)
         return self._both(start, message)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Opened = Callable[[ASGIApp], AbstractAsyncContextManager[AsyncClient]]
 
 SITE = Path(shop_module.__file__).parent / "site"
-PINNED_ETAG = '"923c964ecbc1bc40f701f4b9d45434dd"'
+PINNED_ETAG = '"657e917c773d43ad39d3306cc38300ba"'
 
 
 @pytest.fixture

@@ -5,18 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import math
-import os
 import re
 import select
 import shutil
-import signal
 import subprocess
-import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
-from threading import Condition, Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -25,13 +21,14 @@ import pytest
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-import examples
 from examples.shop.catalog import CATALOG
+from tests.interop.servers import ROOT, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-ROOT = Path(examples.__file__).parent.parent
+    from tests.interop.servers import RunningServer
+
 DEADLINE = 20.0
 CURL = shutil.which("curl")
 
@@ -39,79 +36,15 @@ needs_curl = pytest.mark.skipif(CURL is None, reason="install curl to run this t
 codings = pytest.mark.parametrize("coding", ["gzip", "identity"])
 
 
-class Server:
-    """A uvicorn in a process of its own, on a port that the system chose."""
-
-    def __init__(self, app: str, http: str) -> None:
-        command = [sys.executable, "-m", "uvicorn", app, "--port=0", f"--http={http}", "--no-proxy-headers"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-        )
-        self._log: list[str] = []
-        self._ended = False
-        self._news = Condition()
-        self._reader = Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    @property
-    def url(self) -> str:
-        return self.wait_for(r"running on (http://[\d.]+:\d+)")
-
-    def wait_for(self, pattern: str) -> str:
-        """Return the first group (or all) of the first match in the log, once there is one."""
-        with self._news:
-            self._news.wait_for(lambda: self._ended or re.search(pattern, "".join(self._log)), DEADLINE)
-            found = re.search(pattern, "".join(self._log))
-        assert found, "".join(self._log)
-        return found[found.re.groups]
-
-    def peak_memory(self) -> int:
-        """Return the largest resident size that the process ever had, in bytes."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
-        assert found
-        return int(found[1]) * 1024
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(DEADLINE)
-        finally:
-            self.process.kill()
-            self._reader.join(DEADLINE)
-            assert self.process.stderr
-            self.process.stderr.close()
-
-    def _read(self) -> None:
-        assert self.process.stderr
-        for line in self.process.stderr:
-            with self._news:
-                self._log.append(line)
-                self._news.notify_all()
-        with self._news:
-            self._ended = True
-            self._news.notify_all()
-
-
 @pytest.fixture(scope="module", params=["httptools", "h11"])
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    with running("examples.plain_wrapping:app", request.param) as server:
+def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
+    """The shop on both of uvicorn's HTTP implementations."""
+    with serve("uvicorn", "examples.plain_wrapping:app", f"--http={request.param}") as server:
         yield server
-
-
-@contextmanager
-def running(app: str, http: str) -> Iterator[Server]:
-    server = Server(app, http)
-    try:
-        assert server.url
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[httpx.Client]:
+def client(server: RunningServer) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.url, timeout=DEADLINE, trust_env=False) as client:
         yield client
 
@@ -133,7 +66,7 @@ def test_httpx_gets_products_compressed_and_equal(client: httpx.Client):
 
 
 @needs_curl
-def test_curl_gets_products_compressed_and_equal(server: Server):
+def test_curl_gets_products_compressed_and_equal(server: RunningServer):
     url = f"{server.url}/products"
     raw = curl("--header", "accept-encoding: gzip", url).stdout
     assert len(raw) < len(CATALOG.document.body) / 4
@@ -170,7 +103,7 @@ def test_httpx_gets_each_event_when_it_is_sent(client: httpx.Client, coding: str
 
 @needs_curl
 @codings
-def test_curl_gets_each_event_when_it_is_sent(server: Server, coding: str):
+def test_curl_gets_each_event_when_it_is_sent(server: RunningServer, coding: str):
     command = ["curl", "--silent", "--no-buffer", "--noproxy", "*", "--max-time", str(DEADLINE)]
     command += ["--compressed", "--header", f"accept-encoding: {coding}", f"{server.url}{EVENTS}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -192,11 +125,19 @@ def assert_prompt(lines: Iterable[str]) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="run on Linux, where /proc tells the memory")
 @codings
-def test_memory_does_not_grow_with_a_streamed_table(server: Server, client: httpx.Client, coding: str):
+def test_memory_does_not_grow_with_a_streamed_table(server: RunningServer, client: httpx.Client, coding: str):
     assert count_rows(client, 20_000, coding) == 20_001
-    before = server.peak_memory()
+    before = peak_memory(server)
     assert count_rows(client, 200_000, coding) == 200_001
-    assert server.peak_memory() - before < 8_000_000
+    assert peak_memory(server) - before < 8_000_000
+
+
+def peak_memory(server: RunningServer) -> int:
+    """Return the largest resident size that the server ever had, in bytes."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert found
+    return int(found[1]) * 1024
 
 
 def count_rows(client: httpx.Client, rows: int, coding: str) -> int:
@@ -209,7 +150,7 @@ def count_rows(client: httpx.Client, rows: int, coding: str) -> int:
 # --- WebSocket -----------------------------------------------------------------------------------------------
 
 
-def test_websocket_echoes_text_and_bytes(server: Server):
+def test_websocket_echoes_text_and_bytes(server: RunningServer):
     url = f"{server.url.replace('http', 'ws')}/echo"
     with connect(url, subprotocols=[Subprotocol("echo")], open_timeout=DEADLINE, proxy=None) as websocket:
         assert websocket.subprotocol == "echo"
@@ -222,7 +163,7 @@ def test_websocket_echoes_text_and_bytes(server: Server):
 # --- errors and the connection -------------------------------------------------------------------------------
 
 
-def test_500_is_complete_and_the_client_goes_on(server: Server):
+def test_500_is_complete_and_the_client_goes_on(server: RunningServer):
     """After an exception uvicorn closes the connection: in good order, once all of the 500 is there."""
     with closing(HTTPConnection(urlsplit(server.url).netloc, timeout=DEADLINE)) as connection:
         connection.request("GET", "/error", headers={"accept-encoding": "gzip"})
@@ -234,11 +175,11 @@ def test_500_is_complete_and_the_client_goes_on(server: Server):
             connection.close()
         connection.request("GET", "/healthz")
         assert connection.getresponse().status == 200
-    server.wait_for("RuntimeError: raised on purpose")
+    assert "RuntimeError: raised on purpose" in server.output()
 
 
 @needs_curl
-def test_curl_goes_on_after_a_500(server: Server):
+def test_curl_goes_on_after_a_500(server: RunningServer):
     finished = curl(
         "--write-out", "%{http_code} ", "--output", "/dev/null", f"{server.url}/error", f"{server.url}/healthz"
     )
@@ -247,7 +188,7 @@ def test_curl_goes_on_after_a_500(server: Server):
 
 
 @codings
-def test_one_connection_serves_many_answers(server: Server, coding: str):
+def test_one_connection_serves_many_answers(server: RunningServer, coding: str):
     """Answers that are no exception leave the connection open, whatever their status and coding."""
     with closing(HTTPConnection(urlsplit(server.url).netloc, timeout=DEADLINE)) as connection:
         connection.connect()
@@ -278,7 +219,7 @@ def test_httpx_sees_that_a_stream_broke(client: httpx.Client, coding: str):
 
 @needs_curl
 @codings
-def test_curl_sees_that_a_stream_broke(server: Server, coding: str):
+def test_curl_sees_that_a_stream_broke(server: RunningServer, coding: str):
     finished = curl("--header", f"accept-encoding: {coding}", f"{server.url}/broken-stream")
     assert finished.returncode == 18  # "partial file"
 
@@ -291,7 +232,7 @@ def test_state_of_the_lifespan_reaches_the_application(client: httpx.Client):
 
 
 @needs_curl
-def test_curl_passes_a_preflight_of_an_allowed_origin_only(server: Server):
+def test_curl_passes_a_preflight_of_an_allowed_origin_only(server: RunningServer):
     for origin, allowed in [("http://localhost:3000", True), ("http://evil.example", False)]:
         arguments = ["--request", "OPTIONS", "--header", f"origin: {origin}", "--include"]
         arguments += ["--header", "access-control-request-method: POST", f"{server.url}/products/1/reviews"]

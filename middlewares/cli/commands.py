@@ -1,0 +1,20 @@
+"""The commands of ``middlewares``."""
+
+from __future__ import annotations
+
+import click
+
+from middlewares import __version__
+
+from .run import run
+
+__all__ = ("cli",)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def cli() -> None:
+    """Put middlewares around an ASGI application, as a configuration file says."""
+
+
+cli.add_command(run)
