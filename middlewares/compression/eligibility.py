@@ -24,6 +24,7 @@ __all__ = (
     "MediaTypes",
     "Plan",
     "Verdict",
+    "described_anew",
     "encoded",
     "forbids_transformation",
     "judge",
@@ -177,9 +178,14 @@ def weakened(headers: HeaderList) -> HeaderList:
     return [(name, weaken(value) if name.lower() == b"etag" else value) for name, value in headers]
 
 
+def described_anew(headers: Headers) -> HeaderList:
+    """Return header or trailer fields without what describes the bytes as they were before encoding."""
+    return weakened(remove(headers, *_DROPPED))
+
+
 def encoded(headers: HeaderList, coding: bytes, length: int | None) -> HeaderList:
     """Return the headers of a response whose body is now encoded, in ``length`` bytes if that is known."""
-    result = weakened(remove(headers, *_DROPPED))
+    result = described_anew(headers)
     result.append((b"content-encoding", coding))
     if length is not None:
         result.append((b"content-length", b"%d" % length))
