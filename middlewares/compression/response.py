@@ -11,9 +11,10 @@ of an event stream is not, because its first event may be long in coming.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anyio import Lock
+from anyio.lowlevel import checkpoint_if_cancelled
 from starlette.concurrency import run_in_threadpool
 
 from middlewares.asgi import mark_coroutine_function
@@ -24,13 +25,16 @@ from .eligibility import described_anew, encoded, forbids_transformation, judge,
 from .encoders import NoBody
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
+    from typing import TypeAlias
 
     from middlewares.asgi import Message, Scope, Send
     from middlewares.core.exchange import Exchange
 
     from .eligibility import Plan
     from .encoders import Encoder
+
+    Encode: TypeAlias = Callable[[bytes], bytes]
 
 __all__ = ("CompressedResponse",)
 
@@ -116,7 +120,7 @@ class CompressedResponse:
         if len(body) < _THREAD_SIZE:
             data = self._plan.codec.whole(body)
         else:
-            data = await run_in_threadpool(self._plan.codec.whole, body)
+            data = await _in_thread(self._plan.codec.whole, body)
         if len(data) >= len(body):
             return await self._unchanged(start, message, "not smaller")
         # Trailers need a body that ends by its framing, not by a length (RFC 9112, 7.1.2); where the application
@@ -132,16 +136,16 @@ class CompressedResponse:
         if not more:
             self._encoder = None
         encode = encoder.chunk if more else encoder.finish
-        if len(body) < _THREAD_SIZE and self._turn is None:
-            return self._send({**message, "body": encode(body)})
-        return self._body_in_turn(encode, message, body)
-
-    async def _body_in_turn(self, encode: Any, message: Message, body: bytes) -> None:
-        # While a thread encodes, another task of the application may send: its bytes must not overtake.
         if self._turn is None:
+            if len(body) < _THREAD_SIZE:
+                return self._send({**message, "body": encode(body)})
             self._turn = Lock()
-        async with self._turn:
-            data = encode(body) if len(body) < _THREAD_SIZE else await run_in_threadpool(encode, body)
+        return self._body_in_turn(self._turn, encode, message, body)
+
+    async def _body_in_turn(self, turn: Lock, encode: Encode, message: Message, body: bytes) -> None:
+        # While a thread encodes, another task of the application may send: its bytes must not overtake.
+        async with turn:
+            data = encode(body) if len(body) < _THREAD_SIZE else await _in_thread(encode, body)
             await self._send({**message, "body": data})
 
     @property
@@ -169,6 +173,13 @@ class CompressedResponse:
         exchange: Exchange | None = self._scope.get(EXCHANGE)
         if exchange is not None:
             exchange.codings.append(Coding(coding, reason))
+
+
+async def _in_thread(encode: Encode, body: bytes) -> bytes:
+    data = await run_in_threadpool(encode, body)
+    # A cancelled call waits for its thread, whose encoder nobody else may touch; the result is wanted no more.
+    await checkpoint_if_cancelled()
+    return data
 
 
 async def _held() -> None:
