@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
 from middlewares.core.exchange import hand_back
+from middlewares.core.headers import joined
 from middlewares.core.layer import Layer, freeze, is_foreign
 from middlewares.core.negotiation import CodingChooser
 from middlewares.core.options import check_types
@@ -68,13 +69,16 @@ class GZip(Layer):
         for name, value in scope["headers"]:
             # Comparing lengths first spares a lower-case copy of nearly every name.
             if len(name) == 15 and name.lower() == b"accept-encoding":
-                codings = value if codings is None else codings + b", " + value
+                if codings is not None:
+                    codings = joined(scope["headers"], b"accept-encoding")
+                    break
+                codings = value
         takes_gzip = codings is not None and self._choose[codings] is not None
         if not takes_gzip:
             wrapped = _send_varied(self._plan, send)
             return await self.app(scope, receive, mark_coroutine_function(wrapped) if self._foreign else wrapped)
         response = CompressedResponse(self._plan, scope, send)
-        if "extensions" in scope and _ZEROCOPY in scope["extensions"]:
+        if "extensions" in scope and _ZEROCOPY in (scope["extensions"] or ()):
             await self._without_zerocopy(scope, receive, response.send)
         else:
             await self.app(scope, receive, response.send)

@@ -11,24 +11,30 @@ of an event stream is not, because its first event may be long in coming.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from anyio import Lock
+from anyio.lowlevel import checkpoint_if_cancelled
 from starlette.concurrency import run_in_threadpool
 
 from middlewares.asgi import mark_coroutine_function
 from middlewares.core.exchange import EXCHANGE, Coding
 from middlewares.core.headers import find
 
-from .eligibility import encoded, forbids_transformation, judge, weakened
+from .eligibility import described_anew, encoded, forbids_transformation, judge, weakened
+from .encoders import NoBody
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
+    from typing import TypeAlias
 
     from middlewares.asgi import Message, Scope, Send
     from middlewares.core.exchange import Exchange
 
     from .eligibility import Plan
     from .encoders import Encoder
+
+    Encode: TypeAlias = Callable[[bytes], bytes]
 
 __all__ = ("CompressedResponse",)
 
@@ -39,13 +45,15 @@ _THREAD_SIZE = 128 * 1024
 class CompressedResponse:
     """A response on its way to a client that takes the coding."""
 
-    __slots__ = ("_encoder", "_plan", "_scope", "_send", "held")
+    __slots__ = ("_encoder", "_is_encoded", "_plan", "_scope", "_send", "_turn", "held")
 
     def __init__(self, plan: Plan, scope: Scope, send: Send) -> None:
         self._plan = plan
         self._scope = scope
         self._send = send
         self._encoder: Encoder | None = None
+        self._is_encoded = False
+        self._turn: Lock | None = None
         self.held: Message | None = None
         """The start, while it is kept back."""
 
@@ -66,6 +74,8 @@ class CompressedResponse:
                 message["headers"] = weakened(headers)
         elif self._encoder is not None and kind == "http.response.body":
             return self._body(self._encoder, message)
+        elif self._is_encoded and kind == "http.response.trailers":
+            message = {**message, "headers": described_anew(message.get("headers", ()))}
         return self._send(message)
 
     async def release(self) -> None:
@@ -78,7 +88,7 @@ class CompressedResponse:
         if forbids_transformation(self._scope["headers"]):
             return self._send(start)
         if _is_event_stream(start):
-            self._encoder = self._plan.codec.stream()
+            self._encoder = self._new_encoder()
             return self._send(self._encoded(start, None))
         self.held = start
         return _held()
@@ -91,34 +101,33 @@ class CompressedResponse:
 
     def _first_body(self, start: Message, message: Message) -> Awaitable[None]:
         body, more = _bytes(message), message.get("more_body", False)
-        if self._scope["method"] == "HEAD" and (more or not body):
-            return self._first_of_head(start, message, more)
-        if not more and len(body) < self._plan.minimum_size:
+        is_whole = not more
+        if is_whole and not body and self._is_head:
+            # The fields are those of a GET but for the length, which only encoding the body would tell (9.3.2).
+            # Where the application says nothing of a body, there may be none.
+            if find(start["headers"], b"content-length") is None:
+                return self._unchanged(start, message, "no body")
+            is_whole = False
+        elif is_whole and len(body) < self._plan.minimum_size:
             return self._unchanged(start, message, "small")
         self.held = None
-        if not more:
+        if is_whole:
             return self._whole(start, message, body)
-        self._encoder = self._plan.codec.stream()
+        self._encoder = self._new_encoder()
         return self._both(self._encoded(start, None), message, self._encoder)
-
-    def _first_of_head(self, start: Message, message: Message, more: bool) -> Awaitable[None]:
-        # The fields are those of a GET but for the length, which only encoding the body would tell (9.3.2). Where the
-        # application says nothing of a body, there may be none.
-        if not more and find(start["headers"], b"content-length") is None:
-            return self._unchanged(start, message, "no body")
-        self.held = None
-        return self._both(self._encoded(start, None), {**message, "body": b""})
 
     async def _whole(self, start: Message, message: Message, body: bytes) -> None:
         if len(body) < _THREAD_SIZE:
             data = self._plan.codec.whole(body)
         else:
-            data = await run_in_threadpool(self._plan.codec.whole, body)
+            data = await _in_thread(self._plan.codec.whole, body)
         if len(data) >= len(body):
             return await self._unchanged(start, message, "not smaller")
-        # Trailers need a body that ends by its framing, not by a length (RFC 9112, 7.1.2).
-        await self._send(self._encoded(start, None if start.get("trailers") else len(data)))
-        await self._send({**message, "body": data})
+        # Trailers need a body that ends by its framing, not by a length (RFC 9112, 7.1.2); where the application
+        # names a framing itself, there must be no length (6.2).
+        is_framed = start.get("trailers") or find(start["headers"], b"transfer-encoding") is not None
+        await self._send(self._encoded(start, None if is_framed else len(data)))
+        await self._send({**message, "body": b"" if self._is_head else data})
 
     def _body(self, encoder: Encoder, message: Message) -> Awaitable[None]:
         body, more = _bytes(message), message.get("more_body", False)
@@ -127,12 +136,24 @@ class CompressedResponse:
         if not more:
             self._encoder = None
         encode = encoder.chunk if more else encoder.finish
-        if len(body) < _THREAD_SIZE:
-            return self._send({**message, "body": encode(body)})
-        return self._body_in_thread(encode, message, body)
+        if self._turn is None:
+            if len(body) < _THREAD_SIZE:
+                return self._send({**message, "body": encode(body)})
+            self._turn = Lock()
+        return self._body_in_turn(self._turn, encode, message, body)
 
-    async def _body_in_thread(self, encode: Any, message: Message, body: bytes) -> None:
-        await self._send({**message, "body": await run_in_threadpool(encode, body)})
+    async def _body_in_turn(self, turn: Lock, encode: Encode, message: Message, body: bytes) -> None:
+        # While a thread encodes, another task of the application may send: its bytes must not overtake.
+        async with turn:
+            data = encode(body) if len(body) < _THREAD_SIZE else await _in_thread(encode, body)
+            await self._send({**message, "body": data})
+
+    @property
+    def _is_head(self) -> bool:
+        return bool(self._scope["method"] == "HEAD")
+
+    def _new_encoder(self) -> Encoder:
+        return NoBody() if self._is_head else self._plan.codec.stream()
 
     def _unchanged(self, start: Message, message: Message, reason: str) -> Awaitable[None]:
         self.held = None
@@ -144,6 +165,7 @@ class CompressedResponse:
         await (self._send(message) if encoder is None else self._body(encoder, message))
 
     def _encoded(self, start: Message, length: int | None) -> Message:
+        self._is_encoded = True
         self._record(self._plan.codec.name)
         return {**start, "headers": encoded(start["headers"], self._plan.codec.name, length)}
 
@@ -151,6 +173,13 @@ class CompressedResponse:
         exchange: Exchange | None = self._scope.get(EXCHANGE)
         if exchange is not None:
             exchange.codings.append(Coding(coding, reason))
+
+
+async def _in_thread(encode: Encode, body: bytes) -> bytes:
+    data = await run_in_threadpool(encode, body)
+    # A cancelled call waits for its thread, whose encoder nobody else may touch; the result is wanted no more.
+    await checkpoint_if_cancelled()
+    return data
 
 
 async def _held() -> None:
@@ -163,5 +192,6 @@ def _bytes(message: Message) -> bytes:
 
 
 def _is_event_stream(start: Message) -> bool:
+    """Return whether events will follow one by one; what has a length is a recording, perhaps sent by its path."""
     content_type = find(start["headers"], b"content-type") or b""
-    return content_type.lower().startswith(b"text/event-stream")
+    return content_type.lower().startswith(b"text/event-stream") and find(start["headers"], b"content-length") is None
