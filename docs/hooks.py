@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a file that MkDocs loads by its path, not a package
 """Fill the marks in pages with what the code itself says, each time the documentation is built.
 
 ============================================  =====================================================

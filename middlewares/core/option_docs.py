@@ -10,6 +10,7 @@ import ast
 import dataclasses
 import inspect
 from dataclasses import MISSING, dataclass
+from itertools import pairwise
 from textwrap import dedent
 from typing import Any
 
@@ -66,7 +67,7 @@ def _own_docstrings(cls: type) -> dict[str, str]:
         return {}  # made at run time, or installed without its source: the options are there, their texts are not
     body = definition.body if isinstance(definition, ast.ClassDef) else []
     found: dict[str, str] = {}
-    for statement, follower in zip(body, body[1:], strict=False):
+    for statement, follower in pairwise(body):
         doc = _text(follower)
         if doc is not None and isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             found[statement.target.id] = doc

@@ -32,7 +32,7 @@ class Sub(Base):
     """Other names."""
     secret: str
     mode: Literal["x", "y"] = "x"
-    1  # noqa: B018 - a statement under a field that is no docstring
+    assert mode  # a statement under a field that is no docstring
     key: Callable[[object], str] | None = None
     """A key."""
     listed: list[int] = field(default_factory=lambda: [1])

@@ -13,7 +13,7 @@ import re
 import tomllib
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -93,7 +93,7 @@ class Shell:
         for word in words[1:]:
             for extras in _EXTRAS.findall(word):
                 assert set(extras.split(",")) <= project["project"]["optional-dependencies"].keys()
-        for before, word in zip(words, words[1:], strict=False):
+        for before, word in pairwise(words):
             assert before != "--group" or word in project["dependency-groups"]
             assert before != "-r" or (ROOT / word).exists()
 

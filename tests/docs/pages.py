@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from middlewares import from_config
-
 from tests.docs.commands import Shell
 
 if TYPE_CHECKING:
@@ -28,7 +27,8 @@ PAGES = sorted(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURIT
 )
 
 _BLOCK = re.compile(
-    r"(?m)^(?:<!-- no-run: (?P<reason>[^\n]+?) -->\n+)?```(?P<language>\w+)(?P<info>[^\n]*)\n(?P<code>.*?)^```$", re.DOTALL
+    r"(?m)^(?:<!-- no-run: (?P<reason>[^\n]+?) -->\n+)?```(?P<language>\w+)(?P<info>[^\n]*)\n(?P<code>.*?)^```$",
+    re.DOTALL,
 )
 _TITLE = re.compile(r'title="([^"]+)"')
 

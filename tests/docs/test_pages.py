@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from middlewares.testing import request
-
 from tests.docs.pages import PAGES, ROOT, Reader, blocks
 
 if TYPE_CHECKING:
@@ -62,7 +61,10 @@ class TestReader:
             ("```console\n$ middlewares run no_such_module:app\n```", AssertionError),
             ("```console\n$ middlewares walk\n```", AssertionError),
             ("```sh\nmake run\ncurl http://127.0.0.1:8000/no-such-path\n```", AssertionError),
-            ("```console\n$ make run\n$ curl -i http://127.0.0.1:8000/products\ncontent-type: text/html\n```", AssertionError),
+            (
+                "```console\n$ make run\n$ curl -i http://127.0.0.1:8000/products\ncontent-type: text/html\n```",
+                AssertionError,
+            ),
             ("```sh\nmake no-such-verb\n```", AssertionError),
             ("```sh\npip install 'middlewares[no_such_extra]'\n```", AssertionError),
             ("```sh\nno-such-program\n```", AssertionError),
@@ -76,6 +78,8 @@ class TestReader:
 
     def test_blocks_share_what_they_define_and_know_their_lines(self, folder: Path) -> None:
         page = folder / "page.md"
-        page.write_text('# Page\n\n```python title="one.py"\nx = 1\n```\n\n```python\nfrom one import x as y\nassert x == y\n```\n')
+        page.write_text(
+            '# Page\n\n```python title="one.py"\nx = 1\n```\n\n```python\nfrom one import x as y\nassert x == y\n```\n'
+        )
         Reader(page, folder).read()
         assert [block.line for block in blocks(page)] == [4, 8]
