@@ -132,9 +132,11 @@ def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
             if name == b"content-length" or name.lower() == b"content-length":
                 length = value
         elif size == 13:
-            lowered = name.lower()
-            if lowered == b"content-range" or (lowered == b"cache-control" and b"no-transform" in value.lower()):
-                return "leave"  # a part of something (14.4), or not to be transformed (RFC 9111, 5.2.2.6)
+            if name == b"cache-control" or name.lower() == b"cache-control":
+                if b"no-transform" in value.lower():
+                    return "leave"  # RFC 9111, 5.2.2.6
+            elif name.lower() == b"content-range":
+                return "leave"  # a part of something (14.4)
         elif size == 4:
             is_varied = is_varied or name.lower() == b"vary"
         elif size == 16 and name.lower() == b"content-encoding":
