@@ -79,6 +79,10 @@ _DROPPED: Final = frozenset(
 )
 
 
+_NO_TRANSFORM: Final = Memo(lambda value: b"no-transform" in value.lower())
+"""Whether a ``Cache-Control`` field says so."""
+
+
 class MediaTypes(Memo[bool]):
     """A set of media types with patterns such as ``text/*`` and ``application/*+json``, asked by ``Content-Type``."""
 
@@ -133,7 +137,7 @@ def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
                 length = value
         elif size == 13:
             if name == b"cache-control" or name.lower() == b"cache-control":
-                if b"no-transform" in value.lower():
+                if _NO_TRANSFORM[value]:
                     return "leave"  # RFC 9111, 5.2.2.6
             elif name.lower() == b"content-range":
                 return "leave"  # a part of something (14.4)
@@ -160,7 +164,8 @@ def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
 
 def forbids_transformation(headers: Headers) -> bool:
     """Return whether a request asks that content be transformed nowhere on its way (RFC 9111, 5.2.1.6)."""
-    return b"no-transform" in (joined(headers, b"cache-control") or b"").lower()
+    value = joined(headers, b"cache-control")
+    return value is not None and _NO_TRANSFORM[value]
 
 
 def media_type_problem(pattern: str) -> str | None:
