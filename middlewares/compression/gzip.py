@@ -83,7 +83,7 @@ class GZip(Layer):
         else:
             await self.app(scope, receive, response.send)
         if response.held is not None:
-            await response.release()
+            await response.release(response.held)
 
     async def _without_zerocopy(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application without an extension by which body bytes could pass the encoder unseen."""

@@ -78,11 +78,10 @@ class CompressedResponse:
             message = {**message, "headers": described_anew(message.get("headers", ()))}
         return self._send(message)
 
-    async def release(self) -> None:
-        """Let go of a start that no body followed: what comes of it is the server's business."""
-        start, self.held = self.held, None
-        if start is not None:
-            await self._send(start)
+    async def release(self, start: Message) -> None:
+        """Let go of the start that is held, which no body followed: what comes of it is the server's business."""
+        self.held = None
+        await self._send(start)
 
     def _begin(self, start: Message) -> Awaitable[None]:
         if forbids_transformation(self._scope["headers"]):
