@@ -151,14 +151,16 @@ def test_an_entry_that_returns_no_application_is_named():
 
 
 def test_the_problems_of_all_entries_are_told_at_once_each_with_its_place():
+    misspelt: dict[str, Any] = {"minimum_siz": 1, "compresslevel": 10}
+    entries: list[Entry] = [
+        A,
+        StarletteMiddleware(GZip, **misspelt),
+        SessionMiddleware,
+        StarletteMiddleware(CORS, allow_origins="*"),
+        Starlette(),
+    ]
     with pytest.raises(OptionError) as caught:
-        Stack(
-            A,
-            StarletteMiddleware(GZip, minimum_siz=1, compresslevel=10),
-            SessionMiddleware,
-            StarletteMiddleware(CORS, allow_origins="*"),
-            Starlette(),
-        )
+        Stack(*entries)
     *others, last = str(caught.value).splitlines()
     assert others == [
         "Stack: [2] (GZip) minimum_siz is unknown (did you mean 'minimum_size'?)",
