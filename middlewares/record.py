@@ -123,8 +123,7 @@ def _check(name: str, cls: Any, args: tuple[Any, ...], options: dict[str, Any]) 
     accepted = _accepted(cls) if callable(cls) else None
     if accepted is None or {"receive", "send"} <= {*accepted.required}:
         problems.add("class", "must be a middleware class or factory", cls, "an application goes into the stack's call")
-        problems.raise_if_any()
-        return
+        raise OptionError(name, problems.found)
     _check_names(problems, accepted, len(args), options)
     if is_self_checking(cls):
         _check_values(problems, cls, {name: value for name, value in options.items() if name in accepted.names})

@@ -271,7 +271,7 @@ def test_an_unknown_interface_is_refused_together_with_the_application():
     [
         (lambda *args: ASGI2(*args), "asgi2"),
         (lambda *args: wsgi_function(*args), "wsgi"),
-        (lambda scope, receive=None, send=None: function(scope, receive, send), "asgi3"),
+        (lambda scope, *channels: function(scope, *channels), "asgi3"),
     ],
 )
 async def test_the_interface_can_be_said_where_it_does_not_show(app: Any, interface: Any):
