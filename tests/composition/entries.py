@@ -1,0 +1,175 @@
+"""The layers that are taken through every composition: one entry for each configuration worth meeting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from middlewares import CORS, GZip, Middleware, Stack, When
+
+from .requests import ORIGIN, OTHER_ORIGIN
+from .stand_ins import Authenticated, Counted, Identified, Limited, Remembered, TimedOut
+from .subject import Seen, Subject
+from .traffic import header
+
+if TYPE_CHECKING:
+    from middlewares.asgi import Message
+
+    from .requests import Request
+
+__all__ = ("ENTRIES",)
+
+
+class Compressed(Subject):
+    """Whoever takes gzip gets text in fewer bytes; caches are told that it depends."""
+
+    builtin = "gzip"
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+
+    def record(self) -> Middleware:
+        return Middleware(GZip, **self.options)
+
+    def holds(self, request: Request, start: Message) -> bool:
+        # The known limit of this layer: a start is kept back until the first body message tells whether the body is
+        # whole, but for that of an event stream.
+        return request.takes_gzip and not header(start, b"content-type")[0].startswith(b"text/event-stream")
+
+    def check(self, seen: Seen) -> None:
+        inside, outside = seen.inside.start, seen.outside.start
+        if seen.request.type != "http" or inside is None or outside is None:
+            return
+        is_ours = inside["status"] in (200, 404) and header(inside, b"content-type")[0].startswith(b"text/")
+        if not is_ours or header(inside, b"content-encoding"):
+            assert header(outside, b"content-encoding") == header(inside, b"content-encoding")
+            return
+        (vary,) = header(outside, b"vary")
+        assert b"accept-encoding" in vary.lower()
+        # What comes between start and body is unknown, so that a body which follows it goes out as it is.
+        follows = seen.inside.messages[seen.inside.messages.index(inside) + 1 :][:1]
+        is_expected = all(message["type"] == "http.response.body" for message in follows)
+        size, minimum = len(seen.inside.body), self.options.get("minimum_size", 500)
+        is_due = seen.request.takes_gzip and is_expected and size >= max(minimum, 200)
+        if is_due and seen.is_whole and seen.inside.is_complete:
+            assert header(outside, b"content-encoding") == [b"gzip"], "not compressed"
+
+
+class CrossOrigin(Subject):
+    """Responses to pages of allowed origins can be read by them; preflights are answered."""
+
+    builtin = "cors"
+
+    def __init__(self, *origins: str, methods: tuple[str, ...] = ("GET", "PUT"), **options: Any) -> None:
+        self.allowed = origins
+        self.options = {"allow_origins": origins, "allow_methods": methods, **options}
+
+    def record(self) -> Middleware:
+        return Middleware(CORS, **self.options)
+
+    def allows(self, origin: str | None) -> bool:
+        """Return whether a page may read responses."""
+        return origin is not None and (origin in self.allowed or "*" in self.allowed)
+
+    def answers(self, request: Request) -> int | None:
+        if not request.is_preflight:
+            return None
+        return 204 if self.allows(request.header("origin")) else 403
+
+    def check(self, seen: Seen) -> None:
+        outside, origin = seen.outside.start, seen.request.header("origin")
+        if seen.request.type != "http" or outside is None:
+            return
+        granted = header(outside, b"access-control-allow-origin")
+        if set_inside := header(seen.inside.start, b"access-control-allow-origin"):
+            assert granted == set_inside, "a policy further in must win"
+        elif self.allows(origin):
+            assert granted in ([b"*"], [str(origin).encode()]), "the page cannot read the response"
+            assert seen.client.status is None or seen.client.values(b"access-control-allow-origin") == granted
+        elif len(self.allowed) > 1:
+            assert not granted, "a page of an origin that is not allowed can read the response"
+        if len(self.allowed) > 1:
+            assert any(b"origin" in value.lower() for value in header(outside, b"vary"))
+
+
+class Sometimes(Subject):
+    """A layer does its duty for matching requests, and leaves others alone."""
+
+    def __init__(self, subject: Subject, matches: Callable[[Request], bool], **matchers: Any) -> None:
+        self.subject = subject
+        self.matchers = matchers
+        self.applies = matches
+
+    def record(self) -> Middleware:
+        return When(self.subject.record(), **self.matchers)
+
+    def answers(self, request: Request) -> int | None:
+        return self.subject.answers(request) if self.applies(request) else None
+
+    def holds(self, request: Request, start: Message) -> bool:
+        return self.applies(request) and self.subject.holds(request, start)
+
+    def ring(self) -> bool:
+        return self.subject.ring()
+
+    def check(self, seen: Seen) -> None:
+        if seen.request.type == "lifespan" or self.applies(seen.request):
+            self.subject.check(seen)
+        else:
+            assert seen.outside.messages == seen.inside.messages, "changed what it should leave alone"
+
+
+class Nested(Subject):
+    """A stack in the place of a layer: each of its layers does its duty."""
+
+    def __init__(self, *subjects: Subject) -> None:
+        self.subjects = subjects
+
+    def record(self) -> Middleware:
+        return Middleware(Stack(*(subject.record() for subject in self.subjects)))
+
+    def answers(self, request: Request) -> int | None:
+        found = (subject.answers(request) for subject in self.subjects)
+        return next((status for status in found if status is not None), None)
+
+    def holds(self, request: Request, start: Message) -> bool:
+        return any(subject.holds(request, start) for subject in self.subjects)
+
+    def ring(self) -> bool:
+        return any(subject.ring() for subject in reversed(self.subjects))
+
+    def check(self, seen: Seen) -> None:
+        for subject in self.subjects:
+            subject.check(seen)
+
+
+def _in_api(request: Request) -> bool:
+    return request.path.startswith("/api/")
+
+
+def _is_get(request: Request) -> bool:
+    return request.method in ("GET", "HEAD")
+
+
+ENTRIES: dict[str, Callable[[], Subject]] = {
+    "gzip": lambda: Compressed(),
+    "gzip-eager": lambda: Compressed(minimum_size=0, compresslevel=1),
+    "cors": lambda: CrossOrigin(ORIGIN),
+    "cors-any": lambda: CrossOrigin("*", allow_headers=["*"]),
+    "cors-several": lambda: CrossOrigin(ORIGIN, OTHER_ORIGIN, allow_credentials=True, expose_headers=["x-request-id"]),
+    "when-gzip": lambda: Sometimes(Compressed(), _in_api, paths=["/api/*"]),
+    "when-cors": lambda: Sometimes(
+        CrossOrigin(ORIGIN, OTHER_ORIGIN), lambda request: not _in_api(request), exclude_paths=["/api/*"]
+    ),
+    "when-metrics": lambda: Sometimes(Counted(), _is_get, methods=["GET", "HEAD"]),
+    "when-timeout": lambda: Sometimes(TimedOut(), lambda _: True, predicate=lambda _: True),
+    "stack": lambda: Nested(Compressed(), CrossOrigin(ORIGIN, OTHER_ORIGIN)),
+    "stack-of-stand-ins": lambda: Nested(Identified(), Remembered(), Compressed(minimum_size=100)),
+    "rate-limit": Limited,
+    "auth": Authenticated,
+    "request-id": Identified,
+    "metrics": Counted,
+    "session": Remembered,
+    "timeout": TimedOut,
+}
+"""By a name for reports. A new middleware joins with one line here, and a subject that tells its duty."""

@@ -1,0 +1,58 @@
+"""What a layer tells about itself to be taken through every composition: how it is built, and what its duty is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from middlewares import Middleware
+    from middlewares.asgi import Message
+
+    from .requests import Request
+    from .traffic import Traffic
+    from .view import View
+
+__all__ = ("Seen", "Subject")
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """One call as a layer's duty is judged by it, once it has ended."""
+
+    request: Request
+    outside: Traffic
+    """What passed just outside the layer."""
+    inside: Traffic
+    """What passed just inside."""
+    client: View
+    """What the client has got."""
+    is_whole: bool
+    """Whether the client stayed and nobody cancelled the call."""
+
+
+class Subject:
+    """One configuration of one layer, with the state of a single call."""
+
+    builtin: str | None = None
+    """Its name in `middlewares.registry.BUILTIN`."""
+
+    def record(self) -> Middleware:
+        """Return the layer, as an entry of a stack."""
+        raise NotImplementedError
+
+    def answers(self, request: Request) -> int | None:
+        """Return the status with which the layer answers a request by itself, or ``None`` if it hands it on."""
+        return None
+
+    def holds(self, request: Request, start: Message) -> bool:
+        """Return whether the start of this response may be kept back until its first body message: a known limit."""
+        return False
+
+    def ring(self) -> bool:
+        """Let the time of the request be up; return whether the layer was waiting for that."""
+        return False
+
+    def check(self, seen: Seen) -> None:
+        """Raise `AssertionError` if a call that reached the layer ended with its duty not done."""
+        raise NotImplementedError

@@ -1,0 +1,84 @@
+"""What a client understands of a response while it comes: decoded, and with what else was sent."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from .traffic import Traffic, header
+
+if TYPE_CHECKING:
+    from middlewares.asgi import Message
+
+__all__ = ("View",)
+
+_BODILESS = frozenset({204, 304})
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class View:
+    """A client that decodes what it gets as it gets it."""
+
+    def __init__(self, method: str = "GET") -> None:
+        self.status: int | None = None
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body = b""
+        """Decoded; empty where HTTP has no body."""
+        self.others: list[Any] = []
+        """Messages besides start and body, in order: hints, pushes, paths, trailers, all of a WebSocket or lifespan."""
+        self.is_complete = False
+        self.starts = 0
+        self.encoding: bytes | None = None
+        self._traffic = Traffic("client", {"type": "http", "method": method})
+        self._method = method
+        self._decoder: Any = None
+
+    def take(self, message: Message) -> None:
+        """Take the next message of the application."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            self._begin(message)
+        elif kind == "http.response.body":
+            self._read(bytes(message.get("body", b"")))
+        elif kind == "http.response.zerocopysend":
+            size = message.get("count", os.fstat(message["file"].fileno()).st_size)
+            self._read(os.pread(message["file"].fileno(), size, message.get("offset", 0)))
+        else:
+            self.others.append(_comparable(message))
+        self._traffic.messages.append(message)
+        self.is_complete = self._traffic.is_complete
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Return the values of a response header."""
+        return header({"headers": self.headers}, name)
+
+    @property
+    def is_decoded(self) -> bool:
+        """Whether an encoded body has come to its own end, with nothing after it."""
+        return self._decoder is None or (self._decoder.eof and not self._decoder.unused_data)
+
+    @property
+    def has_body(self) -> bool:
+        """Whether HTTP lets this response have a body."""
+        return self._method != "HEAD" and self.status not in _BODILESS
+
+    def _begin(self, message: Message) -> None:
+        self.starts += 1
+        self.status = message["status"]
+        # Read only once: they may be a generator, which the driver of the test has kept.
+        self.headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
+        self.encoding = next(iter(self.values(b"content-encoding")), None)
+        if self.encoding == b"gzip" and self.has_body:
+            self._decoder = zlib.decompressobj(_GZIP)
+
+    def _read(self, data: bytes) -> None:
+        if self.has_body:
+            self.body += self._decoder.decompress(data) if self._decoder else data
+
+
+def _comparable(message: Message) -> dict[str, Any]:
+    comparable = dict(message)
+    if "headers" in comparable:
+        comparable["headers"] = [(bytes(name).lower(), bytes(value)) for name, value in comparable["headers"]]
+    return comparable
