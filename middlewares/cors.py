@@ -27,19 +27,29 @@ from middlewares.errors import OptionErrors
 
 __all__ = ("CORS",)
 
-SAFELISTED_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+SAFELISTED_METHODS: Final = frozenset({b"GET", b"HEAD", b"POST"})
 """Methods that need no permission (Fetch, 2.2.1)."""
 SAFELISTED_HEADERS: Final = frozenset({b"accept", b"accept-language", b"content-language", b"content-type"})
 """Request headers that a preflight may list for their values, and that need no permission by name (Fetch, 2.2.2)."""
 FORBIDDEN_METHODS: Final = frozenset({"CONNECT", "TRACE", "TRACK"})
 """Methods that browsers never send (Fetch, 2.2.1)."""
+NORMALIZED_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"})
+"""Methods that browsers send in upper case however a page spells them (Fetch, 2.2.1)."""
+HIDDEN_HEADERS: Final = frozenset({"set-cookie", "set-cookie2"})
+"""Response headers that no page may read, whatever the server says (Fetch, 2.2.2)."""
 
 _LONGEST_LIST: Final = 4096
 """Bytes of ``Access-Control-Request-Headers`` that are read; browsers send far less."""
+_MOST_NAMES: Final = 128
+"""Names in it, empty ones included."""
 
 _ALLOW_ORIGIN: Final = b"access-control-allow-origin"
 _ALLOW_CREDENTIALS: Final = b"access-control-allow-credentials"
 _EXPOSE_HEADERS: Final = b"access-control-expose-headers"
+
+# In a pattern: an escape or a character class, where a dot is a dot; and a dot that is any one character.
+_LITERAL: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_LOOSE_DOT: Final = re.compile(r"\.(?![*+?{])")
 
 _OURS: Final = frozenset({b"vary", _ALLOW_ORIGIN, _ALLOW_CREDENTIALS, _EXPOSE_HEADERS})
 _OUR_LENGTHS: Final = frozenset(map(len, _OURS))
@@ -91,6 +101,8 @@ class CORS(Layer):
     """Headers of responses to each listed origin."""
     _permissions: dict[bytes, HeaderList] = field(init=False, repr=False)
     """Headers of the answer to a preflight of each listed origin."""
+    _methods: frozenset[bytes] = field(init=False, repr=False)
+    _header_names: frozenset[bytes] = field(init=False, repr=False)
     _allowed_names: Memo[bytes | None] = field(init=False, repr=False)
     """What to allow of the header names that a preflight asks for."""
     _foreign: bool = field(init=False, repr=False)
@@ -99,7 +111,8 @@ class CORS(Layer):
         problems = OptionErrors(self)
         check_types(problems, self)
         problems.raise_if_any()
-        self._check(problems)
+        _check_origins(problems, self)
+        _check_lists(problems, self)
         problems.raise_if_any()
         answers = {origin.encode(): self._answer(origin.encode()) for origin in self.allow_origins}
         always = None
@@ -112,6 +125,8 @@ class CORS(Layer):
             _always=always,
             _answers=answers,
             _permissions={origin: self._permission(origin) for origin in answers},
+            _methods=SAFELISTED_METHODS.union(method.encode() for method in self.allow_methods),
+            _header_names=SAFELISTED_HEADERS.union(name.lower().encode() for name in self.allow_headers),
             _allowed_names=Memo(self._allow_names),
             _foreign=is_foreign(self.app),
         )
@@ -168,16 +183,20 @@ class CORS(Layer):
             return await self._refuse(scope, receive, send, "origin", f"{origin!r} not allowed")
         headers: HeaderList = [*permission]
 
-        requested = method.decode("latin-1")
-        if not self._allows_method(requested):
-            return await self._refuse(scope, receive, send, "method", f"{requested!r} not allowed")
-        if "*" in self.allow_methods:
+        if not self._allows_method(method):
+            return await self._refuse(scope, receive, send, "method", f"{method.decode('latin-1')!r} not allowed")
+        if b"*" in self._methods:
+            # '*' itself would be a method of that name where there are credentials (Fetch, 4.8).
             headers.append((b"access-control-allow-methods", method))
 
         asked_names = asked_network = None
         for name, value in scope["headers"]:
             if len(name) == 30 and name.lower() == b"access-control-request-headers":
-                asked_names = value if asked_names is None else asked_names + b"," + value
+                # Lines past the limit add nothing, so that many short ones cost no more than a long one.
+                if asked_names is None:
+                    asked_names = value
+                elif len(asked_names) <= _LONGEST_LIST:
+                    asked_names += b"," + value
             elif len(name) == 38 and name.lower() == b"access-control-request-private-network":
                 asked_network = value
         if asked_names is not None:
@@ -197,21 +216,23 @@ class CORS(Layer):
         """Return the headers of a preflight's answer that depend on nothing else that it asks."""
         headers = [pair for pair in self._answer(origin) if pair[0] in (_ALLOW_ORIGIN, _ALLOW_CREDENTIALS)]
         headers.append(_VARY_PREFLIGHT)
-        if "*" not in self.allow_methods:
+        if self.allow_methods and "*" not in self.allow_methods:
             headers.append((b"access-control-allow-methods", ", ".join(self.allow_methods).encode()))
         headers.append((b"access-control-max-age", b"%d" % self.max_age))
         return headers
 
-    def _allows_method(self, method: str) -> bool:
+    def _allows_method(self, method: bytes) -> bool:
         # Methods compare with case: 'patch' is not 'PATCH' (Fetch, 2.2.1).
-        if method in SAFELISTED_METHODS or method in self.allow_methods:
-            return True
-        return "*" in self.allow_methods and is_token(method) and method.upper() not in FORBIDDEN_METHODS
+        if b"*" in self._methods:
+            return is_token(method) and method.decode().upper() not in FORBIDDEN_METHODS
+        return method in self._methods
 
     def _allow_names(self, asked: bytes) -> bytes | None:
         """Return the header names that a preflight asks for as a list to allow, or ``None`` if one may not be."""
+        if asked.count(b",") >= _MOST_NAMES:
+            return None
         names = [name for part in asked.lower().split(b",") if (name := part.strip(b" \t"))]
-        allowed = SAFELISTED_HEADERS.union(name.lower().encode() for name in self.allow_headers)
+        allowed = self._header_names
         if all(name in allowed or (b"*" in allowed and is_token(name)) for name in names):
             return b", ".join(names)
         return None
@@ -224,40 +245,6 @@ class CORS(Layer):
             headers=(_VARY_PREFLIGHT,),
         )
         await refuse(scope, receive, send, refusal)
-
-    def _check(self, problems: OptionErrors) -> None:
-        for origin in self.allow_origins:
-            problem = None if origin == "*" else origin_problem(origin)
-            if problem is not None:
-                problems.add("allow_origins", problem[0], origin, problem[1])
-        any_origin = "*" in self.allow_origins
-        problems.check(
-            not any_origin or len(self.allow_origins) == 1, "allow_origins", "must hold '*' alone", self.allow_origins
-        )
-        problems.check(
-            not (any_origin and self.allow_credentials),
-            "allow_credentials",
-            "must be false when any origin is allowed: every site could act for the user",
-            self.allow_credentials,
-            "list the origins",
-        )
-        try:
-            re.compile(self.allow_origin_regex or "")
-        except re.error as error:
-            problems.add("allow_origin_regex", f"must be a regular expression ({error})", self.allow_origin_regex)
-        for method in self.allow_methods:
-            fits = method == "*" or (is_token(method) and method.upper() not in FORBIDDEN_METHODS)
-            problems.check(fits, "allow_methods", "must hold request methods that browsers send", method)
-        for option in ("allow_headers", "expose_headers"):
-            for name in getattr(self, option):
-                problems.check(is_token(name), option, "must hold header names", name)
-        problems.check(
-            not ("*" in self.expose_headers and self.allow_credentials),
-            "expose_headers",
-            "must name each header when credentials are allowed: '*' is taken for a header of that name",
-            self.expose_headers,
-        )
-        problems.check(self.max_age >= 0, "max_age", "must not be negative", self.max_age)
 
 
 def _send_varied(send: Send) -> Send:
@@ -312,3 +299,60 @@ def _reconciled(headers: HeaderList, answer: tuple[tuple[bytes, bytes], ...]) ->
         elif not is_explicit:
             headers.append((name, value))
     return headers
+
+
+def _check_origins(problems: OptionErrors, policy: CORS) -> None:
+    for origin in policy.allow_origins:
+        problem = None if origin == "*" else origin_problem(origin)
+        if problem is not None:
+            problems.add("allow_origins", problem[0], origin, problem[1])
+    if "*" in policy.allow_origins:
+        is_alone = len(policy.allow_origins) == 1
+        problems.check(is_alone, "allow_origins", "must hold '*' alone", policy.allow_origins)
+        problems.check(
+            not policy.allow_credentials,
+            "allow_credentials",
+            "must be false when any origin is allowed: every site could act for the user",
+            policy.allow_credentials,
+            "list the origins",
+        )
+        problems.check(
+            policy.allow_origin_regex is None,
+            "allow_origin_regex",
+            "must be left out when any origin is allowed: it could not add one",
+            policy.allow_origin_regex,
+        )
+    pattern = policy.allow_origin_regex or ""
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return problems.add("allow_origin_regex", f"must be a regular expression ({error})", pattern)
+    problems.check(
+        _LOOSE_DOT.search(_LITERAL.sub("x", pattern)) is None,
+        "allow_origin_regex",
+        "must escape its dots: an unescaped one matches any character, and so other people's hosts",
+        pattern,
+        r"write '\.'",
+    )
+
+
+def _check_lists(problems: OptionErrors, policy: CORS) -> None:
+    for method in policy.allow_methods:
+        fits = method == "*" or (is_token(method) and method.upper() not in FORBIDDEN_METHODS)
+        if problems.check(fits, "allow_methods", "must hold request methods that browsers send", method):
+            is_normal = method in NORMALIZED_METHODS or method.upper() not in NORMALIZED_METHODS
+            hint = f"write {method.upper()!r}"
+            problems.check(is_normal, "allow_methods", "must be in upper case, as browsers send it", method, hint)
+    for option in ("allow_headers", "expose_headers"):
+        for name in getattr(policy, option):
+            problems.check(is_token(name), option, "must hold header names", name)
+    for name in policy.expose_headers:
+        is_visible = name.lower() not in HIDDEN_HEADERS
+        problems.check(is_visible, "expose_headers", "must hold headers that a page may ever read", name)
+    problems.check(
+        not ("*" in policy.expose_headers and policy.allow_credentials),
+        "expose_headers",
+        "must name each header when credentials are allowed: '*' is taken for a header of that name",
+        policy.expose_headers,
+    )
+    problems.check(policy.max_age >= 0, "max_age", "must not be negative", policy.max_age)

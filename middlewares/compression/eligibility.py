@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from middlewares.core.etags import weaken
 from middlewares.core.fields import is_token
-from middlewares.core.headers import HeaderList, Headers, add_vary, find, joined, remove
+from middlewares.core.headers import HeaderList, Headers, add_vary, joined, remove
 from middlewares.core.memo import Memo
 
 from .encoders import Codec
@@ -24,6 +24,7 @@ __all__ = (
     "MediaTypes",
     "Plan",
     "Verdict",
+    "described_anew",
     "encoded",
     "forbids_transformation",
     "judge",
@@ -78,6 +79,10 @@ _DROPPED: Final = frozenset(
 )
 
 
+_NO_TRANSFORM: Final = Memo(lambda value: b"no-transform" in value.lower())
+"""Whether a ``Cache-Control`` field says so."""
+
+
 class MediaTypes(Memo[bool]):
     """A set of media types with patterns such as ``text/*`` and ``application/*+json``, asked by ``Content-Type``."""
 
@@ -120,7 +125,7 @@ def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
     if status != 200 and (status < 200 or status in _UNTOUCHED_STATUSES):
         return "leave"
     content_type = length = None
-    is_varied = is_doubtful = False
+    is_varied = False
     for name, value in headers:
         # Every response passes here. Lengths tell most names apart, which spares a lower-case copy of each.
         size = len(name)
@@ -131,21 +136,23 @@ def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
             if name == b"content-length" or name.lower() == b"content-length":
                 length = value
         elif size == 13:
-            is_doubtful = True  # Cache-Control or Content-Range, perhaps
+            if name == b"cache-control" or name.lower() == b"cache-control":
+                if _NO_TRANSFORM[value]:
+                    return "leave"  # RFC 9111, 5.2.2.6
+            elif name.lower() == b"content-range":
+                return "leave"  # a part of something (14.4)
         elif size == 4:
             is_varied = is_varied or name.lower() == b"vary"
         elif size == 16 and name.lower() == b"content-encoding":
             return "leave"  # encoded already (8.4)
-    # A 304 carries what the 200 would, whose type it does not tell (15.4.5).
-    if status != 304 and (content_type is None or not plan.media_types[content_type]):
+    # A 304 carries what the 200 would, whose type it need not tell (15.4.5).
+    if not (status == 304 if content_type is None else plan.media_types[content_type]):
         return "leave"
     is_small = False
     if length is not None:
         # Compared as text, a length need not be parsed.
         floor = plan.floor
         is_small = len(length) < len(floor) or (len(length) == len(floor) and length < floor)
-    if is_doubtful and not is_small and _forbid(headers):
-        return "leave"
     if is_varied:
         headers[:] = add_vary(headers, b"Accept-Encoding")
     else:
@@ -155,14 +162,10 @@ def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
     return "small" if is_small else "compress"
 
 
-def _forbid(headers: HeaderList) -> bool:
-    """Return whether a response is a part of something (14.4), or not to be transformed (RFC 9111, 5.2.2.6)."""
-    return find(headers, b"content-range") is not None or forbids_transformation(headers)
-
-
 def forbids_transformation(headers: Headers) -> bool:
-    """Return whether a message asks that its content be transformed nowhere (RFC 9111, 5.2.1.6 and 5.2.2.6)."""
-    return b"no-transform" in (joined(headers, b"cache-control") or b"").lower()
+    """Return whether a request asks that content be transformed nowhere on its way (RFC 9111, 5.2.1.6)."""
+    value = joined(headers, b"cache-control")
+    return value is not None and _NO_TRANSFORM[value]
 
 
 def media_type_problem(pattern: str) -> str | None:
@@ -182,9 +185,14 @@ def weakened(headers: HeaderList) -> HeaderList:
     return [(name, weaken(value) if name.lower() == b"etag" else value) for name, value in headers]
 
 
+def described_anew(headers: Headers) -> HeaderList:
+    """Return header or trailer fields without what describes the bytes as they were before encoding."""
+    return weakened(remove(headers, *_DROPPED))
+
+
 def encoded(headers: HeaderList, coding: bytes, length: int | None) -> HeaderList:
     """Return the headers of a response whose body is now encoded, in ``length`` bytes if that is known."""
-    result = weakened(remove(headers, *_DROPPED))
+    result = described_anew(headers)
     result.append((b"content-encoding", coding))
     if length is not None:
         result.append((b"content-length", b"%d" % length))

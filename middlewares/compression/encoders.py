@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from typing import Protocol
 
-__all__ = ("Codec", "Encoder", "GZipCodec")
+__all__ = ("Codec", "Encoder", "GZipCodec", "NoBody")
 
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's way to ask for the gzip format
 
@@ -76,3 +76,17 @@ class _GZipEncoder:
     def finish(self, data: bytes) -> bytes:
         """Return the last ``data`` encoded, and the end of the stream."""
         return self._compressor.compress(data) + self._compressor.flush()
+
+
+class NoBody:
+    """Stands for the encoder where a response has no body: that to ``HEAD``."""
+
+    __slots__ = ()
+
+    def chunk(self, data: bytes) -> bytes:
+        """Return nothing."""
+        return b""
+
+    def finish(self, data: bytes) -> bytes:
+        """Return nothing."""
+        return b""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
 from middlewares.core.exchange import hand_back
+from middlewares.core.headers import joined
 from middlewares.core.layer import Layer, freeze, is_foreign
 from middlewares.core.negotiation import CodingChooser
 from middlewares.core.options import check_types
@@ -67,19 +68,22 @@ class GZip(Layer):
         codings = None
         for name, value in scope["headers"]:
             # Comparing lengths first spares a lower-case copy of nearly every name.
-            if len(name) == 15 and name.lower() == b"accept-encoding":
-                codings = value if codings is None else codings + b", " + value
+            if len(name) == 15 and (name == b"accept-encoding" or name.lower() == b"accept-encoding"):
+                if codings is not None:
+                    codings = joined(scope["headers"], b"accept-encoding")
+                    break
+                codings = value
         takes_gzip = codings is not None and self._choose[codings] is not None
         if not takes_gzip:
             wrapped = _send_varied(self._plan, send)
             return await self.app(scope, receive, mark_coroutine_function(wrapped) if self._foreign else wrapped)
         response = CompressedResponse(self._plan, scope, send)
-        if "extensions" in scope and _ZEROCOPY in scope["extensions"]:
+        if "extensions" in scope and _ZEROCOPY in (scope["extensions"] or ()):
             await self._without_zerocopy(scope, receive, response.send)
         else:
             await self.app(scope, receive, response.send)
         if response.held is not None:
-            await response.release()
+            await response.release(response.held)
 
     async def _without_zerocopy(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application without an extension by which body bytes could pass the encoder unseen."""

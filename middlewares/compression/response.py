@@ -11,15 +11,15 @@ of an event stream is not, because its first event may be long in coming.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from starlette.concurrency import run_in_threadpool
+from typing import TYPE_CHECKING
 
 from middlewares.asgi import mark_coroutine_function
 from middlewares.core.exchange import EXCHANGE, Coding
 from middlewares.core.headers import find
 
-from .eligibility import encoded, forbids_transformation, judge, weakened
+from .eligibility import described_anew, encoded, forbids_transformation, judge, weakened
+from .encoders import NoBody
+from .stream import EncodedStream, body_of, encode_off_loop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -28,24 +28,21 @@ if TYPE_CHECKING:
     from middlewares.core.exchange import Exchange
 
     from .eligibility import Plan
-    from .encoders import Encoder
 
 __all__ = ("CompressedResponse",)
-
-_THREAD_SIZE = 128 * 1024
-"""Bytes from which a body message is encoded in a worker thread: some 2 ms of gzip, against 50 µs for the hop."""
 
 
 class CompressedResponse:
     """A response on its way to a client that takes the coding."""
 
-    __slots__ = ("_encoder", "_plan", "_scope", "_send", "held")
+    __slots__ = ("_is_encoded", "_plan", "_scope", "_send", "_stream", "held")
 
     def __init__(self, plan: Plan, scope: Scope, send: Send) -> None:
         self._plan = plan
         self._scope = scope
         self._send = send
-        self._encoder: Encoder | None = None
+        self._stream: EncodedStream | None = None
+        self._is_encoded = False
         self.held: Message | None = None
         """The start, while it is kept back."""
 
@@ -64,21 +61,22 @@ class CompressedResponse:
                 return self._begin(message)
             if verdict == "revalidate":
                 message["headers"] = weakened(headers)
-        elif self._encoder is not None and kind == "http.response.body":
-            return self._body(self._encoder, message)
+        elif self._stream is not None and kind == "http.response.body":
+            return self._stream.send(message)
+        elif self._is_encoded and kind == "http.response.trailers":
+            message = {**message, "headers": described_anew(message.get("headers", ()))}
         return self._send(message)
 
-    async def release(self) -> None:
-        """Let go of a start that no body followed: what comes of it is the server's business."""
-        start, self.held = self.held, None
-        if start is not None:
-            await self._send(start)
+    async def release(self, start: Message) -> None:
+        """Let go of the start that is held, which no body followed: what comes of it is the server's business."""
+        self.held = None
+        await self._send(start)
 
     def _begin(self, start: Message) -> Awaitable[None]:
         if forbids_transformation(self._scope["headers"]):
             return self._send(start)
         if _is_event_stream(start):
-            self._encoder = self._plan.codec.stream()
+            self._stream = self._new_stream()
             return self._send(self._encoded(start, None))
         self.held = start
         return _held()
@@ -90,60 +88,50 @@ class CompressedResponse:
         return self._unchanged(start, message, "not a body")
 
     def _first_body(self, start: Message, message: Message) -> Awaitable[None]:
-        body, more = _bytes(message), message.get("more_body", False)
-        if self._scope["method"] == "HEAD" and (more or not body):
-            return self._first_of_head(start, message, more)
-        if not more and len(body) < self._plan.minimum_size:
+        body, more = body_of(message), message.get("more_body", False)
+        is_whole = not more
+        if is_whole and not body and self._is_head:
+            # The fields are those of a GET but for the length, which only encoding the body would tell (9.3.2).
+            # Where the application says nothing of a body, there may be none.
+            if find(start["headers"], b"content-length") is None:
+                return self._unchanged(start, message, "no body")
+            is_whole = False
+        elif is_whole and len(body) < self._plan.minimum_size:
             return self._unchanged(start, message, "small")
         self.held = None
-        if not more:
+        if is_whole:
             return self._whole(start, message, body)
-        self._encoder = self._plan.codec.stream()
-        return self._both(self._encoded(start, None), message, self._encoder)
-
-    def _first_of_head(self, start: Message, message: Message, more: bool) -> Awaitable[None]:
-        # The fields are those of a GET but for the length, which only encoding the body would tell (9.3.2). Where the
-        # application says nothing of a body, there may be none.
-        if not more and find(start["headers"], b"content-length") is None:
-            return self._unchanged(start, message, "no body")
-        self.held = None
-        return self._both(self._encoded(start, None), {**message, "body": b""})
+        self._stream = self._new_stream()
+        return self._both(self._encoded(start, None), message, self._stream.send)
 
     async def _whole(self, start: Message, message: Message, body: bytes) -> None:
-        if len(body) < _THREAD_SIZE:
-            data = self._plan.codec.whole(body)
-        else:
-            data = await run_in_threadpool(self._plan.codec.whole, body)
+        data = await encode_off_loop(self._plan.codec.whole, body)
         if len(data) >= len(body):
             return await self._unchanged(start, message, "not smaller")
-        # Trailers need a body that ends by its framing, not by a length (RFC 9112, 7.1.2).
-        await self._send(self._encoded(start, None if start.get("trailers") else len(data)))
-        await self._send({**message, "body": data})
+        # Trailers need a body that ends by its framing, not by a length (RFC 9112, 7.1.2); where the application
+        # names a framing itself, there must be no length (6.2).
+        is_framed = start.get("trailers") or find(start["headers"], b"transfer-encoding") is not None
+        await self._send(self._encoded(start, None if is_framed else len(data)))
+        await self._send({**message, "body": b"" if self._is_head else data})
 
-    def _body(self, encoder: Encoder, message: Message) -> Awaitable[None]:
-        body, more = _bytes(message), message.get("more_body", False)
-        if not body and more:
-            return self._send(message)
-        if not more:
-            self._encoder = None
-        encode = encoder.chunk if more else encoder.finish
-        if len(body) < _THREAD_SIZE:
-            return self._send({**message, "body": encode(body)})
-        return self._body_in_thread(encode, message, body)
+    @property
+    def _is_head(self) -> bool:
+        return bool(self._scope["method"] == "HEAD")
 
-    async def _body_in_thread(self, encode: Any, message: Message, body: bytes) -> None:
-        await self._send({**message, "body": await run_in_threadpool(encode, body)})
+    def _new_stream(self) -> EncodedStream:
+        return EncodedStream(NoBody() if self._is_head else self._plan.codec.stream(), self._send)
 
     def _unchanged(self, start: Message, message: Message, reason: str) -> Awaitable[None]:
         self.held = None
         self._record(None, reason)
         return self._both(start, message)
 
-    async def _both(self, start: Message, message: Message, encoder: Encoder | None = None) -> None:
+    async def _both(self, start: Message, message: Message, send: Send | None = None) -> None:
         await self._send(start)
-        await (self._send(message) if encoder is None else self._body(encoder, message))
+        await (send or self._send)(message)
 
     def _encoded(self, start: Message, length: int | None) -> Message:
+        self._is_encoded = True
         self._record(self._plan.codec.name)
         return {**start, "headers": encoded(start["headers"], self._plan.codec.name, length)}
 
@@ -157,11 +145,7 @@ async def _held() -> None:
     """Stand for the sending of a message that is kept back."""
 
 
-def _bytes(message: Message) -> bytes:
-    body = message.get("body", b"")
-    return body if isinstance(body, bytes) else bytes(body)
-
-
 def _is_event_stream(start: Message) -> bool:
+    """Return whether events will follow one by one; what has a length is a recording, perhaps sent by its path."""
     content_type = find(start["headers"], b"content-type") or b""
-    return content_type.lower().startswith(b"text/event-stream")
+    return content_type.lower().startswith(b"text/event-stream") and find(start["headers"], b"content-length") is None

@@ -1,0 +1,399 @@
+"""GZip adds no waiting: each message leaves in its turn, each chunk can be decoded when it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import random
+import threading
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from middlewares import GZip
+from middlewares.compression.encoders import GZipCodec
+from middlewares.testing import Driver, http_scope, request
+from tests.compression.answers import GZ, TEXT, answering, body, decoded_so_far, start, streaming, whole
+
+if TYPE_CHECKING:
+    from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
+
+EVENTS = [b"data: %d\n\n" % n for n in range(5)]
+LARGE = TEXT * 100  # goes to a worker thread
+NOISE = random.Random(1)  # noqa: S311 - the same noise each time
+
+PATHSEND: Message = {"type": "http.response.pathsend", "path": "/srv/report.json"}
+EARLY_HINT: Message = {"type": "http.response.early_hint", "links": [b"</style.css>; rel=preload"]}
+PUSH: Message = {"type": "http.response.push", "path": "/style.css", "headers": []}
+DEBUG: Message = {"type": "http.response.debug", "info": {"template": "page.html"}}
+UNKNOWN: Message = {"type": "http.response.from_the_future", "value": object()}
+
+
+def echo(*, of: Message) -> ASGIApp:
+    """Return an application that answers with a start, and then with a chunk for each event it receives."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(of)
+        more = True
+        while more:
+            event = await receive()
+            more = event["more_body"]
+            await send(body(event["body"], more=more))
+
+    return app
+
+
+# -- when messages leave
+
+
+@pytest.mark.parametrize("first", [b"x", TEXT])
+async def test_each_chunk_can_be_decoded_before_the_next_is_produced(first: bytes) -> None:
+    async with Driver(GZip(echo(of=start())), http_scope(headers=GZ)) as call:
+        await call.assert_silent()  # the start waits for the first body message, and for nothing else
+        chunks: list[bytes] = []
+        wanted = b""
+        for data in (first, *EVENTS):
+            await call.send({"type": "http.request", "body": data, "more_body": True})
+            if not chunks:
+                started = await call.receive("http.response.start")
+                assert (b"content-encoding", b"gzip") in started["headers"]
+            chunks.append((await call.receive("http.response.body"))["body"])
+            wanted += data
+            assert decoded_so_far(chunks) == wanted
+        await call.send({"type": "http.request", "body": b"end", "more_body": False})
+        chunks.append((await call.receive("http.response.body"))["body"])
+        await call.finish()
+        assert gzip.decompress(b"".join(chunks)) == wanted + b"end"
+
+
+@pytest.mark.parametrize("content_type", ["text/event-stream", "Text/Event-Stream; charset=utf-8"])
+async def test_the_start_of_an_event_stream_leaves_at_once(content_type: str) -> None:
+    """The first event may be minutes away."""
+    async with Driver(GZip(echo(of=start(content_type=content_type))), http_scope(headers=GZ)) as call:
+        started = await call.receive("http.response.start")
+        assert (b"content-encoding", b"gzip") in started["headers"]
+        chunks: list[bytes] = []
+        for event in EVENTS:
+            await call.send({"type": "http.request", "body": event, "more_body": True})
+            chunks.append((await call.receive("http.response.body"))["body"])
+        assert decoded_so_far(chunks) == b"".join(EVENTS)
+
+
+async def test_a_recorded_event_stream_sent_by_its_path_is_passed_on_as_it_is() -> None:
+    """It has a length, so it is held like any file: a start that said gzip could not be taken back."""
+    given = start({"content-length": "5000"}, content_type="text/event-stream")
+    response = await request(GZip(answering(given, PATHSEND)), headers=GZ)
+    assert [message["type"] for message in response.messages] == ["http.response.start", "http.response.pathsend"]
+    assert response.header("content-encoding") is None
+    assert response.header("content-length") == "5000"
+
+
+async def test_empty_chunks_pass_without_becoming_bytes() -> None:
+    app = streaming([b"", b"", TEXT, b"", TEXT])
+    response = await request(GZip(app), headers=GZ)
+    assert [bool(chunk) for chunk in response.chunks] == [False, False, True, False, True, True]
+    assert gzip.decompress(response.body) == TEXT * 2
+
+
+async def test_the_second_message_is_not_taken_before_the_first_has_left() -> None:
+    """Backpressure: with a client that reads slowly, the application waits as it would without the layer."""
+    sent: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start())
+        for number in range(3):
+            await send(body(TEXT, more=number < 2))
+            sent.append(number)
+
+    async with Driver(GZip(app), http_scope(headers=GZ), hold_sends=True) as call:
+        await call.settle()
+        assert [message["type"] for message in call.sent] == ["http.response.start"]
+        await call.receive("http.response.start")
+        for number in range(3):
+            await call.settle()
+            assert len(call.sent) == number + 2
+            assert sent == list(range(number))
+            await call.receive("http.response.body")
+        await call.finish()
+
+
+# -- how much larger a stream may become
+
+
+@pytest.mark.parametrize("size", [1, 2, 10, 100, 1000, 10_000, 16_000])
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+async def test_bytes_that_do_not_shrink_grow_by_little(size: int, content_type: str) -> None:
+    """At most 12 bytes a chunk, and 32 for the frame."""
+    chunks = [NOISE.randbytes(size) for _ in range(20)]
+    response = await request(GZip(streaming(chunks, content_type=content_type)), headers=GZ)
+    assert len(response.body) <= size * 20 + 12 * 20 + 32
+    assert gzip.decompress(response.body) == b"".join(chunks)
+
+
+async def test_large_chunks_that_do_not_shrink_grow_by_the_blocks_of_deflate() -> None:
+    """RFC 1951, 3.2.4: a stored block costs 5 bytes; zlib ends one after some 16,000 bytes."""
+    chunks = [NOISE.randbytes(100_000) for _ in range(5)]
+    response = await request(GZip(streaming(chunks)), headers=GZ)
+    assert len(response.body) <= 500_000 + 12 * 5 + 32 + 5 * (500_000 // 16_000 + 5)
+
+
+# -- other messages
+
+
+@pytest.mark.parametrize("headers", [GZ, {}], ids=["gzip", "identity"])
+async def test_messages_before_the_start_pass_at_once_and_in_order(headers: dict[str, str]) -> None:
+    before = [EARLY_HINT, DEBUG, UNKNOWN, PUSH]
+    response = await request(GZip(answering(*before, start(), body(TEXT))), headers=headers)
+    assert response.messages[:4] == before
+    assert (response.header("content-encoding") == "gzip") is bool(headers)
+
+
+@pytest.mark.parametrize("message", [EARLY_HINT, DEBUG, UNKNOWN, PUSH])
+@pytest.mark.parametrize("headers", [GZ, {}], ids=["gzip", "identity"])
+async def test_messages_between_start_and_body_keep_their_place(message: Message, headers: dict[str, str]) -> None:
+    """The start goes before them, without a coding: nobody knows what such a message will bring."""
+    response = await request(GZip(answering(start(), message, body(TEXT))), headers=headers)
+    assert response.messages[1:] == [message, body(TEXT)]
+    assert response.header("content-encoding") is None
+
+
+async def test_messages_among_chunks_keep_their_place() -> None:
+    app = answering(start(), body(TEXT, more=True), PUSH, body(TEXT, more=True), UNKNOWN, body(b""))
+    response = await request(GZip(app), headers=GZ)
+    assert [message["type"] for message in response.messages] == [
+        "http.response.start",
+        "http.response.body",
+        "http.response.push",
+        "http.response.body",
+        "http.response.from_the_future",
+        "http.response.body",
+    ]
+    assert response.messages[4] is UNKNOWN
+    assert gzip.decompress(response.body) == TEXT * 2
+
+
+@pytest.mark.parametrize("data", [[body(TEXT)], [body(TEXT, more=True), body(b"")]], ids=["whole", "streamed"])
+async def test_trailers_follow_the_body(data: list[Message]) -> None:
+    """The flag stays, no length is told, and digests of the bytes as they were are left out (compression 9)."""
+    sums = [(b"server-timing", b"app;dur=1"), (b"Content-Digest", b"sha-256=:x:"), (b"repr-digest", b"sha-256=:x:")]
+    trailers: Message = {"type": "http.response.trailers", "headers": sums, "more_trailers": False}
+    app = GZip(answering({**start(), "trailers": True}, *data, trailers))
+    response = await request(app, headers=GZ)
+    assert response.messages[0]["trailers"] is True
+    assert response.header("content-length") is None
+    assert gzip.decompress(response.body) == TEXT
+    assert response.trailers == sums[:1]
+    assert response.messages[-1]["more_trailers"] is False
+    assert (await request(app)).trailers == [(name, value) for name, value in sums]
+
+
+@pytest.mark.parametrize("headers", [GZ, {}], ids=["gzip", "identity"])
+async def test_a_file_sent_by_its_path_passes_with_its_start(headers: dict[str, str]) -> None:
+    given = start({"content-length": "5000", "etag": '"a"', "accept-ranges": "bytes"})
+    response = await request(GZip(answering(given, PATHSEND)), headers=headers)
+    varied = {**given, "headers": [*given["headers"], (b"vary", b"Accept-Encoding")]}
+    assert response.messages == [varied, PATHSEND]
+
+
+ZEROCOPY = "http.response.zerocopysend"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seen"), [(GZ, {"http.response.pathsend"}), ({}, {"http.response.pathsend", ZEROCOPY})]
+)
+async def test_zerocopysend_is_hidden_where_it_would_pass_the_encoder(headers: dict[str, str], seen: set[str]) -> None:
+    """The scope that was handed in keeps it, and gets what inner code adds for outer layers."""
+    inner: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        inner.append(scope)
+        scope["endpoint"] = app
+        scope["path"] = "/changed"
+
+    scope = http_scope(headers=headers, extensions=["http.response.pathsend", ZEROCOPY])
+    async with Driver(GZip(app), scope) as call:
+        await call.finish()
+    assert inner[0]["extensions"].keys() == seen
+    assert scope["extensions"].keys() == {"http.response.pathsend", ZEROCOPY}
+    assert scope["endpoint"] is app
+    if headers:
+        assert scope["path"] == "/"
+
+
+@pytest.mark.parametrize("extensions", [None, {}, {"http.response.pathsend": {}}])
+async def test_a_scope_with_nothing_to_hide_is_handed_on_itself(extensions: Any) -> None:
+    inner: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        inner.append(scope)
+
+    scope = {**http_scope(headers=GZ), "extensions": extensions}
+    async with Driver(GZip(app), scope) as call:
+        await call.finish()
+    assert inner[0] is scope
+
+
+@pytest.mark.parametrize("kind", ["lifespan", "websocket", "from_the_future"])
+async def test_other_scopes_are_handed_on_untouched(kind: str) -> None:
+    given: list[Any] = []
+
+    async def app(*arguments: Any) -> None:
+        given.extend(arguments)
+
+    arguments: tuple[Any, Any, Any] = ({"type": kind}, object(), object())
+    await GZip(app)(*arguments)
+    assert all(one is other for one, other in zip(given, arguments, strict=True))
+
+
+# -- failures
+
+
+@pytest.mark.parametrize("started", [True, False])
+async def test_an_exception_before_the_body_leaves_the_response_unstarted(started: bool) -> None:
+    """So an outer layer can still answer 500."""
+    failure = RuntimeError("no")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if started:
+            await send(start())
+        raise failure
+
+    response = await request(GZip(app), headers=GZ, raise_exceptions=False)
+    assert response.exception is failure
+    assert response.messages == []
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+async def test_an_exception_in_the_body_leaves_it_visibly_truncated(content_type: str) -> None:
+    failure = RuntimeError("no")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start(content_type=content_type))
+        await send(body(TEXT, more=True))
+        raise failure
+
+    response = await request(GZip(app), headers=GZ, raise_exceptions=False)
+    assert response.exception is failure
+    assert [message.get("more_body") for message in response.messages] == [None, True]
+    with pytest.raises(EOFError):
+        gzip.decompress(response.body)
+
+
+async def test_a_failing_send_reaches_the_application_as_it_is() -> None:
+    seen: list[BaseException] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start())
+        await receive()
+        try:
+            await send(body(TEXT))
+        except OSError as error:
+            seen.append(error)
+            raise
+
+    async with Driver(GZip(app), http_scope(headers=GZ), fail_sends=True) as call:
+        await call.settle()
+        call.disconnect()
+        with pytest.raises(OSError, match="disconnected") as caught:
+            await call.finish()
+    assert seen == [caught.value]
+
+
+async def test_a_start_that_no_body_follows_goes_out_when_the_application_ends() -> None:
+    """What comes of it is the server's business."""
+    response = await request(GZip(answering(start({"etag": '"a"'}))), headers=GZ)
+    assert [message["type"] for message in response.messages] == ["http.response.start"]
+    assert response.header("content-encoding") is None
+    assert response.header("etag") == '"a"'
+
+
+async def test_what_follows_the_end_is_not_hidden_from_the_server() -> None:
+    app = answering(start(), body(TEXT, more=True), body(b""), body(b"too much"))
+    response = await request(GZip(app), headers=GZ)
+    assert response.messages[-1]["body"] == b"too much"
+
+
+async def test_two_starts_are_not_hidden_from_the_server() -> None:
+    response = await request(GZip(answering(start(), start(status=500))), headers=GZ)
+    assert [message["status"] for message in response.messages] == [200, 500]
+
+
+# -- worker threads
+
+
+async def test_large_bodies_are_encoded_away_from_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+    encode = GZipCodec.whole
+
+    def recorded(self: GZipCodec, data: bytes) -> bytes:
+        threads.append(threading.current_thread().name)
+        return encode(self, data)
+
+    monkeypatch.setattr(GZipCodec, "whole", recorded)
+    for data in (TEXT, LARGE):
+        response = await request(GZip(whole(data)), headers=GZ)
+        assert gzip.decompress(response.body) == data
+    assert threads[0] == threading.main_thread().name
+    assert threads[1] != threading.main_thread().name
+
+
+async def test_large_and_small_chunks_leave_in_order() -> None:
+    chunks = [LARGE, b"small", LARGE, LARGE, b"", b"end"]
+    response = await request(GZip(streaming(chunks)), headers=GZ)
+    assert gzip.decompress(response.body) == b"".join(chunks)
+
+
+async def test_tasks_that_send_at_the_same_time_do_not_mix_their_bytes() -> None:
+    """An application may send its keep-alive comments from a task of their own."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start(content_type="text/event-stream"))
+        async with asyncio.TaskGroup() as tasks:
+            for data in (LARGE, b": ping\n\n", LARGE, b": ping\n\n"):
+                sending: Any = send(body(data, more=True))
+                tasks.create_task(sending)
+        await send(body(b""))
+
+    response = await request(GZip(app), headers=GZ)
+    assert gzip.decompress(response.body) == (LARGE + b": ping\n\n") * 2
+
+
+@pytest.mark.parametrize("app", [whole(LARGE), streaming([TEXT, LARGE])], ids=["whole", "streamed"])
+async def test_cancelling_while_a_thread_encodes_sends_nothing_more(
+    app: ASGIApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread is waited for, so that nobody uses its encoder at the same time, and its result is dropped."""
+    encoding, go_on = threading.Event(), threading.Event()
+    compressobj, compress = zlib.compressobj, zlib.compress
+
+    def wait_in_thread(data: bytes) -> None:
+        if len(data) == len(LARGE):
+            encoding.set()
+            assert go_on.wait(5)
+
+    class Slow:
+        def __init__(self, *arguments: Any) -> None:
+            self._inner = compressobj(*arguments)
+            self.flush = self._inner.flush
+
+        def compress(self, data: bytes) -> bytes:
+            wait_in_thread(data)
+            return self._inner.compress(data)
+
+    def slow(data: bytes, *arguments: Any) -> bytes:
+        wait_in_thread(data)
+        return compress(data, *arguments)
+
+    monkeypatch.setattr(zlib, "compressobj", Slow)
+    monkeypatch.setattr(zlib, "compress", slow)
+    async with Driver(GZip(app), http_scope(headers=GZ)) as call:
+        await asyncio.to_thread(encoding.wait, 5)
+        before = list(call.sent)
+        cancelling = asyncio.ensure_future(call.cancel())
+        await call.settle()
+        assert call.running
+        go_on.set()
+        await cancelling
+        assert call.cancelled
+        assert call.sent == before
