@@ -63,10 +63,12 @@ def recognisable(app: ASGIApp) -> ASGIApp:
 
     uvicorn and hypercorn look for a coroutine function or an instance with an honest ``async def __call__``: a
     ``functools.partial``, a bound method or a plain function that returns a coroutine is taken for ASGI 2 or WSGI.
+    What can be called without arguments is taken for a factory by uvicorn, which calls it to find out.
     """
-    honest = inspect.isfunction(app) or not inspect.isroutine(app)
-    call = app if inspect.isfunction(app) else _method_of(type(app))
-    if honest and not isinstance(app, partial) and inspect.iscoroutinefunction(call):
+    is_function = inspect.isfunction(app)
+    call = app if is_function else _method_of(type(app))
+    is_honest = is_function or not (inspect.isroutine(app) or isinstance(app, partial))
+    if is_honest and inspect.iscoroutinefunction(call) and _needs_arguments(app):
         return app
     return _ASGI3(app)
 
@@ -128,6 +130,14 @@ def _is_coroutine_function(app: Any) -> bool:
 def _method_of(cls: type) -> object:
     """Return the method by which instances of ``cls`` are called."""
     return getattr(cls, "__call__", None)  # noqa: B004 - the method itself is asked for, not whether there is one
+
+
+def _needs_arguments(app: ASGIApp) -> bool:
+    try:
+        inspect.signature(app).bind()
+    except (TypeError, ValueError):
+        return True
+    return False
 
 
 def _is_required(parameter: inspect.Parameter) -> bool:

@@ -73,6 +73,9 @@ class ConfigError(MiddlewaresError):
         self.problems = problems
         super().__init__("\n".join(problems))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.problems
+
 
 class MissingExtra(MiddlewaresError, ImportError):
     """A feature needs an optional dependency; the message names the extra to install."""
@@ -108,14 +111,21 @@ class OptionErrors:
         return holds
 
     def add(self, option: str, rule: str, value: object, hint: str | None = None) -> None:
-        """Record a problem of one option: ``rule`` reads on from its name, as in ``must be positive``."""
-        self.found.append(Problem(option, rule, _shown(value), hint))
+        """Record a problem of one option: ``rule`` reads on from its name, as in ``must be positive``.
+
+        The value of a secret, which is a field with ``repr=False``, is not shown.
+        """
+        self.found.append(Problem(option, rule, None if self._is_secret(option) else _shown(value), hint))
 
     def raise_if_any(self) -> None:
         """Raise `OptionError` with everything found."""
         if self.found:
             owner = self.owner if isinstance(self.owner, str) else type(self.owner).__name__
             raise OptionError(owner, self.found)
+
+    def _is_secret(self, option: str) -> bool:
+        declared = getattr(self.owner, "__dataclass_fields__", {}).get(option)
+        return declared is not None and not declared.repr
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

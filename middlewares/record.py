@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import MISSING, fields
-from typing import TYPE_CHECKING, Any, TypeAlias
+import re
+from dataclasses import MISSING
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from starlette.middleware import Middleware as StarletteMiddleware
 
 from middlewares.core.layer import is_self_checking, placeholder
-from middlewares.core.options import option_fields
+from middlewares.core.options import check_type, option_fields, option_types
 from middlewares.errors import OptionError, OptionErrors, Problem, did_you_mean
 from middlewares.registry import BUILTIN, load_builtin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from middlewares.asgi import ASGIApp
 
@@ -29,8 +30,8 @@ UNKNOWN = "is unknown"
 REQUIRED = "is required"
 """The rule of a problem about an option that is missing."""
 
-
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+# Options of foreign classes, which do not say what is a secret.
+_SECRET = re.compile("secret|password|token|api_?key|private_?key", re.IGNORECASE)
 
 
 class Middleware(StarletteMiddleware):
@@ -59,26 +60,33 @@ class Middleware(StarletteMiddleware):
         return wrapped
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join((self.name, *self._shown_options()))})"
+        cls = repr(self.cls) if self._draw else self.name
+        return f"{type(self).__name__}({', '.join((cls, *self._shown_options()))})"
 
     def __str__(self) -> str:
         return f"{self.name}({', '.join(self._shown_options())})"
 
     def tree(self) -> list[str]:
         """Return the lines that draw this entry: its own, then those of what it holds."""
-        draw = None if isinstance(self.cls, type) else getattr(self.cls, "tree", None)
-        return draw() if draw else [str(self)]
+        return self._draw() if self._draw else [str(self)]
 
     def contains(self, target: object) -> bool:
         """Return whether this entry is what ``target`` means: a class, its name, or its name in a file."""
-        if isinstance(target, str) and target in BUILTIN:
-            return self.cls is load_builtin(target)
-        return target in (self.cls, self.name)
+        if not isinstance(target, str):
+            return target is self.cls
+        return target == self.name or (target in BUILTIN and self.cls is load_builtin(target))
+
+    @property
+    def _draw(self) -> Callable[[], list[str]] | None:
+        """How to draw a stack that stands in the place of a class."""
+        return None if isinstance(self.cls, type) else getattr(self.cls, "tree", None)
 
     def _shown_options(self) -> list[str]:
-        secret = {field.name for field in fields(self.cls) if not field.repr} if is_self_checking(self.cls) else set()
-        shown = [repr(value) for value in self.args]
-        return shown + [f"{name}={'…' if name in secret else repr(value)}" for name, value in self.kwargs.items()]
+        """Return the options as they are written, but for the values of secrets."""
+        is_secret = _accepted(self.cls).is_secret
+        by_position = zip(_accepted(self.cls).positional_names(len(self.args)), self.args, strict=True)
+        shown = ["…" if is_secret(name) else repr(value) for name, value in by_position]
+        return shown + [f"{name}={'…' if is_secret(name) else repr(value)}" for name, value in self.kwargs.items()]
 
 
 def as_record(entry: Entry) -> Middleware:
@@ -90,47 +98,96 @@ def as_record(entry: Entry) -> Middleware:
     return Middleware(entry)
 
 
+class _Accepted(NamedTuple):
+    """The options that a middleware takes."""
+
+    names: tuple[str, ...]
+    required: tuple[str, ...]
+    by_position: tuple[str, ...] = ()
+    secrets: frozenset[str] | None = None
+    """``None`` where the class does not say."""
+    any_name: bool = False
+    any_position: bool = False
+
+    def is_secret(self, name: str) -> bool:
+        return bool(_SECRET.search(name)) if self.secrets is None else name in self.secrets
+
+    def positional_names(self, count: int) -> Iterable[str]:
+        """Return the names of the first options given by position, empty where they have none."""
+        return (*self.by_position, *("",) * count)[:count]
+
+
 def _check(name: str, cls: Any, args: tuple[Any, ...], options: dict[str, Any]) -> None:
     """Raise `OptionError` with everything wrong about building ``cls`` from these options."""
     problems = OptionErrors(name)
-    if not problems.check(callable(cls), "class", "must be a middleware class or factory", cls):
-        problems.raise_if_any()
-    known, required = _parameters(cls)
-    if known is not None:
-        for option in options.keys() - known:
-            problems.add(option, UNKNOWN, options[option], did_you_mean(option, known))
-        if not args:
-            for option in sorted(required - options.keys()):
-                problems.found.append(Problem(option, REQUIRED))
-    if is_self_checking(cls) and not any(problem.rule == REQUIRED for problem in problems.found):
-        known_options = {option: value for option, value in options.items() if option in (known or ())}
-        _build(problems, cls, args, known_options)
+    accepted = _accepted(cls) if callable(cls) else None
+    if accepted is None or {"receive", "send"} <= {*accepted.required}:
+        problems.add("class", "must be a middleware class or factory", cls, "an application goes into the stack's call")
+        raise OptionError(name, problems.found)
+    _check_names(problems, accepted, len(args), options)
+    if is_self_checking(cls):
+        _check_values(problems, cls, {name: value for name, value in options.items() if name in accepted.names})
     problems.raise_if_any()
 
 
-def _build(problems: OptionErrors, cls: Any, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+def _check_names(problems: OptionErrors, accepted: _Accepted, count: int, options: dict[str, Any]) -> None:
+    """Record a problem for each option that does not exist or is missing, and if too many are given by position."""
+    most = len(accepted.by_position)
+    if count > most and not accepted.any_position:
+        rule = f"must be given by name but for the first {most}" if most else "must be given by name"
+        problems.found.append(Problem("options", rule))
+    by_position = accepted.by_position[:count]
+    for option in options:
+        if option in by_position:
+            problems.found.append(Problem(option, "is given twice"))
+        elif option not in accepted.names and not accepted.any_name:
+            # The value is not shown: it may be a secret under a misspelt name.
+            problems.found.append(Problem(option, UNKNOWN, hint=did_you_mean(option, accepted.names)))
+    for option in accepted.required:
+        if option not in options and option not in by_position:
+            problems.found.append(Problem(option, REQUIRED))
+
+
+def _check_values(problems: OptionErrors, cls: Any, options: dict[str, Any]) -> None:
+    """Record what the class finds wrong; only with types if it cannot be built for want of a required option."""
+    if any(problem.rule == REQUIRED for problem in problems.found):
+        typed = OptionErrors(cls)
+        for field in option_fields(cls):
+            if field.name in options:
+                check_type(typed, field, options[field.name], option_types(cls)[field.name])
+        problems.found += typed.found
+        return
     try:
-        cls(placeholder, *args, **options)
+        cls(placeholder, **options)
     except OptionError as error:
         problems.found += error.problems
-    except TypeError as error:
-        # Positional options, which our layers do not take.
-        problems.found.append(Problem("options", f"must be given by name: {error}"))
 
 
-def _parameters(cls: Any) -> tuple[set[str] | None, set[str]]:
-    """Return the names of the options that ``cls`` takes (``None``: any), and of those that it needs."""
+def _accepted(cls: Any) -> _Accepted:
+    """Return what options ``cls`` takes: by its fields if it is ours, else by its signature."""
     if is_self_checking(cls):
         options = option_fields(cls)
-        return {field.name for field in options}, {field.name for field in options if _has_no_default(field)}
+        return _Accepted(
+            names=tuple(field.name for field in options),
+            required=tuple(field.name for field in options if _has_no_default(field)),
+            secrets=frozenset(field.name for field in options if not field.repr),
+        )
     try:
-        parameters = list(inspect.signature(cls).parameters.values())[1:]  # the first is the application
+        parameters = list(inspect.signature(cls).parameters.values())
     except (TypeError, ValueError):
-        return None, set()
-    named = {parameter.name: parameter for parameter in parameters if parameter.kind not in _VARIADIC}
-    required = {name for name, parameter in named.items() if parameter.default is parameter.empty}
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    return None if takes_any else set(named), required
+        return _Accepted((), (), any_name=True, any_position=True)
+    any_name = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    any_position = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    named = [
+        p for p in parameters[1:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]  # the first is the application
+    return _Accepted(
+        names=tuple(p.name for p in named if p.kind is not p.POSITIONAL_ONLY),
+        required=tuple(p.name for p in named if p.default is p.empty),
+        by_position=tuple(p.name for p in named if p.kind is not p.KEYWORD_ONLY),
+        any_name=any_name,
+        any_position=any_position,
+    )
 
 
 def _has_no_default(field: Any) -> bool:

@@ -51,14 +51,20 @@ class Stack:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Stack is immutable: cannot set {name!r}; its methods return a new one")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a Stack is immutable: cannot delete {name!r}; its methods return a new one")
+
     def __call__(self, app: Any, /, *, interface: Interface | None = None) -> ASGIApp:
         """Return ``app`` inside all layers, as an ASGI 3 application that every server recognises.
 
         ``interface`` (``"asgi3"``, ``"asgi2"`` or ``"wsgi"``) says what ``app`` is where its parameters do not.
         """
         wrapped = adapt(app, interface)
-        for entry in reversed(self.entries):
+        for position, entry in reversed([*enumerate(self.entries, 1)]):
             wrapped = entry(wrapped)
+            if not callable(wrapped):
+                rule = "must return an ASGI application"
+                raise OptionError("Stack", [Problem(f"[{position}] ({entry.name})", rule, repr(wrapped))])
         return recognisable(wrapped)
 
     def insert_before(self, target: object, *entries: Entry) -> Stack:
@@ -123,5 +129,6 @@ class Stack:
             places = ", ".join(map(str, found))
             rule = f"must mean one layer, but {shown!r} stands at {places}: give the index"
         else:
-            rule = f"must be one of {', '.join(entry.name for entry in self) or 'no layers'}"
+            names = ", ".join(entry.name for entry in self)
+            rule = f"must be one of {names}" if names else "cannot be found: the stack is empty"
         raise OptionError("Stack", [Problem("target", rule, repr(shown))])

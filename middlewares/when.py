@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.fields import is_token
 from middlewares.core.headers import find
-from middlewares.core.layer import Layer, freeze
+from middlewares.core.layer import Layer, freeze, is_foreign, placeholder
 from middlewares.core.options import check_types
-from middlewares.core.paths import compile_hosts, compile_paths, host_problem, path_problem, route_path
+from middlewares.core.paths import compile_hosts, compile_paths, host_hint, host_problem, path_problem, route_path
 from middlewares.errors import OptionErrors, Problem
 from middlewares.record import Entry, Middleware, as_record
 
@@ -65,7 +65,7 @@ class When(Middleware):
 
     def contains(self, target: object) -> bool:
         """Return whether this entry, or the one it applies, is what ``target`` means."""
-        return super().contains(target) or self.layer.contains(target)
+        return target is When or super().contains(target) or self.layer.contains(target)
 
     def __repr__(self) -> str:
         return f"When({', '.join((repr(self.layer), *self._matchers()))})"
@@ -116,14 +116,16 @@ class Conditional(Layer):
                 problems.check(rule is None, option, rule or "", pattern)
         for host in self.hosts:
             rule = host_problem(host)
-            problems.check(rule is None, "hosts", rule or "", host, f"did you mean {host.lower()!r}?")
+            problems.check(rule is None, "hosts", rule or "", host, host_hint(host))
         for method in self.methods:
             fits = is_token(method) and method == method.upper()
             problems.check(fits, "methods", "must hold request methods in upper case", method)
-        if not any((self.paths, self.exclude_paths, self.methods, self.hosts, self.predicate)):
+        if not any((self.paths, self.exclude_paths, self.methods, self.hosts, self.predicate is not None)):
             problems.found.append(Problem("paths", "or another matcher must be given"))
         problems.raise_if_any()
-        freeze(self, _wrapped=self.layer(self.app), _tests=tuple(self._make_tests()))
+        # While options are checked nothing is built: a foreign middleware may open files or register metrics.
+        wrapped = placeholder if self.app is placeholder else self.layer(self.app)
+        freeze(self, _wrapped=wrapped, _tests=tuple(self._make_tests()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -134,6 +136,9 @@ class Conditional(Layer):
         if self.predicate is not None and not await self._ask(scope):
             return await self.app(scope, receive, send)
         await self._wrapped(scope, receive, send)
+
+    def hands_on_send(self) -> bool:
+        return is_foreign(self.app) or is_foreign(self._wrapped)
 
     async def _ask(self, scope: Scope) -> bool:
         from starlette.requests import HTTPConnection

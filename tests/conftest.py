@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["pytester", "tests.programs"]
+pytest_plugins = ["pytester", "tests.programs", "tests.suites"]
 
 
 @pytest.fixture(scope="session")

@@ -185,12 +185,15 @@ class Served:
     """A server that was started as a user starts it, its log read from a file."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
-        self.log = folder / "server.log"
+        self.log = folder.parent / f"{folder.name}.log"  # outside what --reload watches
         command = [sys.executable, "-m", "middlewares", "run", "--port", "0", *arguments]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=folder, env=environment(), stderr=log, stdout=log, start_new_session=True
             )
+        self.url = ""
+
+    def start(self) -> None:
         self.url = self.wait_for(r"Uvicorn running on (http://\S+)")[0]
         self.wait_for("Application startup complete")
 
@@ -218,6 +221,7 @@ class Served:
 def served(folder: Path, *arguments: str) -> Iterator[Served]:
     server = Served(folder, *arguments)
     try:
+        server.start()
         yield server
     finally:
         if server.process.poll() is None:
@@ -248,7 +252,11 @@ def test_forwarded_headers_are_left_to_the_middlewares(folder: Path) -> None:
 def test_a_changed_file_takes_effect_with_reload(folder: Path) -> None:
     with served(folder, "shop:app", "--reload") as server:
         assert server.get().headers["content-encoding"] == "gzip"
-        (folder / "middlewares.toml").write_text("middleware = []")
+        end = time.monotonic() + DEADLINE
+        while "detected changes" not in server.log.read_text() and time.monotonic() < end:
+            # Again and again, since the watcher may begin to watch only after the first answer.
+            (folder / "middlewares.toml").write_text("middleware = []")
+            time.sleep(0.2)
         server.wait_for("Application startup complete", 2)
         assert "content-encoding" not in server.get().headers
         assert server.stop(signal.SIGINT) in (0, -signal.SIGINT)

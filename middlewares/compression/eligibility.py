@@ -79,6 +79,10 @@ _DROPPED: Final = frozenset(
 )
 
 
+_NO_TRANSFORM: Final = Memo(lambda value: b"no-transform" in value.lower())
+"""Whether a ``Cache-Control`` field says so."""
+
+
 class MediaTypes(Memo[bool]):
     """A set of media types with patterns such as ``text/*`` and ``application/*+json``, asked by ``Content-Type``."""
 
@@ -132,9 +136,11 @@ def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
             if name == b"content-length" or name.lower() == b"content-length":
                 length = value
         elif size == 13:
-            lowered = name.lower()
-            if lowered == b"content-range" or (lowered == b"cache-control" and b"no-transform" in value.lower()):
-                return "leave"  # a part of something (14.4), or not to be transformed (RFC 9111, 5.2.2.6)
+            if name == b"cache-control" or name.lower() == b"cache-control":
+                if _NO_TRANSFORM[value]:
+                    return "leave"  # RFC 9111, 5.2.2.6
+            elif name.lower() == b"content-range":
+                return "leave"  # a part of something (14.4)
         elif size == 4:
             is_varied = is_varied or name.lower() == b"vary"
         elif size == 16 and name.lower() == b"content-encoding":
@@ -158,7 +164,8 @@ def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
 
 def forbids_transformation(headers: Headers) -> bool:
     """Return whether a request asks that content be transformed nowhere on its way (RFC 9111, 5.2.1.6)."""
-    return b"no-transform" in (joined(headers, b"cache-control") or b"").lower()
+    value = joined(headers, b"cache-control")
+    return value is not None and _NO_TRANSFORM[value]
 
 
 def media_type_problem(pattern: str) -> str | None:

@@ -68,7 +68,7 @@ class GZip(Layer):
         codings = None
         for name, value in scope["headers"]:
             # Comparing lengths first spares a lower-case copy of nearly every name.
-            if len(name) == 15 and name.lower() == b"accept-encoding":
+            if len(name) == 15 and (name == b"accept-encoding" or name.lower() == b"accept-encoding"):
                 if codings is not None:
                     codings = joined(scope["headers"], b"accept-encoding")
                     break

@@ -13,47 +13,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anyio import Lock
-from anyio.lowlevel import checkpoint_if_cancelled
-from starlette.concurrency import run_in_threadpool
-
 from middlewares.asgi import mark_coroutine_function
 from middlewares.core.exchange import EXCHANGE, Coding
 from middlewares.core.headers import find
 
 from .eligibility import described_anew, encoded, forbids_transformation, judge, weakened
 from .encoders import NoBody
+from .stream import EncodedStream, body_of, encode_off_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import TypeAlias
+    from collections.abc import Awaitable
 
     from middlewares.asgi import Message, Scope, Send
     from middlewares.core.exchange import Exchange
 
     from .eligibility import Plan
-    from .encoders import Encoder
-
-    Encode: TypeAlias = Callable[[bytes], bytes]
 
 __all__ = ("CompressedResponse",)
-
-_THREAD_SIZE = 128 * 1024
-"""Bytes from which a body message is encoded in a worker thread: some 2 ms of gzip, against 50 µs for the hop."""
 
 
 class CompressedResponse:
     """A response on its way to a client that takes the coding."""
 
-    __slots__ = ("_encoder", "_is_encoded", "_plan", "_scope", "_send", "_turn", "held")
+    __slots__ = ("_is_encoded", "_plan", "_scope", "_send", "_stream", "held")
 
     def __init__(self, plan: Plan, scope: Scope, send: Send) -> None:
         self._plan = plan
         self._scope = scope
         self._send = send
-        self._encoder: Encoder | None = None
+        self._stream: EncodedStream | None = None
         self._is_encoded = False
-        self._turn: Lock | None = None
         self.held: Message | None = None
         """The start, while it is kept back."""
 
@@ -72,8 +61,8 @@ class CompressedResponse:
                 return self._begin(message)
             if verdict == "revalidate":
                 message["headers"] = weakened(headers)
-        elif self._encoder is not None and kind == "http.response.body":
-            return self._body(self._encoder, message)
+        elif self._stream is not None and kind == "http.response.body":
+            return self._stream.send(message)
         elif self._is_encoded and kind == "http.response.trailers":
             message = {**message, "headers": described_anew(message.get("headers", ()))}
         return self._send(message)
@@ -87,7 +76,7 @@ class CompressedResponse:
         if forbids_transformation(self._scope["headers"]):
             return self._send(start)
         if _is_event_stream(start):
-            self._encoder = self._new_encoder()
+            self._stream = self._new_stream()
             return self._send(self._encoded(start, None))
         self.held = start
         return _held()
@@ -99,7 +88,7 @@ class CompressedResponse:
         return self._unchanged(start, message, "not a body")
 
     def _first_body(self, start: Message, message: Message) -> Awaitable[None]:
-        body, more = _bytes(message), message.get("more_body", False)
+        body, more = body_of(message), message.get("more_body", False)
         is_whole = not more
         if is_whole and not body and self._is_head:
             # The fields are those of a GET but for the length, which only encoding the body would tell (9.3.2).
@@ -112,14 +101,11 @@ class CompressedResponse:
         self.held = None
         if is_whole:
             return self._whole(start, message, body)
-        self._encoder = self._new_encoder()
-        return self._both(self._encoded(start, None), message, self._encoder)
+        self._stream = self._new_stream()
+        return self._both(self._encoded(start, None), message, self._stream.send)
 
     async def _whole(self, start: Message, message: Message, body: bytes) -> None:
-        if len(body) < _THREAD_SIZE:
-            data = self._plan.codec.whole(body)
-        else:
-            data = await _in_thread(self._plan.codec.whole, body)
+        data = await encode_off_loop(self._plan.codec.whole, body)
         if len(data) >= len(body):
             return await self._unchanged(start, message, "not smaller")
         # Trailers need a body that ends by its framing, not by a length (RFC 9112, 7.1.2); where the application
@@ -128,40 +114,21 @@ class CompressedResponse:
         await self._send(self._encoded(start, None if is_framed else len(data)))
         await self._send({**message, "body": b"" if self._is_head else data})
 
-    def _body(self, encoder: Encoder, message: Message) -> Awaitable[None]:
-        body, more = _bytes(message), message.get("more_body", False)
-        if not body and more:
-            return self._send(message)
-        if not more:
-            self._encoder = None
-        encode = encoder.chunk if more else encoder.finish
-        if self._turn is None:
-            if len(body) < _THREAD_SIZE:
-                return self._send({**message, "body": encode(body)})
-            self._turn = Lock()
-        return self._body_in_turn(self._turn, encode, message, body)
-
-    async def _body_in_turn(self, turn: Lock, encode: Encode, message: Message, body: bytes) -> None:
-        # While a thread encodes, another task of the application may send: its bytes must not overtake.
-        async with turn:
-            data = encode(body) if len(body) < _THREAD_SIZE else await _in_thread(encode, body)
-            await self._send({**message, "body": data})
-
     @property
     def _is_head(self) -> bool:
         return bool(self._scope["method"] == "HEAD")
 
-    def _new_encoder(self) -> Encoder:
-        return NoBody() if self._is_head else self._plan.codec.stream()
+    def _new_stream(self) -> EncodedStream:
+        return EncodedStream(NoBody() if self._is_head else self._plan.codec.stream(), self._send)
 
     def _unchanged(self, start: Message, message: Message, reason: str) -> Awaitable[None]:
         self.held = None
         self._record(None, reason)
         return self._both(start, message)
 
-    async def _both(self, start: Message, message: Message, encoder: Encoder | None = None) -> None:
+    async def _both(self, start: Message, message: Message, send: Send | None = None) -> None:
         await self._send(start)
-        await (self._send(message) if encoder is None else self._body(encoder, message))
+        await (send or self._send)(message)
 
     def _encoded(self, start: Message, length: int | None) -> Message:
         self._is_encoded = True
@@ -174,20 +141,8 @@ class CompressedResponse:
             exchange.codings.append(Coding(coding, reason))
 
 
-async def _in_thread(encode: Encode, body: bytes) -> bytes:
-    data = await run_in_threadpool(encode, body)
-    # A cancelled call waits for its thread, whose encoder nobody else may touch; the result is wanted no more.
-    await checkpoint_if_cancelled()
-    return data
-
-
 async def _held() -> None:
     """Stand for the sending of a message that is kept back."""
-
-
-def _bytes(message: Message) -> bytes:
-    body = message.get("body", b"")
-    return body if isinstance(body, bytes) else bytes(body)
 
 
 def _is_event_stream(start: Message) -> bool:

@@ -21,7 +21,7 @@ __all__ = ("MAX_BYTES", "Document", "read_document")
 MAX_BYTES = 256 * 1024
 """The largest file that is read: hundreds of times what a full stack needs."""
 
-_WHERE = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+_MESSAGE = re.compile(r"(?s)(?P<reason>.*?)(?: \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\))?")
 _LARGEST_INTEGER = 2**63
 
 
@@ -95,15 +95,12 @@ def _parse(name: str, text: str) -> Document:
 
 def _not_toml(name: str, text: str, message: str) -> str:
     """Return `tomllib`'s message with the place in front."""
-    match = _WHERE.search(message)
-    if match is None:
-        return f"{name}: is not TOML: {message}"
-    reason = message[: match.start()]
-    if match["line"]:
-        return f"{name}:{match['line']}:{match['column']}: is not TOML: {reason}"
-    line = text.count("\n") + 1
-    column = len(text) - text.rfind("\n")
-    return f"{name}:{line}:{column}: is not TOML: {reason}"
+    match = _MESSAGE.fullmatch(message)
+    assert match is not None  # noqa: S101 - for the type checker: the pattern matches every text
+    line, column = match["line"], match["column"]
+    if line is None:
+        line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
+    return f"{name}:{line}:{column}: is not TOML: {match['reason']}"
 
 
 def _check_integers(document: Document) -> None:

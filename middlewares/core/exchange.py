@@ -94,8 +94,8 @@ class Coding:
 class Exchange:
     """The facts of one request. Reading one that nobody published gives ``None``, or an empty list."""
 
-    maker: object = None
-    """The layer that made it, and that clears it."""
+    layers: list[object] | None = None
+    """The layers that have joined it and not left yet; the first made it, and clears it when it leaves."""
 
     inner_scope: Last[MutableMapping[str, Any]] = Last()
     """The innermost scope seen: what the framework's router writes into."""
@@ -114,23 +114,34 @@ class Exchange:
     refusals: Each[Refusal] = Each()
     """Why layers answered by themselves."""
 
+    def leave(self, layer: object) -> None:
+        """Say that the call of a layer which joined has ended; once its maker leaves, the exchange is cleared."""
+        layers = self.__dict__.get("layers")
+        if layers is None or layers[0] is layer:
+            self.__dict__.clear()
+        elif layer in layers:
+            layers.remove(layer)
+
     def clear(self) -> None:
         """Forget everything, so that no scope or exception is kept alive through the exchange."""
         self.__dict__.clear()
 
 
-def join(scope: MutableMapping[str, Any], maker: object) -> tuple[Exchange, MutableMapping[str, Any], bool]:
-    """Return the exchange of this request, the scope to hand on, and whether ``maker`` made the exchange just now.
+def join(scope: MutableMapping[str, Any], layer: object) -> tuple[Exchange, MutableMapping[str, Any], bool]:
+    """Return the exchange of this request, the scope to hand on, and whether ``layer`` made the exchange just now.
 
-    For a layer that needs facts from further in. If it made the exchange, it must `Exchange.clear` it in
-    ``finally``. An exchange that this same layer made before belongs to an enclosing request: the application
-    dispatched a request of its own through the stack, which gets an exchange of its own.
+    For a layer that needs facts from further in; it must `Exchange.leave` in ``finally``. An exchange that this same
+    layer is still in belongs to an enclosing request: the application dispatched a request of its own through the
+    layer, which gets an exchange of its own. So does what runs on after its request has ended.
     """
     exchange: Exchange | None = scope.get(EXCHANGE)
-    if exchange is not None and exchange.maker is not maker:
-        return exchange, scope, False
+    if exchange is not None:
+        layers = exchange.layers
+        if layers and layer not in layers:
+            layers.append(layer)
+            return exchange, scope, False
     exchange = Exchange()
-    exchange.maker = maker
+    exchange.layers = [layer]
     return exchange, {**scope, EXCHANGE: exchange}, True
 
 

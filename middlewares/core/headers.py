@@ -84,14 +84,12 @@ def merge_members(headers: Headers, name: bytes, members: Sequence[bytes]) -> He
     """Return the list with ``members`` in the field ``name``, a comma-separated list of tokens.
 
     Tokens compare without case and none is added twice. A ``*`` says everything already, so it stays alone, and
-    one that is added replaces the rest (RFC 9110, 12.5.5). Several lines become one, in the place of the first.
+    one that is added replaces the rest (RFC 9110, 12.5.5). Several lines become one, in the place of the first;
+    without members the list stays as it is.
     """
     pairs = _pairs(headers)
-    values = find_all(pairs, name)
-    if not values:
-        pairs.append((name, b", ".join(members)))
-        return pairs
-    return set_header(pairs, name, _merged(values, members))
+    merged = _merged(find_all(pairs, name), members) if members else b""
+    return set_header(pairs, name, merged) if merged else pairs
 
 
 def add_vary(headers: Headers, *members: bytes) -> HeaderList:
@@ -110,7 +108,7 @@ def _pairs(headers: Headers) -> HeaderList:
 
 def _merged(values: Iterable[bytes], members: Iterable[bytes]) -> bytes:
     present: dict[bytes, bytes] = {}
-    for member in (*b",".join(values).split(b","), *members):
+    for member in b",".join((*values, *members)).split(b","):
         token = member.strip(b" \t")
         if token:
             present.setdefault(token.lower(), token)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp, Receive, Scope, Send
 
-__all__ = ("Layer", "freeze", "is_foreign", "placeholder")
+__all__ = ("Layer", "freeze", "is_foreign", "is_self_checking", "placeholder")
 
 
 class Layer:
@@ -19,6 +19,10 @@ class Layer:
 
     __slots__ = ()
 
+    def hands_on_send(self) -> bool:
+        """Return whether it may hand the very ``send`` of an HTTP request to an application that is not ours."""
+        return False
+
 
 async def placeholder(scope: Scope, receive: Receive, send: Send) -> NoReturn:
     """Stand in for the application while a middleware's options are checked, before an application is known."""
@@ -26,8 +30,11 @@ async def placeholder(scope: Scope, receive: Receive, send: Send) -> NoReturn:
 
 
 def is_foreign(app: ASGIApp) -> bool:
-    """Return whether ``app`` is not one of our layers, so that what it is handed must look conventional."""
-    return not isinstance(app, Layer)
+    """Return whether the ``send`` that ``app`` is handed reaches code that is not ours, and must look conventional.
+
+    This holds for HTTP. Requests of other types pass most layers untouched: mark what they are handed in any case.
+    """
+    return not isinstance(app, Layer) or app.hands_on_send()
 
 
 def freeze(layer: object, **values: object) -> None:

@@ -2,8 +2,8 @@
 
 The one declaration of an option is its field: its annotation says what the constructor and a configuration file
 accept. Understood are ``bool``, ``int``, ``float``, ``str``, ``bytes``, ``None``, ``Literal``, unions,
-``Collection[T]`` and its kin, ``Mapping[K, V]``, ``Callable``, ``re.Pattern`` and plain classes; anything else is
-accepted as it is.
+``Collection[T]`` and its kin, ``tuple[T, U]``, ``Mapping[K, V]``, ``Callable``, ``re.Pattern`` and plain classes;
+anything else is accepted as it is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 if typing.TYPE_CHECKING:
     from middlewares.errors import OptionErrors
 
-__all__ = ("check_types", "describe", "matches", "option_fields", "option_types")
+__all__ = ("check_type", "check_types", "describe", "matches", "option_fields", "option_types")
+
+_LONGEST_ADVICE = 80
 
 _COLLECTIONS: tuple[Any, ...] = (
     collections.abc.Collection,
@@ -30,6 +32,7 @@ _COLLECTIONS: tuple[Any, ...] = (
     set,
     tuple,
 )
+_MAPPINGS: tuple[Any, ...] = (collections.abc.Mapping, collections.abc.MutableMapping, dict)
 _WORDS = {
     bool: ("true or false", "booleans"),
     int: ("an integer", "integers"),
@@ -37,6 +40,7 @@ _WORDS = {
     str: ("a string", "strings"),
     bytes: ("bytes", "bytes"),
     type(None): ("None", "None"),
+    Any: ("anything", "anything"),
 }
 
 
@@ -57,46 +61,54 @@ def check_types(problems: OptionErrors, layer: object) -> None:
     app = getattr(layer, "app", None)
     problems.check(callable(app), "app", "must be an ASGI application", app)
     cls: Any = type(layer)
-    for name, hint in option_types(cls).items():
-        value = getattr(layer, name)
-        if not matches(value, hint):
-            problems.add(name, f"must be {describe(hint)}", value, _hint(value, hint))
+    hints = option_types(cls)
+    for option in option_fields(cls):
+        check_type(problems, option, getattr(layer, option.name), hints[option.name])
+
+
+def check_type(problems: OptionErrors, option: dataclasses.Field[Any], value: object, hint: Any) -> None:
+    """Record a problem for one option if its value is not of the type that the annotation ``hint`` names."""
+    if not matches(value, hint):
+        problems.add(option.name, f"must be {describe(hint)}", value, _advice(value, hint) if option.repr else None)
 
 
 def matches(value: object, hint: Any) -> bool:
     """Return whether ``value`` is of the type that the annotation ``hint`` names."""
-    origin, arguments = get_origin(hint), get_args(hint)
+    origin, arguments = get_origin(hint) or hint, get_args(hint)
     if origin in (Union, types.UnionType):
         return any(matches(value, argument) for argument in arguments)
     if origin is Literal:
         return any(value == choice and type(value) is type(choice) for choice in arguments)
     if origin in _COLLECTIONS:
-        return _is_collection(value) and all(matches(item, arguments[0]) for item in typing.cast("list[Any]", value))
-    if origin is collections.abc.Mapping:
+        return _is_collection(value) and _holds(typing.cast("collections.abc.Collection[Any]", value), hint)
+    if origin in _MAPPINGS:
+        of_key, of_item = arguments or (Any, Any)
         return isinstance(value, collections.abc.Mapping) and all(
-            matches(key, arguments[0]) and matches(item, arguments[1]) for key, item in value.items()
+            matches(key, of_key) and matches(item, of_item) for key, item in value.items()
         )
     if origin is collections.abc.Callable:
         return callable(value)
-    return _is_instance(value, origin or hint)
+    return _is_instance(value, origin)
 
 
 def describe(hint: Any, *, plural: bool = False) -> str:
     """Return what the annotation ``hint`` asks for, in words: ``an integer``, ``a list of strings``."""
-    origin, arguments = get_origin(hint), get_args(hint)
+    origin, arguments = get_origin(hint) or hint, get_args(hint)
     if origin in (Union, types.UnionType):
         return " or ".join(describe(argument, plural=plural) for argument in arguments)
     if origin is Literal:
         return "one of " + ", ".join(repr(choice) for choice in arguments)
     if origin in _COLLECTIONS:
-        return f"{'lists' if plural else 'a list'} of {describe(arguments[0], plural=True)}"
-    if origin is collections.abc.Mapping:
-        return f"a table of {describe(arguments[1], plural=True)}"
+        parts = _parts(hint)
+        items = describe(parts, plural=True) if not isinstance(parts, tuple) else ", ".join(map(describe, parts))
+        return f"{'lists' if plural else 'a list'} of {items}"
+    if origin in _MAPPINGS:
+        return f"{'tables' if plural else 'a table'} of {describe((arguments or (Any, Any))[1], plural=True)}"
     if origin is collections.abc.Callable:
         return "callables" if plural else "a callable"
-    if hint in _WORDS:
-        return _WORDS[hint][plural]
-    return f"{getattr(origin or hint, '__name__', str(hint))}{' objects' if plural else ''}"
+    if origin in _WORDS:
+        return _WORDS[origin][plural]
+    return f"{getattr(origin, '__name__', str(hint))}{' objects' if plural else ''}"
 
 
 def _is_collection(value: object) -> bool:
@@ -106,14 +118,35 @@ def _is_collection(value: object) -> bool:
     )
 
 
+def _parts(hint: Any) -> Any:
+    """Return the annotation of all items of a collection, or for ``tuple[T, U]`` a tuple with that of each."""
+    arguments = get_args(hint)
+    if get_origin(hint) is tuple and (len(arguments) != 2 or arguments[1] is not ...):
+        return arguments
+    return arguments[0] if arguments else Any
+
+
+def _holds(items: collections.abc.Collection[Any], hint: Any) -> bool:
+    parts = _parts(hint)
+    if isinstance(parts, tuple):
+        return len(items) == len(parts) and all(map(matches, items, parts))
+    return all(matches(item, parts) for item in items)
+
+
 def _is_instance(value: object, cls: Any) -> bool:
     if cls is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if cls is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    return not isinstance(cls, type) or getattr(cls, "_is_protocol", False) or isinstance(value, cls)
+    try:
+        return isinstance(value, cls)
+    except TypeError:
+        return True  # Any, a protocol, a TypedDict: what cannot be asked at run time
 
 
-def _hint(value: object, hint: Any) -> str | None:
-    wants_list = any(get_origin(part) in _COLLECTIONS for part in (hint, *get_args(hint)))
-    return f"write [{value!r}]" if wants_list and isinstance(value, str) else None
+def _advice(value: object, hint: Any) -> str | None:
+    """Return how to write a single string where a list of them is meant."""
+    if not isinstance(value, str) or len(value) > _LONGEST_ADVICE:
+        return None
+    choices = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return f"write [{value!r}]" if any(matches([value], choice) for choice in choices) else None

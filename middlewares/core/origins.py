@@ -1,6 +1,7 @@
 """Web origins in the form in which browsers send them: ``scheme://host`` or ``scheme://host:port``.
 
 Standard: RFC 6454, 6.2 and the Fetch standard, 3.1: lower-case scheme and host, no default port, no path, no user.
+Addresses are spelt as the URL standard, 3.5 does it.
 """
 
 from __future__ import annotations
@@ -8,15 +9,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 
 __all__ = ("Origin", "origin_problem", "parse_origin")
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 _LONGEST = 300  # a host has at most 253 characters
 _ORIGIN = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)(?::(?P<port>[0-9]{1,5}))?"
 )
+# URL standard, 3.5 (ends in a number checker): such a host is an IPv4 address or nothing.
+_ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?\Z")
+_ZEROS = re.compile(r"\b0(?::0)+\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,15 @@ class Origin:
         return f"{self.scheme}://{self.host}" + ("" if self.port is None else f":{self.port}")
 
 
-@lru_cache(maxsize=1024)
 def parse_origin(value: str) -> Origin | None:
     """Return the origin that ``value`` spells, or ``None`` if it is not spelt exactly as a browser would."""
-    found = _ORIGIN.fullmatch(value) if len(value) <= _LONGEST else None
+    # What is too long must not reach the cache, which would keep it.
+    return _parse(value) if len(value) <= _LONGEST else None
+
+
+@lru_cache(maxsize=1024)
+def _parse(value: str) -> Origin | None:
+    found = _ORIGIN.fullmatch(value)
     if found is None:
         return None
     port = None if found["port"] is None else int(found["port"])
@@ -44,7 +53,7 @@ def parse_origin(value: str) -> Origin | None:
         return None
     if port is not None and port == _DEFAULT_PORTS.get(found["scheme"]):
         return None
-    if found["host"].startswith("[") and not _is_canonical_ipv6(found["host"][1:-1]):
+    if _canonical_host(found["host"]) != found["host"]:
         return None
     return Origin(found["scheme"], found["host"], port)
 
@@ -60,15 +69,39 @@ def origin_problem(value: str) -> tuple[str, str | None] | None:
 
 
 def _suggestion(value: str) -> str | None:
-    scheme, _, rest = value.strip().lower().partition("://")
+    written = value.strip().lower()
+    scheme, separator, rest = written.partition("://")
+    if not separator and "." in written.partition("/")[0]:
+        scheme, rest = "https", written  # a bare host name
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
-    default = _DEFAULT_PORTS.get(scheme)
-    better = f"{scheme}://{authority.removesuffix(f':{default}')}"
+    authority = authority.removesuffix(f":{_DEFAULT_PORTS.get(scheme)}")
+    host, bracket, port = authority.partition("]")
+    if bracket:
+        authority = f"{_canonical_host(host + bracket)}{port}"
+    better = f"{scheme}://{authority}"
     return f"did you mean {better!r}?" if parse_origin(better) else None
 
 
-def _is_canonical_ipv6(host: str) -> bool:
+def _canonical_host(host: str) -> str | None:
+    """Return a name as it is and an address as browsers spell it; ``None`` if it is no address."""
     try:
-        return IPv6Address(host).compressed == host
+        if host.startswith("["):
+            return f"[{_spelt(IPv6Address(host[1:-1]))}]"
+        if _ENDS_IN_NUMBER.search(host):
+            return str(IPv4Address(host))
     except ValueError:
-        return False
+        return None
+    return host
+
+
+def _spelt(address: IPv6Address) -> str:
+    """Return an address in hexadecimal groups, the first of the longest runs of zeros left out.
+
+    Python itself writes the last groups of some addresses as IPv4 from 3.13 on.
+    """
+    digits = f"{int(address):032x}"
+    groups = ":".join(f"{int(digits[start : start + 4], 16):x}" for start in range(0, 32, 4))
+    longest = max(_ZEROS.finditer(groups), key=lambda run: len(run[0]), default=None)
+    if longest is None:
+        return groups
+    return f"{groups[: longest.start()].rstrip(':')}::{groups[longest.end() :].lstrip(':')}"

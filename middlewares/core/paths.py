@@ -2,14 +2,16 @@
 
 A path pattern is one of
 
-========================  ==============================================================
+========================  =====================================================================
 ``/health``               this path exactly
 ``/api/*``                ``/api`` and everything below it
-``/users/{id}``           one segment in the place of the braces, which is never empty
+``/users/{id}``           one segment, or part of one, in the place of the braces; never empty
 ``/files/{rest:path}``    anything that follows, also nothing; only at the end
-========================  ==============================================================
+``*``                     any path
+========================  =====================================================================
 
-Patterns are compared with the decoded path, with case, and segment by segment: no pattern can be made to run long.
+Patterns are compared with the decoded path, with case, and segment by segment. Each segment holds one parameter at
+most, so no path can make a pattern run long.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-__all__ = ("compile_hosts", "compile_paths", "host_problem", "path_problem", "route_path")
+__all__ = ("compile_hosts", "compile_paths", "host_hint", "host_problem", "path_problem", "route_path")
 
 _PARAMETER = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*(:path|:str)?\}")
 _HOST = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
@@ -49,7 +51,9 @@ def path_problem(pattern: str) -> str | None:
         return "must hold '*' only as the last segment, as in '/api/*'"
     if "{" in bare or "}" in bare:
         return "must hold parameters such as '{id}' or '{rest:path}'"
-    if ":path}" in pattern[: -len(":path}")]:
+    if any(len(_PARAMETER.findall(segment)) > 1 for segment in pattern.split("/")):
+        return "must hold no more than one parameter in a segment"
+    if ":path}" in pattern.removesuffix(":path}"):
         return "must hold a ':path' parameter only at the end"
     return None
 
@@ -71,6 +75,13 @@ def host_problem(pattern: str) -> str | None:
     if _HOST.fullmatch(pattern):
         return None
     return "must hold lower-case host names without a port, such as 'example.com' or '*.example.com'"
+
+
+def host_hint(pattern: str) -> str | None:
+    """Return a right pattern for a wrong one, in words, if it is easily guessed."""
+    authority = pattern.strip().lower().rpartition("://")[2]
+    better = _without_port(authority.partition("/")[0])
+    return f"did you mean {better!r}?" if host_problem(better) is None else None
 
 
 def compile_hosts(patterns: Collection[str]) -> Callable[[str], bool]:

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from .exchange import EXCHANGE
-from .headers import joined
+from .headers import add_vary, joined
 from .negotiation import prefer_media_type
 
 if TYPE_CHECKING:
@@ -29,6 +29,14 @@ _log = logging.getLogger("middlewares")
 
 PROBLEM_JSON = "application/problem+json"
 _OFFERS = (PROBLEM_JSON, "application/json", "text/plain", "text/html")
+
+# RFC 9110, 15.5: Python knows these by their older names before 3.13.
+_PHRASES = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
 
 _PAGE = """\
 <!doctype html>
@@ -69,7 +77,8 @@ async def refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -
     exchange = scope.get(EXCHANGE)
     if exchange is not None:
         exchange.refusals.append(refusal)
-    _log.debug("%s: refused %r with %d", refusal.reason, scope["path"], refusal.status)
+    # As repr, cut: a path may hold line ends, and is as long as a client likes.
+    _log.debug("%s: refused %.200r with %d", refusal.reason, scope["path"], refusal.status)
     if scope["type"] == "websocket":
         return await _refuse_handshake(scope, receive, send, refusal)
     start, body = _response(scope, refusal)
@@ -93,7 +102,8 @@ def _response(scope: Scope, refusal: Refusal) -> tuple[Message, bytes]:
     """Return status and headers, and the body."""
     accept = joined(scope["headers"], b"accept")
     media_type = prefer_media_type(accept, _OFFERS) or PROBLEM_JSON
-    body = _render(refusal, media_type).encode()
+    # Details may quote what a client sent; a lone surrogate in it must not turn the answer into a crash.
+    body = _render(refusal, media_type).encode(errors="replace")
     if media_type.endswith("json"):
         content_type = PROBLEM_JSON  # plain JSON is what a client asks for that knows no problem details
     else:
@@ -101,14 +111,13 @@ def _response(scope: Scope, refusal: Refusal) -> tuple[Message, bytes]:
     headers: HeaderList = [
         (b"content-type", content_type.encode()),
         (b"content-length", b"%d" % len(body)),
-        (b"vary", b"Accept"),
         *refusal.headers,
     ]
-    return {"status": refusal.status, "headers": headers}, body
+    return {"status": refusal.status, "headers": add_vary(headers, b"Accept")}, body
 
 
 def _render(refusal: Refusal, media_type: str) -> str:
-    title = refusal.title or HTTPStatus(refusal.status).phrase
+    title = refusal.title or _phrase(refusal.status)
     if media_type == "text/plain":
         return f"{title}\n{refusal.detail}".strip() + "\n"
     if media_type == "text/html":
@@ -117,3 +126,10 @@ def _render(refusal: Refusal, media_type: str) -> str:
     if refusal.detail:
         problem["detail"] = refusal.detail
     return json.dumps({**problem, **refusal.members})
+
+
+def _phrase(status: int) -> str:
+    try:
+        return _PHRASES.get(status) or HTTPStatus(status).phrase
+    except ValueError:
+        return f"Status {status}"

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from starlette.middleware.httpsredirect import HTTPSRedirectMiddleware
 
 from middlewares import CORS, ConfigError, GZip, Middleware, Stack, When, from_config
+from middlewares.asgi import ASGIApp
 from middlewares.config.document import MAX_BYTES
+from middlewares.core.layer import Layer
 from middlewares.registry import BUILTIN
-
-if TYPE_CHECKING:
-    from middlewares.asgi import ASGIApp
 
 
 class Tag:
     """A middleware of a third party; what it is given is only looked at when it is built."""
 
     def __init__(self, app: ASGIApp, label: str, *, count: int = 1) -> None:
-        if count < 0:
-            raise ValueError("count:\nlow")
         self.app = app
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Picky(Layer):
+    """A layer that does not raise the error it should."""
+
+    app: ASGIApp = field(kw_only=False)
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if self.count < 0:
+            raise ValueError("count:\nlow")
 
 
 def takes_anything(app: ASGIApp, **options: Any) -> ASGIApp:
@@ -41,7 +51,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let files name the classes above as ``thirdparty:Tag``."""
     module = type(os)("thirdparty")
-    module.Tag, module.takes_anything = Tag, takes_anything  # type: ignore[attr-defined] # it is made here
+    vars(module).update(Tag=Tag, Picky=Picky, takes_anything=takes_anything)
     monkeypatch.setitem(__import__("sys").modules, "thirdparty", module)
 
 
@@ -197,8 +207,8 @@ ENTRIES = {
         "m.toml:3:9: middleware[1] (gzip): unknown option 'when.predicate'",
     ),
     "a constructor that fails": (
-        'use = "thirdparty:Tag"\nlabel = "a"\ncount = -1\nwhen = {methods = ["GET"]}',
-        "m.toml:2:7: middleware[1] (thirdparty:Tag): cannot be built: ValueError: count: low ({file}, line {line})",
+        'use = "thirdparty:Picky"\ncount = -1\nwhen = {methods = ["GET"]}',
+        "m.toml:2:7: middleware[1] (thirdparty:Picky): cannot be built: ValueError: count: low ({file}, line {line})",
     ),
     "an unprintable name": (
         'use = "gzip"\n"a\\u001b[31m" = 1',
@@ -213,7 +223,7 @@ ENTRIES = {
 
 @pytest.mark.parametrize(("entry", "reported"), ENTRIES.values(), ids=ENTRIES.keys())
 def test_what_is_wrong_with_an_entry_is_told(entry: str, reported: str) -> None:
-    line = Tag.__init__.__code__.co_firstlineno + 2
+    line = Picky.__post_init__.__code__.co_firstlineno + 2
     reported = reported.format(file=__file__, line=line, known=", ".join(sorted(BUILTIN)))
     assert problems_of(f"[[middleware]]\n{entry}") == reported.splitlines()
 
