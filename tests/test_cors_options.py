@@ -64,6 +64,10 @@ LOOSE = "must escape its dots: an unescaped one matches any character, and so ot
             [rf"allow_origin_regex {LOOSE}; got 'https://[a-z]+.example\\.com' (write '\.')"],
         ),
         (
+            {"allow_origin_regex": r"https://a.\.?example\.com"},
+            [rf"allow_origin_regex {LOOSE}; got 'https://a.\\.?example\\.com' (write '\.')"],
+        ),
+        (
             {"allow_origin_regex": "https://(a"},
             [
                 f"allow_origin_regex {BROKEN}; got 'https://(a'",
