@@ -70,7 +70,7 @@ bench-http: $(VENV)/.installed-bench
 	@$(BIN)/python -m benchmarks.http $(ARGS)
 
 docs: $(VENV)/.installed-dev
-	@$(BIN)/mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(VENV)/.installed-dev
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
