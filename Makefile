@@ -5,11 +5,12 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test lint types unit bench bench-http docs format clean
+.PHONY: help run test lint types unit coverage bench bench-http docs format clean
 
 help:
 	@echo "make run      start the example on http://127.0.0.1:$(PORT), behind examples/middlewares.toml"
 	@echo "make test     lint, check types and run the whole test suite"
+	@echo "make coverage run the tests and list the lines and branches that none reaches"
 	@echo "make bench    measure every middleware beside its peers (make bench-http: over loopback, with wrk)"
 	@echo "make docs     build the documentation into site/"
 	@echo "make format   format the code and mend what ruff can mend"
@@ -57,7 +58,10 @@ types: $(VENV)/.installed-dev
 	@$(call timed,pyright,$(BIN)/basedpyright --pythonpath $(BIN)/python)
 
 unit: $(VENV)/.installed-dev
-	@$(call timed,pytest,$(BIN)/python -m pytest --cov --cov-report=term)
+	@$(call timed,pytest,$(BIN)/python -m pytest)
+
+coverage: $(VENV)/.installed-dev
+	@$(BIN)/python -m pytest --cov --cov-report=term --ignore tests/benchmarks
 
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -66,7 +70,7 @@ bench-http: $(VENV)/.installed-bench
 	@$(BIN)/python -m benchmarks.http $(ARGS)
 
 docs: $(VENV)/.installed-dev
-	@$(BIN)/mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(VENV)/.installed-dev
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

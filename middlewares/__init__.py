@@ -5,8 +5,7 @@ The names below are imported when they are first used (PEP 562), so that importi
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # read by type checkers as true; importing typing would take longer than all the rest
 
 if TYPE_CHECKING:
     from .compression import GZip as GZip
@@ -53,6 +52,8 @@ __all__ = (
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(_HOME[name], __name__), name)
     globals()[name] = value
     return value

@@ -18,7 +18,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def suite_of(nodeid: str) -> str:
     """Return the suite of a test: its folder below ``tests``, or ``tests`` itself."""
     parts = PurePosixPath(nodeid.partition("::")[0]).parts
-    return "/".join(parts[:2]) if len(parts) > 2 else parts[0]
+    return "/".join(parts[: 2 if len(parts) > 2 else 1])
 
 
 class SuiteSeconds:

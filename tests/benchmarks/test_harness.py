@@ -90,7 +90,7 @@ def test_second_column_counts_cyclic_garbage() -> None:
     """With the collector on, a request pays for the cycles that it leaves behind."""
 
     def litter(message: Message) -> Message:
-        for _ in range(100):
+        for _ in range(500):
             cycle: list[Any] = []
             cycle.append(cycle)
         return message

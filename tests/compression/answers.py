@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import zlib
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
+    from middlewares.testing import Response
     from middlewares.testing.scopes import Headers
 
-__all__ = ("GZ", "TEXT", "answering", "body", "decoded_so_far", "start", "streaming", "whole")
+__all__ = (
+    "ETAG",
+    "GZ",
+    "NOISE",
+    "TEXT",
+    "answering",
+    "body",
+    "decoded_so_far",
+    "is_compressed",
+    "start",
+    "streaming",
+    "whole",
+)
 
 TEXT = b'{"name": "chair", "price": 3900}, ' * 50
 """A body that shrinks, of 1,700 bytes."""
+
+NOISE = random.Random(0).randbytes(2000)  # noqa: S311 - the same noise each time
+"""A body that does not."""
+
+ETAG = '"33a64df5"'
 
 GZ = {"accept-encoding": "gzip"}
 
@@ -61,3 +80,11 @@ def decoded_so_far(chunks: Iterable[bytes]) -> bytes:
     """Return what a client has decoded of a gzip stream that may not have ended."""
     decoder = zlib.decompressobj(zlib.MAX_WBITS | 16)
     return b"".join(map(decoder.decompress, chunks))
+
+
+def is_compressed(response: Response) -> bool:
+    """Tell whether a response is gzip that decodes; it must be one thing or the other."""
+    coding = response.header("content-encoding")
+    assert coding in (None, "gzip")
+    assert response.body.startswith(b"\x1f\x8b") == (coding == "gzip")
+    return coding == "gzip"

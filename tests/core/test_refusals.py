@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from middlewares.core.exchange import EXCHANGE, Exchange
@@ -181,7 +181,12 @@ async def test_the_title_is_the_standard_phrase(status: HTTPStatus):
     assert (await refused(Refusal(status=status, reason="test"))).json()["title"] == status.phrase
 
 
-@given(detail=st.text(st.characters(exclude_categories=())), accept=st.binary(max_size=40))
+accepts = st.sampled_from([b"text/plain", b"text/html", JSON.encode()]) | st.binary(max_size=40)
+
+
+@example(detail="\udc80", accept=b"text/plain")
+@example(detail="\ud800", accept=b"text/html")
+@given(detail=st.text(st.characters(exclude_categories=())), accept=accepts)
 async def test_no_detail_and_no_accept_break_the_answer(detail: str, accept: bytes):
     """Not even lone surrogates, as they come from decoding what a client sent."""
     response = await refused(Refusal(status=400, reason="test", detail=detail), headers=[(b"accept", accept)])

@@ -1,0 +1,145 @@
+"""A CORS policy that cannot work, or that would let others in, does not build; every problem is told at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from middlewares import CORS, Middleware
+from middlewares.errors import OptionError
+from tests.policies import A, B, answering
+
+AS_SENT = "must hold origins as browsers send them, such as 'https://app.example.com' or 'http://localhost:3000'"
+CREDENTIALS_FOR_ALL = "must be false when any origin is allowed: every site could act for the user"
+SUPERFLUOUS = "must be left out when any origin is allowed: it could not add one"
+BROKEN = "must be a regular expression (missing ), unterminated subpattern at position 8)"
+STAR = "must name each header when credentials are allowed: '*' is taken for a header of that name"
+LOOSE = "must escape its dots: an unescaped one matches any character, and so other people's hosts"
+
+
+@pytest.mark.parametrize(
+    ("options", "problems"),
+    [
+        # a string for a list: attack 7
+        ({"allow_origins": A}, [f"allow_origins must be a list of strings; got '{A}' (write ['{A}'])"]),
+        ({"allow_methods": "GET"}, ["allow_methods must be a list of strings; got 'GET' (write ['GET'])"]),
+        ({"allow_headers": "x-a"}, ["allow_headers must be a list of strings; got 'x-a' (write ['x-a'])"]),
+        ({"expose_headers": "x-a"}, ["expose_headers must be a list of strings; got 'x-a' (write ['x-a'])"]),
+        # reflection: attack 6
+        (
+            {"allow_origins": ["*"], "allow_credentials": True},
+            [f"allow_credentials {CREDENTIALS_FOR_ALL}; got True (list the origins)"],
+        ),
+        ({"allow_origins": ["*", A]}, [f"allow_origins must hold '*' alone; got ['*', '{A}']"]),
+        (
+            {"allow_origins": ["*"], "allow_origin_regex": r"https://a\.b"},
+            [
+                rf"allow_origin_regex {SUPERFLUOUS}; got 'https://a\\.b'",
+            ],
+        ),
+        # attack 5
+        ({"allow_origins": ["null"]}, [f"allow_origins {AS_SENT}; got 'null' (any sandboxed page can send 'null')"]),
+        # spelling; attack 9 with them, for there are no patterns in a list
+        (
+            {"allow_origins": ["https://A.example.com/", "https://a.example.com:443", "", "https://*.github.io"]},
+            [
+                f"allow_origins {AS_SENT}; got 'https://A.example.com/' (did you mean '{A}'?)",
+                f"allow_origins {AS_SENT}; got 'https://a.example.com:443' (did you mean '{A}'?)",
+                f"allow_origins {AS_SENT}; got ''",
+                f"allow_origins {AS_SENT}; got 'https://*.github.io'",
+            ],
+        ),
+        # attack 2
+        (
+            {"allow_origin_regex": "https://app.example.com"},
+            [rf"allow_origin_regex {LOOSE}; got 'https://app.example.com' (write '\.')"],
+        ),
+        (
+            {"allow_origin_regex": r"https://.\.example\.com"},
+            [rf"allow_origin_regex {LOOSE}; got 'https://.\\.example\\.com' (write '\.')"],
+        ),
+        (
+            {"allow_origin_regex": r"https://[a-z]+.example\.com"},
+            [rf"allow_origin_regex {LOOSE}; got 'https://[a-z]+.example\\.com' (write '\.')"],
+        ),
+        (
+            {"allow_origin_regex": r"https://a.\.?example\.com"},
+            [rf"allow_origin_regex {LOOSE}; got 'https://a.\\.?example\\.com' (write '\.')"],
+        ),
+        (
+            {"allow_origin_regex": "https://(a"},
+            [
+                f"allow_origin_regex {BROKEN}; got 'https://(a'",
+            ],
+        ),
+        # methods and headers
+        (
+            {"allow_methods": ["put", "TRACE", "connect", "a b", ""]},
+            [
+                "allow_methods must be in upper case, as browsers send it; got 'put' (write 'PUT')",
+                "allow_methods must hold request methods that browsers send; got 'TRACE'",
+                "allow_methods must hold request methods that browsers send; got 'connect'",
+                "allow_methods must hold request methods that browsers send; got 'a b'",
+                "allow_methods must hold request methods that browsers send; got ''",
+            ],
+        ),
+        (
+            {"allow_headers": ["x a", "x:\r\n"], "expose_headers": ["ä"]},
+            [
+                "allow_headers must hold header names; got 'x a'",
+                r"allow_headers must hold header names; got 'x:\r\n'",
+                "expose_headers must hold header names; got 'ä'",
+            ],
+        ),
+        # CORS 14: no page may read it
+        (
+            {"expose_headers": ["X-A", "Set-Cookie"]},
+            ["expose_headers must hold headers that a page may ever read; got 'Set-Cookie'"],
+        ),
+        # CORS 6
+        (
+            {"allow_origins": [A], "allow_credentials": True, "expose_headers": ["*"]},
+            [
+                f"expose_headers {STAR}; got ['*']",
+            ],
+        ),
+        # CORS 15
+        ({"max_age": -1}, ["max_age must not be negative; got -1"]),
+        (
+            {"max_age": 1.5, "allow_credentials": "yes", "allow_private_network": 1},
+            [
+                "allow_credentials must be true or false; got 'yes'",
+                "max_age must be an integer; got 1.5",
+                "allow_private_network must be true or false; got 1",
+            ],
+        ),
+    ],
+)
+def test_policies_that_do_not_build(options: dict[str, Any], problems: list[str]) -> None:
+    """When wrapped and when written down for later, in the same words."""
+    for build in (lambda: CORS(answering(), **options), lambda: Middleware(CORS, **options)):
+        with pytest.raises(OptionError) as caught:
+            build()
+        assert str(caught.value).splitlines() == [f"CORS: {problem}" for problem in problems]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"allow_origins": (A, B)},
+        {"allow_origins": {A}},
+        {"allow_origins": ["http://localhost:3000", "http://127.0.0.1:8000", "http://[::1]:3000"]},
+        {"allow_origins": ["chrome-extension://abcdefghijklmnop", "capacitor://localhost"]},
+        {"allow_origins": [A], "allow_origin_regex": r"https://.*\.example\.com"},
+        {"allow_origin_regex": r"https://(?:[a-z0-9-]+\.)?example\.com(?::[0-9]{4})?"},
+        {"allow_origin_regex": r"https://[a-z.]+\.example[.]com"},
+        {"allow_origin_regex": r"https://[].]a\.example\.com|https://[^].]\.example\.com"},
+        {"allow_methods": ["*"], "allow_headers": ["*"], "expose_headers": ["*"], "max_age": 0},
+        {"allow_methods": ["PATCH", "patch", "PURGE", "QUERY"]},
+        {"allow_headers": ["Authorization", "X-CSRF-Token"], "allow_credentials": True, "allow_origins": [A]},
+    ],
+)
+def test_policies_that_build(options: dict[str, Any]) -> None:
+    CORS(answering(), **options)
