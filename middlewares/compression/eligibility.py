@@ -6,6 +6,7 @@ The numbers in comments are clauses of RFC 9110 unless another document is named
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from middlewares.core.etags import weaken
@@ -86,20 +87,21 @@ _NO_TRANSFORM: Final = Memo(lambda value: b"no-transform" in value.lower())
 class MediaTypes(Memo[bool]):
     """A set of media types with patterns such as ``text/*`` and ``application/*+json``, asked by ``Content-Type``."""
 
-    __slots__ = ("_exact", "_prefixes", "_suffixes")
+    __slots__ = ()
 
     def __init__(self, patterns: Collection[str]) -> None:
-        super().__init__(self._matches)
         lowered = [pattern.lower() for pattern in patterns]
-        self._exact = frozenset(pattern for pattern in lowered if "*" not in pattern)
-        self._prefixes = tuple(pattern[:-1] for pattern in lowered if pattern.endswith("/*"))
-        self._suffixes = tuple(tuple(pattern.split("*", 1)) for pattern in lowered if "/*+" in pattern)
+        exact = frozenset(pattern for pattern in lowered if "*" not in pattern)
+        prefixes = tuple(pattern[:-1] for pattern in lowered if pattern.endswith("/*"))
+        suffixes = [pattern.split("*", 1) for pattern in lowered if "/*+" in pattern]
+        super().__init__(partial(_matches, exact, prefixes, suffixes))
 
-    def _matches(self, content_type: bytes) -> bool:
-        media_type = content_type.partition(b";")[0].strip().lower().decode("latin-1")
-        if media_type in self._exact or media_type.startswith(self._prefixes):
-            return True
-        return any(media_type.startswith(start) and media_type.endswith(end) for start, end in self._suffixes)
+
+def _matches(exact: frozenset[str], prefixes: tuple[str, ...], suffixes: list[list[str]], content_type: bytes) -> bool:
+    media_type = content_type.partition(b";")[0].strip().lower().decode("latin-1")
+    if media_type in exact or media_type.startswith(prefixes):
+        return True
+    return any(media_type.startswith(start) and media_type.endswith(end) for start, end in suffixes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class Memo(dict[bytes, _V]):
     """What ``compute`` makes of a value; asking again is one look into a dict.
 
     At most 512 values of up to 256 bytes are kept; longer ones are computed each time. Threads may share a memo.
+    ``compute`` should not refer back to what owns the memo: a bound method of it would keep it alive in a cycle.
 
     ::
 

@@ -5,6 +5,7 @@ Standard: RFC 9110, sections 12.4.2 (weights), 12.5.1 (``Accept``) and 12.5.3 (`
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from middlewares.core.fields import parse_weighted
@@ -81,16 +82,17 @@ class CodingChooser(Memo[bytes | None]):
     __slots__ = ("available",)
 
     def __init__(self, available: Sequence[bytes]) -> None:
-        super().__init__(self._choose)
         self.available = tuple(available)
+        super().__init__(partial(_choose, self.available))
 
     def acceptable(self, field: bytes | None) -> bool:
         """Tell whether the client accepts anything on offer; if not, 406 is permitted. Not remembered."""
         return choose_coding(field, self.available) is not None
 
-    def _choose(self, field: bytes) -> bytes | None:
-        choice = choose_coding(field, self.available)
-        return None if choice == IDENTITY else choice
+
+def _choose(available: tuple[bytes, ...], field: bytes) -> bytes | None:
+    choice = choose_coding(field, available)
+    return None if choice == IDENTITY else choice
 
 
 def prefer_media_type(accept: bytes | None, offers: Sequence[str]) -> str | None:

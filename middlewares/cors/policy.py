@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from middlewares.core.fields import is_token
@@ -40,21 +41,26 @@ class Policy:
 
     __slots__ = (
         "_allowed_names",
+        "_allows_network",
         "_answers",
         "_header_names",
         "_methods",
-        "_options",
         "_pattern",
         "_permissions",
+        "_permitted",
+        "_readable",
         "always",
     )
 
     def __init__(self, options: CORS) -> None:
-        self._options = options
+        # The options themselves are not kept: they are the layer, which would be kept alive in a cycle.
         self._pattern = None if options.allow_origin_regex is None else re.compile(options.allow_origin_regex)
         self._methods = SAFELISTED_METHODS.union(method.encode() for method in options.allow_methods)
         self._header_names = SAFELISTED_HEADERS.union(name.lower().encode() for name in options.allow_headers)
-        self._allowed_names = Memo(self._allow_names)
+        self._allowed_names = Memo(partial(_allow_names, self._header_names))
+        self._allows_network = options.allow_private_network
+        self._readable = _readable(options)
+        self._permitted = _permitted(options)
         self._answers: dict[bytes, Answer] = {}
         """Headers of responses to each listed origin."""
         for origin in options.allow_origins:
@@ -94,28 +100,18 @@ class Policy:
             if allowed:
                 answer.append((b"access-control-allow-headers", allowed))
         if network == b"true":
-            if not self._options.allow_private_network:
+            if not self._allows_network:
                 return _refusal("private_network", "not allowed")
             answer.append((b"access-control-allow-private-network", b"true"))
         return answer
 
     def _answer(self, origin: bytes) -> Answer:
         """Return the headers of a response that pages of ``origin`` may read."""
-        headers = [VARY_ORIGIN, (ALLOW_ORIGIN, origin)]
-        if self._options.allow_credentials:
-            headers.append((ALLOW_CREDENTIALS, b"true"))
-        if self._options.expose_headers:
-            headers.append((EXPOSE_HEADERS, ", ".join(self._options.expose_headers).encode()))
-        return tuple(headers)
+        return (VARY_ORIGIN, (ALLOW_ORIGIN, origin), *self._readable)
 
     def _permission(self, origin: bytes) -> HeaderList:
         """Return the headers of a preflight's answer that depend on nothing else that it asks."""
-        headers = [pair for pair in self._answer(origin) if pair[0] in (ALLOW_ORIGIN, ALLOW_CREDENTIALS)]
-        headers.append(_VARY_PREFLIGHT)
-        if self._options.allow_methods and "*" not in self._options.allow_methods:
-            headers.append((b"access-control-allow-methods", ", ".join(self._options.allow_methods).encode()))
-        headers.append((b"access-control-max-age", b"%d" % self._options.max_age))
-        return headers
+        return [(ALLOW_ORIGIN, origin), *self._permitted]
 
     def _matches(self, origin: bytes) -> bool:
         if self._pattern is None:
@@ -130,15 +126,35 @@ class Policy:
             return is_token(method) and method.decode().upper() not in FORBIDDEN_METHODS
         return method in self._methods
 
-    def _allow_names(self, asked: bytes) -> bytes | None:
-        """Return the header names that a preflight asks for as a list to allow, or ``None`` if one may not be."""
-        if asked.count(b",") >= _MOST_NAMES:
-            return None
-        names = [name for part in asked.lower().split(b",") if (name := part.strip(b" \t"))]
-        allowed = self._header_names
-        if all(name in allowed or (b"*" in allowed and is_token(name)) for name in names):
-            return b", ".join(names)
+
+def _readable(options: CORS) -> Answer:
+    """Return the headers of a response that any page may read, besides those that name its origin."""
+    headers: HeaderList = []
+    if options.allow_credentials:
+        headers.append((ALLOW_CREDENTIALS, b"true"))
+    if options.expose_headers:
+        headers.append((EXPOSE_HEADERS, ", ".join(options.expose_headers).encode()))
+    return tuple(headers)
+
+
+def _permitted(options: CORS) -> Answer:
+    """Return the headers of a preflight's answer besides its origin."""
+    headers: HeaderList = [(ALLOW_CREDENTIALS, b"true")] if options.allow_credentials else []
+    headers.append(_VARY_PREFLIGHT)
+    if options.allow_methods and "*" not in options.allow_methods:
+        headers.append((b"access-control-allow-methods", ", ".join(options.allow_methods).encode()))
+    headers.append((b"access-control-max-age", b"%d" % options.max_age))
+    return tuple(headers)
+
+
+def _allow_names(allowed: frozenset[bytes], asked: bytes) -> bytes | None:
+    """Return the header names that a preflight asks for as a list to allow, or ``None`` if one may not be."""
+    if asked.count(b",") >= _MOST_NAMES:
         return None
+    names = [name for part in asked.lower().split(b",") if (name := part.strip(b" \t"))]
+    if all(name in allowed or (b"*" in allowed and is_token(name)) for name in names):
+        return b", ".join(names)
+    return None
 
 
 def _further_requests(headers: Headers) -> tuple[bytes | None, bytes | None]:
