@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,9 +41,9 @@ async def answering(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 RECORDS: dict[str, Callable[[], Middleware]] = {
-    name: lambda name=name: Middleware(load_builtin(name)) for name in BUILTIN
+    **{name: partial(Middleware, load_builtin(name)) for name in BUILTIN},
+    "when": lambda: When(Middleware(load_builtin("cors")), paths=["/"]),
 }
-RECORDS["when"] = lambda: When(Middleware(load_builtin("cors")), paths=["/"])
 
 
 @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)

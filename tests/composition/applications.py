@@ -96,7 +96,7 @@ async def not_found(call: Call) -> None:
 
 async def trailers(call: Call) -> None:
     has_trailers = call.has("http.response.trailers")
-    await call.start(**({"trailers": True} if has_trailers else {}))
+    await (call.start(trailers=True) if has_trailers else call.start())
     await call.body(call.text(1200), more=True)
     await call.body(call.text(100))
     if has_trailers:
@@ -341,7 +341,7 @@ async def knows_no_lifespan(call: Call) -> None:
 
 
 def _named(*applications: Application) -> dict[str, Application]:
-    return {application.__name__: application for application in applications}  # type: ignore[attr-defined]  # functions
+    return {application.__name__: application for application in applications}
 
 
 HTTP_APPLICATIONS = _named(

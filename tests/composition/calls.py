@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from anyio.lowlevel import checkpoint
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from random import Random
+from middlewares.asgi import Receive, Scope, Send
 
-    from middlewares.asgi import Message, Receive, Scope, Send
+if TYPE_CHECKING:
+    from middlewares.asgi import Message
 
 __all__ = ("STYLES", "Call", "Fault", "turns")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from middlewares.testing import ClientDisconnected, Driver
 
 from .applications import APPLICATIONS
 from .calls import Call
-from .clients import Client, Interrupted, converse
+from .clients import NORMAL, Client, Interrupted, converse
 from .entries import ENTRIES
 from .requests import HTTP, LIFESPAN, WEBSOCKET
 from .subject import Seen
@@ -20,6 +19,8 @@ from .traffic import Tap, Traffic, header, lint_findings, with_lint
 from .view import View
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ("REQUESTS", "Case", "Violation", "check", "smallest", "violations")
@@ -40,7 +41,7 @@ class Case:
     app: str
     request: str = "browser"
     style: str = "plain"
-    client: Client = Client()
+    client: Client = NORMAL
     frozen: bool = False
     """Whether each layer is handed a scope that raises when it is changed."""
     seed: int = 0
@@ -49,7 +50,10 @@ class Case:
 async def check(case: Case) -> Run:
     """Run a case; raise `Violation` if anything does not hold."""
     run = Run(case)
-    await run.run()
+    try:
+        await run.run()
+    except Exception as error:
+        raise Violation(f"await check({case!r})\n  the call did not end: {error!r}") from error
     found = [*run.violations, *run.judge(await _bare(case))]
     if found:
         raise Violation("\n  ".join((f"await check({case!r})", *found)))
@@ -78,7 +82,7 @@ async def smallest(case: Case, violation: Violation) -> Violation:
 def _simpler(case: Case) -> Iterator[Case]:
     for index in range(len(case.layers)):
         yield replace(case, layers=case.layers[:index] + case.layers[index + 1 :])
-    for simple in (replace(case, style="plain"), replace(case, client=Client()), replace(case, frozen=False)):
+    for simple in (replace(case, style="plain"), replace(case, client=NORMAL), replace(case, frozen=False)):
         if simple != case:
             yield simple
     if case.client.at > 1:
@@ -190,8 +194,8 @@ class Run:
                 continue
             try:
                 subject.check(Seen(self.request, outside, inside, self.view, self.case.client.stays))
-            except AssertionError as error:
-                yield f"{self.case.layers[index]} [{index}]: {error or error!r}"
+            except Exception as error:  # noqa: BLE001 - a duty that cannot be judged has not been done
+                yield f"{self.case.layers[index]} [{index}]: {error!r}"
 
     def _exceptions(self) -> Iterator[str]:
         raised = self.traffic[-1].error
@@ -220,10 +224,10 @@ class Run:
             found, wanted = getattr(self.view, name), getattr(bare, name)
             if found != wanted:
                 yield f"{name} of the response: {found!r}, not {wanted!r}"
-        for name in (b"x-app", b"set-cookie", b"content-type"):
-            kept = [value for value in self.view.values(name) if name != b"set-cookie" or b"session" not in value]
-            if kept != header({"headers": bare.headers}, name):
-                yield f"{name!r} of the response: {kept}"
+        for field in (b"x-app", b"set-cookie", b"content-type"):
+            kept = [value for value in self.view.values(field) if field != b"set-cookie" or b"session" not in value]
+            if kept != header({"headers": bare.headers}, field):
+                yield f"{field!r} of the response: {kept}"
 
     @property
     def _start_was_held_to_the_end(self) -> bool:
@@ -263,7 +267,7 @@ _BARE: dict[Case, Outcome] = {}
 
 async def _bare(case: Case) -> Outcome:
     """Return what the application does alone, for a client that stays."""
-    case = replace(case, layers=(), client=Client(), frozen=False)
+    case = replace(case, layers=(), client=NORMAL, frozen=False)
     if case not in _BARE:
         run = Run(case)
         await run.run()

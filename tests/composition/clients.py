@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,14 +11,16 @@ from anyio.lowlevel import checkpoint
 from .calls import turns
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+
     from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
     from middlewares.testing import Driver
 
     from .requests import Request
 
-__all__ = ("Client", "Interrupted", "converse")
+__all__ = ("NORMAL", "Client", "Interrupted", "converse")
 
-_DEADLINE = 20.0
+_DEADLINE = 10.0
 
 _TALK: list[Message] = [{"type": "websocket.receive", "text": "one"}, {"type": "websocket.receive", "text": "two"}]
 
@@ -45,6 +46,9 @@ class Client:
     def holds_sends(self) -> bool:
         """Whether a message is on its way until the client takes it."""
         return self.kind in ("slow", "gone")
+
+
+NORMAL = Client()
 
 
 async def converse(call: Driver, request: Request, client: Client, is_stuck: Callable[[], bool]) -> None:
@@ -77,7 +81,7 @@ async def _lifespan(call: Driver) -> None:
 async def _leave_after(call: Driver, request: Request, count: int) -> None:
     call.feed(*([{"type": "websocket.connect"}] if request.type == "websocket" else request.events()))
     for taken in range(count):
-        await _until(lambda taken=taken: not call.running or call.waiting or len(call.sent) > taken)
+        await _until_sent(call, taken, lambda: call.waiting)
         if len(call.sent) <= taken:
             return
         await call.receive()
@@ -100,12 +104,16 @@ async def _read(call: Driver, client: Client, is_over: Callable[[], bool], taken
         await _until(lambda: not call.running or is_over())
         return taken
     while True:
-        await _until(lambda taken=taken: not call.running or len(call.sent) > taken or is_over())
+        await _until_sent(call, taken, is_over)
         if len(call.sent) <= taken:
             return taken
         await turns(10)
         await call.receive()
         taken += 1
+
+
+async def _until_sent(call: Driver, taken: int, is_over: Callable[[], bool]) -> None:
+    await _until(lambda: not call.running or len(call.sent) > taken or is_over())
 
 
 async def _until(holds: Callable[[], bool]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
 
 __all__ = ("FREE", "HANDED_BACK", "FrozenDict", "freeze", "freeze_scope", "picture")
 
@@ -14,18 +17,22 @@ FREE = frozenset({"state", "session"})
 """Scope keys whose values are for inner code to write into."""
 
 
+def _refuse(*_: Any, **__: Any) -> NoReturn:
+    raise TypeError("this dict belongs to somebody else and must not be changed")
+
+
+_REFUSE: Any = _refuse
+
+
 class FrozenDict(dict[str, Any]):
     """A dict that raises when it is changed, but for the keys that inner code may add to a scope."""
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key not in HANDED_BACK or key in self:
-            self._refuse()
+            _refuse()
         super().__setitem__(key, value)
 
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError("this dict belongs to somebody else and must not be changed")
-
-    __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]  # all raise
+    __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _REFUSE
 
 
 def freeze(value: Any) -> Any:
@@ -35,7 +42,7 @@ def freeze(value: Any) -> Any:
     return tuple(freeze(item) for item in value) if isinstance(value, list | tuple) else value
 
 
-def freeze_scope(scope: dict[str, Any]) -> FrozenDict:
+def freeze_scope(scope: MutableMapping[str, Any]) -> FrozenDict:
     """Return a scope as nobody can change it, but for what is there to be written into."""
     return FrozenDict({key: value if key in FREE else freeze(value) for key, value in scope.items()})
 

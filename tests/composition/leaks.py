@@ -76,7 +76,6 @@ async def _call(case: Case) -> dict[str, weakref.ref[Any]]:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    gc.collect()
     gc.disable()
     try:
         yield

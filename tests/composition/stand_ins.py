@@ -5,7 +5,6 @@ Whoever builds one of them takes its class and its subject out of this file, and
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -24,13 +23,14 @@ from .subject import Seen, Subject
 from .traffic import header
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterator
+
     from .requests import Request
 
 __all__ = ("Authenticated", "Counted", "Identified", "Limited", "Remembered", "TimedOut")
 
 SPENT = b"spent"
 """The key of a client whose quota is used up."""
-
 
 
 # -- a rate limiter
@@ -281,7 +281,7 @@ class Remembered(Subject):
         scope = seen.inside.scope
         if seen.request.type != "http" or scope is None:
             return
-        session = scope["session"]
+        session = scope.get("session", {})
         was = 4 if seen.request.header("cookie") else 0
         cookie = b"session=visits.%d; Path=/; HttpOnly" % (was + 1)
         if session.get("visits", 0) == was + 1 and seen.outside.start:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .requests import Request
+from .traffic import Traffic
+from .view import View
+
 if TYPE_CHECKING:
     from middlewares import Middleware
     from middlewares.asgi import Message
 
-    from .requests import Request
-    from .traffic import Traffic
-    from .view import View
 
 __all__ = ("Seen", "Subject")
 

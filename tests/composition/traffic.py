@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import middlewares.testing
+from middlewares.asgi import Message, Scope
 
 from .freezing import FREE, HANDED_BACK, freeze_scope, picture
 
 if TYPE_CHECKING:
-    from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
+    from middlewares.asgi import ASGIApp, Receive, Send
 
 __all__ = ("Tap", "Traffic", "header", "lint_findings", "with_lint")
 
@@ -114,7 +115,8 @@ class Tap:
 def with_lint(app: ASGIApp, place: str, linted: list[Any]) -> ASGIApp:
     """Put the lint of `middlewares.testing` at a place of a stack: the one spot where this suite does so.
 
-    ``linted`` collects the lints, for `lint_findings`. Until that lint exists, the rules of `Traffic.complaints` stand alone.
+    ``linted`` collects the lints, for `lint_findings`. Until that lint exists, the rules of
+    `Traffic.complaints` stand alone.
     """
     lint = getattr(middlewares.testing, "Lint", None)
     if lint is None:
