@@ -44,6 +44,8 @@ class Case:
     client: Client = NORMAL
     frozen: bool = False
     """Whether each layer is handed a scope that raises when it is changed."""
+    strict: bool = False
+    """Whether the lint feeds awkward input, legal all the same, to the outermost layer and around the application."""
     seed: int = 0
 
 
@@ -82,7 +84,11 @@ async def smallest(case: Case, violation: Violation) -> Violation:
 def _simpler(case: Case) -> Iterator[Case]:
     for index in range(len(case.layers)):
         yield replace(case, layers=case.layers[:index] + case.layers[index + 1 :])
-    for simple in (replace(case, style="plain"), replace(case, client=NORMAL), replace(case, frozen=False)):
+    for simple in (
+        replace(case, style="plain"),
+        replace(case, client=NORMAL),
+        replace(case, frozen=False, strict=False),
+    ):
         if simple != case:
             yield simple
     if case.client.at > 1:
@@ -133,7 +139,9 @@ class Run:
 
     def _around(self, app: ASGIApp, index: int) -> ASGIApp:
         traffic = self.traffic[index]
-        linted = with_lint(app, traffic.place, self._linted)
+        # The lint takes only a dict itself for a scope, and hands on a copy, which can be changed.
+        is_strict = self.case.strict and index in (0, -1)
+        linted = app if self.case.frozen else with_lint(app, traffic.place, self._linted, strict=is_strict)
         is_outermost = traffic is self.traffic[0]
         return Tap(linted, traffic, frozen=self.case.frozen, listener=self._show if is_outermost else None)
 
@@ -267,7 +275,7 @@ _BARE: dict[Case, Outcome] = {}
 
 async def _bare(case: Case) -> Outcome:
     """Return what the application does alone, for a client that stays."""
-    case = replace(case, layers=(), client=NORMAL, frozen=False)
+    case = replace(case, layers=(), client=NORMAL, frozen=False, strict=False)
     if case not in _BARE:
         run = Run(case)
         await run.run()

@@ -49,7 +49,8 @@ def case_of(layers: tuple[str, ...], app: str, variant: int = 0) -> Case:
         request=random.choice(APPS[app]),
         style=random.choice(STYLES),
         client=random.choice((NORMAL, NORMAL, Client("slow"), _leaving(random), _leaving(random), _cancelled(random))),
-        frozen=random.random() < 0.25,
+        frozen=random.random() < 0.2,
+        strict=random.random() < 0.3,
         seed=random.randrange(4),
     )
 
@@ -101,6 +102,7 @@ def cases() -> st.SearchStrategy[Case]:
             style=st.sampled_from(STYLES),
             client=clients,
             frozen=st.booleans(),
+            strict=st.booleans(),
             seed=st.integers(0, 99),
         )
     )
