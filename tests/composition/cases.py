@@ -84,13 +84,8 @@ async def smallest(case: Case, violation: Violation) -> Violation:
 def _simpler(case: Case) -> Iterator[Case]:
     for index in range(len(case.layers)):
         yield replace(case, layers=case.layers[:index] + case.layers[index + 1 :])
-    for simple in (
-        replace(case, style="plain"),
-        replace(case, client=NORMAL),
-        replace(case, frozen=False, strict=False),
-    ):
-        if simple != case:
-            yield simple
+    plain: dict[str, Any] = {"style": "plain", "client": NORMAL, "frozen": False, "strict": False, "seed": 0}
+    yield from (replace(case, **{name: value}) for name, value in plain.items() if getattr(case, name) != value)
     if case.client.at > 1:
         yield replace(case, client=replace(case.client, at=case.client.at - 1))
 
