@@ -1,4 +1,7 @@
-"""What a call leaves behind when it has ended: nothing may refer to its scope, its exception or its layers any more."""
+"""What a call leaves behind when it has ended: nothing may refer to its scope, its exception or its layers any more.
+
+Here layers meet each other with nothing between them, and a server whose channels return plain awaitables.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import gc
 import threading
 import weakref
 from contextlib import contextmanager
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +19,10 @@ from .applications import APPLICATIONS
 from .calls import Call, Fault
 from .cases import REQUESTS, Case
 from .entries import ENTRIES
+from .view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from middlewares.asgi import Message, Receive, Scope, Send
 
@@ -25,6 +30,17 @@ __all__ = ("leftovers",)
 
 _POOL = "AnyIO worker thread"
 """Threads that wait for work by design, and end with the event loop."""
+
+
+class _Done:
+    """An awaitable that is no coroutine, and does not wait."""
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self.result
+        yield
 
 
 class _Token:
@@ -38,16 +54,24 @@ async def leftovers(case: Case) -> list[str]:
     """
     threads = {*threading.enumerate()}
     with _without_collector():
-        watched = await _call(case)
+        watched, view = await _call(case)
         found = [f"{name} is kept alive" for name, reference in watched.items() if reference() is not None]
     started = {thread.name for thread in threading.enumerate() if thread not in threads and thread.name != _POOL}
-    return found + [f"thread {name} is left behind" for name in started]
+    found += [f"thread {name} is left behind" for name in started]
+    if case.layers:
+        _, bare = await _call(replace(case, layers=()))
+        # An application that fails before its body may leave nothing of a start that a layer keeps back.
+        is_lost = view.status is None and "the exception" in watched
+        if not is_lost and (view.status, view.body, view.others) != (bare.status, bare.body, bare.others):
+            found.append("the response is not that of the application")
+    return found
 
 
-async def _call(case: Case) -> dict[str, weakref.ref[Any]]:
+async def _call(case: Case) -> tuple[dict[str, weakref.ref[Any]], View]:
     request = REQUESTS[case.request]
     token = _Token()
     watched: dict[str, weakref.ref[Any]] = {"the scope": weakref.ref(token)}
+    view = View(request.method)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if "session" in scope:
@@ -57,11 +81,13 @@ async def _call(case: Case) -> dict[str, weakref.ref[Any]]:
 
     events = [*request.events(), {"type": "http.disconnect"}]
 
-    async def receive() -> Message:
-        return events.pop(0) if len(events) > 1 else events[0]
+    def receive() -> _Done:
+        return _Done(events.pop(0) if len(events) > 1 else events[0])
 
-    async def send(_message: Message) -> None:
-        """Take it."""
+    def send(message: Message) -> _Done:
+        # Headers may be an iterator, which can be read but once.
+        view.take({**message, "headers": [*message["headers"]]} if "headers" in message else message)
+        return _Done(None)
 
     layers = [ENTRIES[name]().record() for name in case.layers]
     stack = Stack(*layers)(application)
@@ -71,7 +97,7 @@ async def _call(case: Case) -> dict[str, weakref.ref[Any]]:
         await stack({**request.scope(), "tests.token": token}, receive, send)
     except Fault as error:
         watched["the exception"] = weakref.ref(error)
-    return watched
+    return watched, view
 
 
 @contextmanager

@@ -72,3 +72,8 @@ async def test_the_duty_of_each_layer_is_looked_for(name: str, monkeypatch: pyte
     monkeypatch.setattr(type(subject), "record", lambda _: Faulty(faulty.hands_on).record())
     found = [await violations(Case((name,), "plain", request)) for request in ("browser", "anonymous", "spent")]
     assert any(found)
+
+
+async def test_a_changed_response_of_bare_layers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENTRIES, "faulty", lambda: Faulty(faulty.drops_unknown))
+    assert await leftovers(Case(("faulty",), "trailers")) == ["the response is not that of the application"]
