@@ -155,6 +155,9 @@ class Run:
     def _ring(self) -> None:
         self._timed_out = any(subject.ring() for subject in reversed(self.subjects))
         self._is_stuck = not self._timed_out
+        is_due = self.traffic[-1].start is None and any(subject.times_out(self.request) for subject in self.subjects)
+        if is_due and not self._timed_out:
+            self.violations.append("the time is up, and no layer was waiting for that")
 
     def _watch(self, kind: str, said: bytes) -> None:
         """See, between two messages of the application, that what it sent has left."""

@@ -113,6 +113,9 @@ class Sometimes(Subject):
     def holds(self, request: Request, start: Message) -> bool:
         return self.applies(request) and self.subject.holds(request, start)
 
+    def times_out(self, request: Request) -> bool:
+        return self.applies(request) and self.subject.times_out(request)
+
     def ring(self) -> bool:
         return self.subject.ring()
 
@@ -140,6 +143,9 @@ class Nested(Subject):
 
     def holds(self, request: Request, start: Message) -> bool:
         return any(subject.holds(request, start) for subject in self.subjects)
+
+    def times_out(self, request: Request) -> bool:
+        return any(subject.times_out(request) for subject in self.subjects)
 
     def ring(self) -> bool:
         return any(subject.ring() for subject in reversed(self.subjects))

@@ -353,6 +353,9 @@ class TimedOut(Subject):
     def record(self) -> Middleware:
         return Middleware(Timeout, alarm=self.alarm)
 
+    def times_out(self, request: Request) -> bool:
+        return request.type == "http"
+
     def ring(self) -> bool:
         return self.alarm.ring()
 

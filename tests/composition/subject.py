@@ -50,6 +50,10 @@ class Subject:
         """Return whether the start of this response may be kept back until its first body message: a known limit."""
         return False
 
+    def times_out(self, request: Request) -> bool:
+        """Return whether the layer answers by itself when an application does not begin to answer in time."""
+        return False
+
     def ring(self) -> bool:
         """Let the time of the request be up; return whether the layer was waiting for that."""
         return False

@@ -65,13 +65,15 @@ async def test_a_violation_shrinks_to_what_it_takes(monkeypatch: pytest.MonkeyPa
     assert again == Case(("faulty",), "plain")
 
 
-@pytest.mark.parametrize("name", ["gzip", "cors", "stack", "auth", "rate-limit", "request-id", "metrics", "session"])
+@pytest.mark.parametrize(
+    "name", ["gzip", "cors", "stack", "auth", "rate-limit", "request-id", "metrics", "session", "timeout"]
+)
 async def test_the_duty_of_each_layer_is_looked_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer that only hands on, in the place of this one, is found out by some request."""
     subject = ENTRIES[name]()
     monkeypatch.setattr(type(subject), "record", lambda _: Faulty(faulty.hands_on).record())
-    found = [await violations(Case((name,), "plain", request)) for request in ("browser", "anonymous", "spent")]
-    assert any(found)
+    requests = ("browser", "anonymous", "spent")
+    assert any([await violations(Case((name,), app, request)) for app in ("plain", "hangs") for request in requests])
 
 
 async def test_a_changed_response_of_bare_layers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
