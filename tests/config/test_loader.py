@@ -118,6 +118,12 @@ def test_a_path_object_and_a_byte_order_mark_are_taken(folder: Path) -> None:
     assert len(from_config(file)) == 1
 
 
+@pytest.mark.parametrize("path", [None, 3.5, {"middleware": []}])
+def test_what_is_no_path_is_a_mistake_of_the_caller(path: Any) -> None:
+    with pytest.raises(TypeError, match="PathLike"):
+        from_config(path)
+
+
 def test_options_reach_a_class_of_a_third_party() -> None:
     stack = load('[[middleware]]\nuse = "thirdparty:Tag"\nlabel = "a"\ncount = 2')
     assert (stack[0].cls, stack[0].kwargs) == (Tag, {"label": "a", "count": 2})
