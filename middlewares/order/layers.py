@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from middlewares.record import Middleware
 from middlewares.stack import Stack
 from middlewares.when import Conditional
 
 from .roles import role_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from middlewares.record import Middleware
+    from collections.abc import Iterator
 
 __all__ = ("PlacedLayer", "conditional", "is_nested", "layers_of", "may_meet")
 

@@ -90,7 +90,7 @@ def role_of(cls: Any, options: Mapping[str, Any], added: Mapping[Any, str]) -> s
     for base in bases:
         if role := _added_role(base, added):
             return role
-    declared = getattr(cls, "order_role", None)
+    declared: Any = getattr(cls, "order_role", None)
     if declared is not None:
         return _checked_role(cls, declared(options) if callable(declared) else declared)
     for base in bases:
