@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import anyio
 import anyio.lowlevel
 
+from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 from middlewares.core.headers import add_vary, append, find, remove, set_header
 from middlewares.core.refusals import Refusal, refuse
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = (
     "CSRF",
@@ -210,6 +207,7 @@ class Timeout(StandIn):
 
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started: list[int] = []
+        failed: list[Exception] = []
         is_cut = False
         async with anyio.create_task_group() as race:
 
@@ -220,8 +218,13 @@ class Timeout(StandIn):
                 race.cancel_scope.cancel()
 
             race.start_soon(wait)
-            await self.app(scope, receive, noting_status(send, started.append))
+            try:
+                await self.app(scope, receive, noting_status(send, started.append))
+            except Exception as error:  # noqa: BLE001 - raised below, where no group wraps it
+                failed.append(error)
             race.cancel_scope.cancel()
+        for failure in failed:
+            raise failure
         if is_cut and started:
             raise TimeoutError
         if is_cut:

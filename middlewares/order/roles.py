@@ -48,7 +48,7 @@ ROLES: Final = {
 
 KNOWN: Final = {
     "asgi_correlation_id.middleware:CorrelationIdMiddleware": "request_id",
-    "asgi_csrf:AsgiCsrf": "csrf",
+    "asgi_csrf:asgi_csrf": "csrf",
     "brotli_asgi:BrotliMiddleware": "compression",
     "hypercorn.middleware.http_to_https:HTTPToHTTPSRedirectMiddleware": "https_redirect",
     "hypercorn.middleware.proxy_fix:ProxyFixMiddleware": "proxy_headers",
@@ -71,8 +71,12 @@ KNOWN: Final = {
 """Roles of classes that others wrote, by import path; a subclass has the role of its base."""
 
 # Built-in names that are not the name of a role themselves.
-_BY_NAME: Final = {"brotli": "compression", "compress": "compression", "gzip": "compression", "zstd": "compression"} | {
-    "problem_details": "error_page"
+_BY_NAME: Final = {
+    "brotli": "compression",
+    "compress": "compression",
+    "gzip": "compression",
+    "problem_details": "error_page",
+    "zstd": "compression",
 }
 
 
@@ -85,17 +89,18 @@ def role_of(cls: Any, options: Mapping[str, Any], added: Mapping[Any, str]) -> s
     Raises `OptionError` if ``order_role`` names no role.
     """
     while isinstance(cls, partial):
-        cls = cls.func
+        cls, options = cls.func, {**cls.keywords, **options}
     bases: tuple[Any, ...] = cls.__mro__ if isinstance(cls, type) else (cls,)
     for base in bases:
-        if role := _added_role(base, added):
-            return role
+        if found := _added_role(base, added):
+            return found
     declared: Any = getattr(cls, "order_role", None)
     if declared is not None:
-        return _checked_role(cls, declared(options) if callable(declared) else declared)
+        role: Any = declared(options) if callable(declared) else declared
+        return _checked_role(cls, role)
     for base in bases:
-        if role := _builtin_role(base) or KNOWN.get(_path(base)):
-            return role
+        if found := _builtin_role(base) or KNOWN.get(_path(base)):
+            return found
     return None
 
 
