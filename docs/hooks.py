@@ -15,13 +15,16 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from middlewares.config.resolve import resolve_middleware
 from middlewares.core.option_docs import OptionDoc, option_docs
 from middlewares.order import KNOWN, ORDER_RULES, ROLES
 from middlewares.order.roles import role_of
 from middlewares.registry import BUILTIN, load_builtin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ("fill", "on_page_markdown")
 
@@ -76,7 +79,7 @@ _FILLERS = {"options": _options, "default": _long_default}
 _TABLES = {"order rules": _order_rules, "order roles": _order_roles}
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
 
 

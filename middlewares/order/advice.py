@@ -99,12 +99,11 @@ def _is_twice(outer: PlacedLayer, inner: PlacedLayer, layers: Sequence[PlacedLay
     """Return whether ``inner`` does again for some requests what ``outer`` does."""
     if outer.record.cls is not inner.record.cls or outer.role != inner.role or outer.role == ANYWHERE:
         return False
-    if outer.role in (None, "base_http"):
-        # What it does may well be in its options.
-        return outer.conditions == inner.conditions and _options(outer) == _options(inner)
     if outer.conditions and inner.conditions and outer.conditions != inner.conditions:
         return False  # one policy for some requests, one for others
-    return may_meet(outer, inner) and not _stands_between(outer, inner, layers)
+    if outer.role in (None, "base_http"):
+        return _options(outer) == _options(inner)  # what it does may well be in its options
+    return not _stands_between(outer, inner, layers)
 
 
 def _stands_between(outer: PlacedLayer, inner: PlacedLayer, layers: Sequence[PlacedLayer]) -> bool:

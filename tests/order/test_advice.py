@@ -23,6 +23,8 @@ from middlewares.order import TWICE
 from middlewares.order.layers import layers_of
 from tests import stand_ins
 from tests.stand_ins import (
+    CSRF,
+    AccessLog,
     Auth,
     BodyLimit,
     Cache,
@@ -136,6 +138,7 @@ def test_layers_that_no_request_passes_both_are_not_compared(
         (Stack(RateLimit, Auth, Middleware(RateLimit, key="user")), False),
         (Stack(Other, Other), True),
         (Stack(Middleware(Other, name="a"), Middleware(Other, name="b")), False),
+        (Stack(When(Other, paths=["/a"]), When(Other, paths=["/b"])), False),
         (Stack(Plain, Plain), True),
         (
             Stack(
@@ -226,6 +229,12 @@ def test_a_nested_stack_stays_whole_where_it_can() -> None:
     assert str(stack.sorted()) == str(Stack(Stack(GZip, ETag, Other), CORS))
 
 
+def test_a_layer_that_stands_twice_stays_and_opens_no_nested_stack() -> None:
+    stack = Stack(Stack(GZip, GZip), CORS)
+    assert [warning.rule for warning in stack.check()] == [TWICE]
+    assert str(stack.sorted()) == str(stack)
+
+
 def test_a_nested_stack_is_opened_for_a_layer_that_belongs_between_its_own() -> None:
     stack = Stack(Stack(CORS, Cache), Auth)
     assert str(stack.sorted()) == str(Stack(CORS, Auth, Cache))
@@ -238,6 +247,16 @@ def test_what_stands_together_under_a_condition_stays_together() -> None:
         Stack(Auth, ProxyHeaders, When(GZip, paths=["/b"]), When(Stack(CORS, Cache), paths=["/a"]))
     )
     assert found(stack.sorted()) == [("Auth [1]", "CORS [4.1]")]
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2])
+def test_what_no_order_can_mend_stays_as_given(turns: int) -> None:
+    """The log belongs outside the limit, that outside the session, that outside the check; two are one."""
+    together = When(Stack(AccessLog, CSRF), paths=["/a"])
+    given: list[Entry] = [together, RateLimit, Sessions]
+    stack = Stack(*given[turns:], *given[:turns])
+    assert str(stack.sorted()) == str(stack)
+    assert len(stack.check()) >= 1
 
 
 def test_what_a_stack_says_of_itself_survives() -> None:
