@@ -14,9 +14,10 @@ from middlewares.errors import OptionError, Problem
 from middlewares.record import Entry, Middleware, as_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from middlewares.asgi import ASGIApp
+    from middlewares.order import OrderWarning
 
 __all__ = ("Middleware", "Stack")
 
@@ -85,6 +86,27 @@ class Stack:
     def remove(self, target: object) -> Stack:
         """Return a stack without ``target``."""
         return self.replace(target)
+
+    def check(self, *, roles: Mapping[Any, str] | None = None) -> tuple[OrderWarning, ...]:
+        """Return what is legal but unwise in the order of the layers, those of nested stacks and `When` included.
+
+        A layer is known by its role: ours by name, well-known foreign ones by class, any other by an attribute
+        ``order_role`` of its class or by ``roles``, which maps classes, or import paths such as
+        ``"package.module:Class"``, to roles. Raises `OptionError` for a role that does not exist.
+        """
+        from middlewares.order import check
+
+        return check(self, roles)
+
+    def sorted(self, *, roles: Mapping[Any, str] | None = None) -> Stack:
+        """Return a stack of the same layers in the advised order; where no rule speaks, the order stays.
+
+        Nested stacks stay whole unless a layer belongs between theirs: then their layers stand in their place. What
+        stands together under one `When` stays together. A layer that stands twice is not removed.
+        """
+        from middlewares.order import sort
+
+        return sort(self, roles)
 
     def tree(self) -> list[str]:
         """Return the lines that draw this stack, outermost layer first."""

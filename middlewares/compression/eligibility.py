@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from middlewares.core.etags import weaken
 from middlewares.core.fields import is_token
-from middlewares.core.headers import HeaderList, Headers, add_vary, joined, remove
+from middlewares.core.headers import HeaderList, Headers, joined, remove
 from middlewares.core.memo import Memo
+from middlewares.core.vary import VaryOn
 
 from .encoders import Codec
 
@@ -65,7 +66,7 @@ whose fields replace those of a stored response; ``leave``: it is none of our bu
 
 _UNTOUCHED_STATUSES: Final = frozenset({204, 205, 206})  # no content (15.3.5, 15.3.6), a range (15.3.7)
 
-_VARY: Final = (b"vary", b"Accept-Encoding")
+_VARY: Final = VaryOn(b"Accept-Encoding")
 
 _DROPPED: Final = frozenset(
     {
@@ -154,9 +155,9 @@ def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
         floor = plan.floor
         is_small = len(length) < len(floor) or (len(length) == len(floor) and length < floor)
     if is_varied:
-        headers[:] = add_vary(headers, b"Accept-Encoding")
+        _VARY.extend(headers)
     else:
-        headers.append(_VARY)
+        headers.append(_VARY.line)
     if status == 304:
         return "revalidate"
     return "small" if is_small else "compress"
