@@ -6,12 +6,15 @@
                 └──too small, not smaller, no body──▶ passing
 
 Only a start is ever kept back, and only until the first body message tells whether the whole body is in hand. That
-of an event stream is not, because its first event may be long in coming.
+of an event stream is not, because its first event may be long in coming. While a start that was kept back is on its
+way, what other tasks of the application send waits: nothing may overtake it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from anyio import Event
 
 from middlewares.asgi import mark_coroutine_function
 from middlewares.core.exchange import EXCHANGE, Coding
@@ -35,7 +38,7 @@ __all__ = ("CompressedResponse",)
 class CompressedResponse:
     """A response on its way to a client that takes the coding."""
 
-    __slots__ = ("_is_encoded", "_plan", "_scope", "_send", "_stream", "held")
+    __slots__ = ("_is_encoded", "_is_starting", "_plan", "_scope", "_send", "_started", "_stream", "held")
 
     def __init__(self, plan: Plan, scope: Scope, send: Send) -> None:
         self._plan = plan
@@ -43,6 +46,9 @@ class CompressedResponse:
         self._send = send
         self._stream: EncodedStream | None = None
         self._is_encoded = False
+        self._is_starting = False
+        self._started: Event | None = None
+        """Made by the first who must wait for the start."""
         self.held: Message | None = None
         """The start, while it is kept back."""
 
@@ -52,6 +58,8 @@ class CompressedResponse:
         kind = message["type"]
         if self.held is not None:
             return self._follow(self.held, message)
+        if self._is_starting:
+            return self._send_after_start(message)
         if kind == "http.response.start":
             headers = [*message.get("headers", ())]
             verdict = judge(message["status"], headers, self._plan)
@@ -111,8 +119,8 @@ class CompressedResponse:
         # Trailers need a body that ends by its framing, not by a length (RFC 9112, 7.1.2); where the application
         # names a framing itself, there must be no length (6.2).
         is_framed = start.get("trailers") or find(start["headers"], b"transfer-encoding") is not None
-        await self._send(self._encoded(start, None if is_framed else len(data)))
-        await self._send({**message, "body": b"" if self._is_head else data})
+        start = self._encoded(start, None if is_framed else len(data))
+        await self._both(start, {**message, "body": b"" if self._is_head else data})
 
     @property
     def _is_head(self) -> bool:
@@ -127,8 +135,21 @@ class CompressedResponse:
         return self._both(start, message)
 
     async def _both(self, start: Message, message: Message, send: Send | None = None) -> None:
-        await self._send(start)
+        self._is_starting = True
+        try:
+            await self._send(start)
+        finally:
+            self._is_starting = False
+            if self._started is not None:
+                self._started.set()
+        # Those who waited run when this task waits: by then the first body message has been handed on.
         await (send or self._send)(message)
+
+    async def _send_after_start(self, message: Message) -> None:
+        if self._started is None:
+            self._started = Event()
+        await self._started.wait()
+        await self.send(message)
 
     def _encoded(self, start: Message, length: int | None) -> Message:
         self._is_encoded = True
