@@ -31,7 +31,9 @@ REQUIRED = "is required"
 """The rule of a problem about an option that is missing."""
 
 # Options of foreign classes, which do not say what is a secret.
-_SECRET = re.compile("secret|password|token|api_?key|private_?key", re.IGNORECASE)
+_SECRET = re.compile(
+    r"secret|passw|passphrase|token|\bdsn\b|(api|private|sign|signing|encryption|access)_?key", re.IGNORECASE
+)
 
 
 class Middleware(StarletteMiddleware):
