@@ -36,7 +36,9 @@ REQUIRED = "is required"
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 # Options of foreign classes, which do not say what is a secret.
-_SECRET = re.compile("secret|password|token|api_?key|private_?key", re.IGNORECASE)
+_SECRET = re.compile(
+    r"secret|passw|passphrase|token|\bdsn\b|(api|private|sign|signing|encryption|access)_?key", re.IGNORECASE
+)
 
 
 class Middleware(StarletteMiddleware):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from middlewares.adapt import Interface, adapt, recognisable
-from middlewares.errors import OptionError, Problem
+from middlewares.errors import OptionError, OptionErrors, Problem
 from middlewares.record import Entry, Middleware, as_record
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ class Stack:
         for position, entry in reversed([*enumerate(self.entries, 1)]):
             wrapped = entry(wrapped)
             if not callable(wrapped):
-                rule = "must return an ASGI application"
-                raise OptionError("Stack", [Problem(f"[{position}] ({entry.name})", rule, repr(wrapped))])
+                problems = OptionErrors("Stack")
+                problems.add(f"[{position}] ({entry.name})", "must return an ASGI application", wrapped)
+                problems.raise_if_any()
         return recognisable(wrapped)
 
     def insert_before(self, target: object, *entries: Entry) -> Stack:
@@ -146,11 +147,11 @@ class Stack:
             found = [index for index, entry in enumerate(self.entries) if entry.contains(target)]
         if len(found) == 1:
             return found[0]
-        shown = getattr(target, "__name__", target)
         if found:
-            places = ", ".join(map(str, found))
-            rule = f"must mean one layer, but {shown!r} stands at {places}: give the index"
+            rule = f"must mean one layer, but stands at {', '.join(map(str, found))}: give the index"
         else:
             names = ", ".join(entry.name for entry in self)
             rule = f"must be one of {names}" if names else "cannot be found: the stack is empty"
-        raise OptionError("Stack", [Problem("target", rule, repr(shown))])
+        problems = OptionErrors("Stack")
+        problems.add("target", rule, getattr(target, "__name__", target))
+        raise OptionError("Stack", problems.found)

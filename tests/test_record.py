@@ -288,6 +288,8 @@ def test_nothing_of_others_is_built_while_a_record_is_written():
         (Middleware(SessionMiddleware, "hunter2", "cookie"), "SessionMiddleware(…, 'cookie')"),
         (Middleware(Tagged, "a", api_key="hunter2"), "Tagged('a', api_key=…)"),
         (Middleware(TakesAnything, db_PASSWORD="hunter2", size=1), "TakesAnything(db_PASSWORD=…, size=1)"),  # noqa: S106 - the same
+        (Middleware(TakesAnything, passphrase="hunter2"), "TakesAnything(passphrase=…)"),  # noqa: S106 - the same
+        (Middleware(TakesAnything, signing_keys=["hunter2"]), "TakesAnything(signing_keys=…)"),
         (Middleware(CORSMiddleware, allow_credentials=True), "CORSMiddleware(allow_credentials=True)"),
     ],
     ids=str,
