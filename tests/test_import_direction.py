@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "stores": BASE | {"core"},
     "adapt": BASE,
     "record": BASE | {"core", "registry"},
-    "stack": BASE | {"adapt", "record"},
+    "stack": BASE | {"adapt", "record", "order"},  # for its advice, when it is asked
+    "order": BASE | {"core", "record", "registry", "stack", "when"},
     "when": BASE | {"core", "record"},
     "config": BASE | {"registry", "record", "stack", "when"},
     "serve": BASE | {"config"},

@@ -186,6 +186,13 @@ def test_all_problems_of_a_file_are_reported_at_once_in_its_order() -> None:
     assert problems_of(EVERYTHING_WRONG) == EVERYTHING_REPORTED.splitlines()
 
 
+def test_of_a_file_that_is_wrong_all_over_the_first_hundred_problems_are_shown() -> None:
+    problems = problems_of("".join(f"key{number} = 1\n" for number in range(150)) + "middleware = []\n")
+    assert len(problems) == 101
+    assert problems[99] == "m.toml:100:1: unknown option 'key99'"
+    assert problems[100] == "m.toml: and 50 more"
+
+
 ENTRIES = {
     "app is no option": ('use = "gzip"\napp = 1', "m.toml:3:1: middleware[1] (gzip): unknown option 'app'"),
     "app is no option of what takes anything": (
