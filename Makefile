@@ -21,9 +21,9 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "middlewares needs Python 3.11 or newer; choose one with: make PYTHON=python3.12 …" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
-		{ echo "python3 has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@# Dependency groups need pip 25.1.
-	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+		{ rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@# Dependency groups need pip 25.1. What is half made would pass for whole the next time.
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@echo "Installing middlewares into $(VENV) …"

@@ -4,6 +4,8 @@
 ============================================  =====================================================
 ``<!-- options: gzip -->``                    the table of a middleware's options
 ``<!-- default: gzip.include_types -->``      the default of one option, where it is too long for a table
+``<!-- order rules -->``                      the table of the rules of order
+``<!-- order roles -->``                      the table of the roles that they speak of
 ============================================  =====================================================
 
 A middleware is named as in a configuration file: a built-in name, or ``package.module:Class``.
@@ -13,14 +15,21 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from middlewares.config.resolve import resolve_middleware
 from middlewares.core.option_docs import OptionDoc, option_docs
+from middlewares.order import KNOWN, ORDER_RULES, ROLES
+from middlewares.order.roles import role_of
+from middlewares.registry import BUILTIN, load_builtin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ("fill", "on_page_markdown")
 
 _MARK = re.compile(r"<!-- (options|default): (\S+) -->")
+_TABLE_MARK = re.compile(r"<!-- (order rules|order roles) -->")
 _LONGEST_DEFAULT = 60
 
 
@@ -31,12 +40,13 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def fill(markdown: str) -> str:
     """Return a page with its marks filled."""
-    return _MARK.sub(lambda mark: _FILLERS[mark[1]](mark[2]), markdown)
+    filled = _MARK.sub(lambda mark: _FILLERS[mark[1]](mark[2]), markdown)
+    return _TABLE_MARK.sub(lambda mark: _TABLES[mark[1]](), filled)
 
 
 def _options(use: str) -> str:
-    rows = [f"| `{option.name}` | {option.type} | {_default(option)} | {_doc(option)} |" for option in _docs(use)]
-    return "\n".join(["| Option | Type | Default | Meaning |", "| --- | --- | --- | --- |", *rows])
+    rows = [(f"`{option.name}`", option.type, _default(option), _doc(option)) for option in _docs(use)]
+    return _table(("Option", "Type", "Default", "Meaning"), rows)
 
 
 def _long_default(name: str) -> str:
@@ -45,7 +55,32 @@ def _long_default(name: str) -> str:
     return ", ".join(f"`{item}`" for item in default)
 
 
+def _order_rules() -> str:
+    rows = [(f"`{rule.outer}`", f"`{rule.inner}`", rule.reason, rule.harm) for rule in ORDER_RULES]
+    return _table(("Outside", "Inside", "Why", "A request through the other order"), rows)
+
+
+def _order_roles() -> str:
+    rows = [(f"`{role}`", text, ", ".join(_layers_with(role))) for role, text in ROLES.items()]
+    return _table(("Role", "A layer that", "Known by itself"), rows)
+
+
+def _layers_with(role: str) -> list[str]:
+    """Return the layers that are known to have a role: ours, then those of others with the package they are in."""
+    ours = [load_builtin(name) for name in BUILTIN]
+    names = [f"`{cls.__name__}`" for cls in ours if role_of(cls, {}, {}) == role]
+    for path in (path for path, known in KNOWN.items() if known == role):
+        package, _, name = path.replace(":", ".").partition(".")
+        names.append(f"`{name.rpartition('.')[2]}` ({package})")
+    return names
+
+
 _FILLERS = {"options": _options, "default": _long_default}
+_TABLES = {"order rules": _order_rules, "order roles": _order_roles}
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
 
 
 def _docs(use: str) -> tuple[OptionDoc, ...]:

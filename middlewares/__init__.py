@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .errors import MiddlewaresError as MiddlewaresError
     from .errors import MissingExtra as MissingExtra
     from .errors import OptionError as OptionError
+    from .order import OrderWarning as OrderWarning
     from .stack import Middleware as Middleware
     from .stack import Stack as Stack
     from .when import When as When
@@ -29,6 +30,7 @@ _HOME = {
     "MiddlewaresError": ".errors",
     "MissingExtra": ".errors",
     "OptionError": ".errors",
+    "OrderWarning": ".order",
     "Stack": ".stack",
     "When": ".when",
     "from_config": ".config",
@@ -42,6 +44,7 @@ __all__ = (
     "MiddlewaresError",
     "MissingExtra",
     "OptionError",
+    "OrderWarning",
     "Stack",
     "When",
     "__version__",

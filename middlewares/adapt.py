@@ -17,6 +17,7 @@ __all__ = ("Interface", "adapt", "interface_of", "recognisable")
 
 Interface = Literal["asgi3", "asgi2", "wsgi"]
 
+_ASGI3_PARAMETERS = ("scope", "receive", "send")
 _PARAMETERS: dict[int, Interface] = {1: "asgi2", 2: "wsgi", 3: "asgi3"}
 
 
@@ -24,10 +25,11 @@ def adapt(app: Any, interface: Interface | None = None) -> ASGIApp:
     """Return ``app`` as something that is called with ``scope, receive, send`` and awaited.
 
     ``interface`` says what it is where that cannot be told from its parameters. Raises `OptionError` if ``app`` is
-    not callable, and `MissingExtra` for a WSGI application without ``a2wsgi``.
+    not callable or a class of applications, and `MissingExtra` for a WSGI application without ``a2wsgi``.
     """
     problems = OptionErrors("Stack")
     problems.check(callable(app), "app", "must be an ASGI or WSGI application", app)
+    problems.check(not _is_class_of_applications(app), "app", "must be an application, not its class", app)
     known = interface in (None, *_PARAMETERS.values())
     problems.check(known, "interface", "must be one of 'asgi3', 'asgi2', 'wsgi'", interface)
     problems.raise_if_any()
@@ -125,6 +127,18 @@ def _is_coroutine_function(app: Any) -> bool:
     return inspect.iscoroutinefunction(app) or (
         not inspect.isclass(app) and inspect.iscoroutinefunction(_method_of(type(app)))
     )
+
+
+def _is_class_of_applications(app: Any) -> bool:
+    """Return whether ``app`` is a class whose instances are called as ASGI 3, such as ``Starlette`` itself.
+
+    Called with a request it would build an instance of that, or fail, and answer nothing. The class of an ASGI 2
+    application is itself one: its instances take only the channels.
+    """
+    call = _method_of(app) if inspect.isclass(app) else None
+    if call is None or not inspect.iscoroutinefunction(call):
+        return False
+    return sum(map(_is_required, inspect.signature(call).parameters.values())) == len(("self", *_ASGI3_PARAMETERS))
 
 
 def _method_of(cls: type) -> object:

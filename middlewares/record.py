@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
     from middlewares.asgi import ASGIApp
 
-__all__ = ("REQUIRED", "UNKNOWN", "Entry", "Middleware", "as_record")
+__all__ = ("CLASS", "REQUIRED", "UNKNOWN", "Entry", "Middleware", "as_record")
 
 Entry: TypeAlias = "StarletteMiddleware | Callable[..., Any]"
 """What a stack is built of: a record, a bare class, or anything else that takes an application and returns one."""
+
+CLASS = "class"
+"""What a problem with the middleware itself is about, where others name an option."""
 
 UNKNOWN = "is unknown"
 """The rule of a problem about an option that does not exist."""
@@ -30,8 +33,12 @@ UNKNOWN = "is unknown"
 REQUIRED = "is required"
 """The rule of a problem about an option that is missing."""
 
+_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
 # Options of foreign classes, which do not say what is a secret.
-_SECRET = re.compile("secret|password|token|api_?key|private_?key", re.IGNORECASE)
+_SECRET = re.compile(
+    r"secret|passw|passphrase|token|\bdsn\b|(api|private|sign|signing|encryption|access)_?key", re.IGNORECASE
+)
 
 
 class Middleware(StarletteMiddleware):
@@ -106,6 +113,8 @@ class _Accepted(NamedTuple):
     by_position: tuple[str, ...] = ()
     secrets: frozenset[str] | None = None
     """``None`` where the class does not say."""
+    takes_app: bool = True
+    """Whether it can be handed an application, as its first argument."""
     any_name: bool = False
     any_position: bool = False
 
@@ -122,12 +131,23 @@ def _check(name: str, cls: Any, args: tuple[Any, ...], options: dict[str, Any]) 
     problems = OptionErrors(name)
     accepted = _accepted(cls) if callable(cls) else None
     if accepted is None or {"receive", "send"} <= {*accepted.required}:
-        problems.add("class", "must be a middleware class or factory", cls, "an application goes into the stack's call")
+        problems.add(CLASS, "must be a middleware class or factory", cls, _advice(cls))
         raise OptionError(name, problems.found)
+    if not accepted.takes_app:
+        problems.add(CLASS, "must take an application as its first argument", cls)
     _check_names(problems, accepted, len(args), options)
     if is_self_checking(cls):
         _check_values(problems, cls, {name: value for name, value in options.items() if name in accepted.names})
     problems.raise_if_any()
+
+
+def _advice(cls: Any) -> str | None:
+    """Return what to write where ``cls`` is no middleware."""
+    if callable(cls):
+        return "an application goes into the stack's call"
+    if isinstance(cls, (list, tuple)):
+        return "give the entries one by one, as in Stack(*entries)"
+    return "in code, give the class itself" if isinstance(cls, str) else None
 
 
 def _check_names(problems: OptionErrors, accepted: _Accepted, count: int, options: dict[str, Any]) -> None:
@@ -185,6 +205,7 @@ def _accepted(cls: Any) -> _Accepted:
         names=tuple(p.name for p in named if p.kind is not p.POSITIONAL_ONLY),
         required=tuple(p.name for p in named if p.default is p.empty),
         by_position=tuple(p.name for p in named if p.kind is not p.KEYWORD_ONLY),
+        takes_app=any_position or any(p.kind in _BY_POSITION for p in parameters[:1]),
         any_name=any_name,
         any_position=any_position,
     )

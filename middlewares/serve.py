@@ -89,7 +89,11 @@ def load_app(name: str) -> Any:
 
 def _existing(config: str | os.PathLike[str] | None) -> str | os.PathLike[str]:
     if config is None and not Path(DEFAULT_CONFIG).exists():
-        raise ConfigError(f"no configuration file is named, and there is no {DEFAULT_CONFIG} in {Path.cwd()}")
+        try:
+            where = str(Path.cwd())
+        except OSError:  # it may have been deleted
+            where = "the current directory"
+        raise ConfigError(f"no configuration file is named, and there is no {DEFAULT_CONFIG} in {where}")
     return config or DEFAULT_CONFIG
 
 
@@ -98,7 +102,9 @@ def _made_by(factory: Any, owner: str) -> Any:
         raise ConfigError(f"{owner}: is not callable, but an object of type {type(factory).__name__!r}")
     try:
         made = factory()
-    except Exception as error:  # the factory is not ours and may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the factory is not ours: it may raise anything, and may call `sys.exit`
         raise ConfigError(f"{owner}: the factory failed: {describe_error(error)}") from error
     if inspect.iscoroutine(made):
         made.close()  # so that Python does not warn that nobody awaited it

@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from middlewares.adapt import Interface, adapt, recognisable
-from middlewares.errors import OptionError, Problem
+from middlewares.errors import OptionError, OptionErrors, Problem
 from middlewares.record import Entry, Middleware, as_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from middlewares.asgi import ASGIApp
+    from middlewares.order import OrderWarning
 
 __all__ = ("Middleware", "Stack")
 
@@ -63,8 +64,9 @@ class Stack:
         for position, entry in reversed([*enumerate(self.entries, 1)]):
             wrapped = entry(wrapped)
             if not callable(wrapped):
-                rule = "must return an ASGI application"
-                raise OptionError("Stack", [Problem(f"[{position}] ({entry.name})", rule, repr(wrapped))])
+                problems = OptionErrors("Stack")
+                problems.add(f"[{position}] ({entry.name})", "must return an ASGI application", wrapped)
+                problems.raise_if_any()
         return recognisable(wrapped)
 
     def insert_before(self, target: object, *entries: Entry) -> Stack:
@@ -85,6 +87,27 @@ class Stack:
     def remove(self, target: object) -> Stack:
         """Return a stack without ``target``."""
         return self.replace(target)
+
+    def check(self, *, roles: Mapping[Any, str] | None = None) -> tuple[OrderWarning, ...]:
+        """Return what is legal but unwise in the order of the layers, those of nested stacks and `When` included.
+
+        A layer is known by its role: ours by name, well-known foreign ones by class, any other by an attribute
+        ``order_role`` of its class or by ``roles``, which maps classes, or import paths such as
+        ``"package.module:Class"``, to roles. Raises `OptionError` for a role that does not exist.
+        """
+        from middlewares.order import check
+
+        return check(self, roles)
+
+    def sorted(self, *, roles: Mapping[Any, str] | None = None) -> Stack:
+        """Return a stack of the same layers in the advised order; where no rule speaks, the order stays.
+
+        Nested stacks stay whole unless a layer belongs between theirs: then their layers stand in their place. What
+        stands together under one `When` stays together. A layer that stands twice is not removed.
+        """
+        from middlewares.order import sort
+
+        return sort(self, roles)
 
     def tree(self) -> list[str]:
         """Return the lines that draw this stack, outermost layer first."""
@@ -124,11 +147,11 @@ class Stack:
             found = [index for index, entry in enumerate(self.entries) if entry.contains(target)]
         if len(found) == 1:
             return found[0]
-        shown = getattr(target, "__name__", target)
         if found:
-            places = ", ".join(map(str, found))
-            rule = f"must mean one layer, but {shown!r} stands at {places}: give the index"
+            rule = f"must mean one layer, but stands at {', '.join(map(str, found))}: give the index"
         else:
             names = ", ".join(entry.name for entry in self)
             rule = f"must be one of {names}" if names else "cannot be found: the stack is empty"
-        raise OptionError("Stack", [Problem("target", rule, repr(shown))])
+        problems = OptionErrors("Stack")
+        problems.add("target", rule, getattr(target, "__name__", target))
+        raise OptionError("Stack", problems.found)

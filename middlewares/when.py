@@ -133,19 +133,13 @@ class Conditional(Layer):
         for test in self._tests:
             if not test(scope):
                 return await self.app(scope, receive, send)
-        if self.predicate is not None and not await self._ask(scope):
+        if self.predicate is not None and not await _ask(self.predicate, scope):
             return await self.app(scope, receive, send)
         await self._wrapped(scope, receive, send)
 
     def hands_on_send(self) -> bool:
+        """Return whether either branch leads straight to an application that is not ours."""
         return is_foreign(self.app) or is_foreign(self._wrapped)
-
-    async def _ask(self, scope: Scope) -> bool:
-        from starlette.requests import HTTPConnection
-
-        assert self.predicate is not None  # noqa: S101 - for the type checker: the caller has looked
-        verdict = self.predicate(HTTPConnection(scope))
-        return bool(await verdict if isawaitable(verdict) else verdict)
 
     def _make_tests(self) -> list[_Test]:
         tests: list[_Test] = []
@@ -162,3 +156,10 @@ class Conditional(Layer):
             is_host = compile_hosts(self.hosts)
             tests.append(lambda scope: is_host((find(scope["headers"], b"host") or b"").decode("latin-1")))
         return tests
+
+
+async def _ask(predicate: Callable[..., Any], scope: Scope) -> bool:
+    from starlette.requests import HTTPConnection  # costs milliseconds, and most stacks ask no predicate
+
+    verdict = predicate(HTTPConnection(scope))
+    return bool(await verdict if isawaitable(verdict) else verdict)

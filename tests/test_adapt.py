@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 from asgiref.compatibility import is_double_callable
+from fastapi import FastAPI
 from hypercorn.utils import is_asgi
+from starlette.applications import Starlette
 
 from middlewares import CORS, GZip, MissingExtra, OptionError, Stack
 from middlewares.adapt import adapt, interface_of, recognisable
@@ -255,6 +257,13 @@ def test_servers_would_not_have_recognised_the_others():
 def test_what_cannot_be_called_is_refused(app: Any):
     with pytest.raises(OptionError, match="Stack: app must be an ASGI or WSGI application; got"):
         Stack()(app)
+
+
+@pytest.mark.parametrize("cls", [Starlette, FastAPI, GZip])
+def test_the_class_of_an_application_is_refused(cls: type):
+    """It would be served, and answer every request with an error."""
+    with pytest.raises(OptionError, match="Stack: app must be an application, not its class; got <class "):
+        Stack()(cls)
 
 
 def test_an_unknown_interface_is_refused_together_with_the_application():

@@ -128,6 +128,19 @@ def test_what_cannot_be_served_is_told_in_one_message(
     assert ended.returncode == 2
 
 
+def test_a_deleted_directory_is_no_reason_to_fail(folder: Path) -> None:
+    """A service may have been started in one; its modules and files are found by their full paths."""
+    gone = folder / "gone"
+    gone.mkdir()
+    code = "import os, sys; os.rmdir(os.getcwd()); from middlewares.cli import main; main()"
+    ended = run(gone, "run", "shopp:app", code=code)
+    assert ended.stderr.splitlines() == [
+        "no configuration file is named, and there is no middlewares.toml in the current directory",
+        "application 'shopp:app': there is no module 'shopp'",
+    ]
+    assert ended.returncode == 2
+
+
 def test_without_a_file_it_is_told(folder: Path) -> None:
     (folder / "middlewares.toml").unlink()
     ended = run(folder, "run", "shop:app")

@@ -13,6 +13,7 @@ from tests.policies import A, B, answering
 AS_SENT = "must hold origins as browsers send them, such as 'https://app.example.com' or 'http://localhost:3000'"
 CREDENTIALS_FOR_ALL = "must be false when any origin is allowed: every site could act for the user"
 SUPERFLUOUS = "must be left out when any origin is allowed: it could not add one"
+TOO_LARGE = "must be a regular expression (the repetition number is too large)"
 BROKEN = "must be a regular expression (missing ), unterminated subpattern at position 8)"
 STAR = "must name each header when credentials are allowed: '*' is taken for a header of that name"
 LOOSE = "must escape its dots: an unescaped one matches any character, and so other people's hosts"
@@ -72,6 +73,10 @@ LOOSE = "must escape its dots: an unescaped one matches any character, and so ot
             [
                 f"allow_origin_regex {BROKEN}; got 'https://(a'",
             ],
+        ),
+        (
+            {"allow_origin_regex": "a{99999999999}"},
+            [f"allow_origin_regex {TOO_LARGE}; got 'a{{99999999999}}'"],
         ),
         # methods and headers
         (

@@ -310,3 +310,16 @@ async def test_the_exchange_tells_why_a_preflight_was_refused(
     assert_refused(response)
     assert [refusal.reason for refusal in exchange.refusals] == [reason]
     assert reason.encode() not in response.body
+
+
+@pytest.mark.parametrize(("origin", "method"), [("https://" + "a" * 60_000, "PUT"), (A, "D" * 60_000)])
+async def test_the_reason_of_a_refusal_does_not_grow_with_what_was_sent(origin: str, method: str) -> None:
+    exchange = Exchange()
+    policy = CORS(never, **LISTED, **PUT)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await policy({**scope, EXCHANGE: exchange}, receive, send)
+
+    assert_refused(await preflight(app, origin, method))
+    [refusal] = exchange.refusals
+    assert len(refusal.reason) < 120

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import os
 import pickle
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -174,20 +175,31 @@ def test_wrong_options_are_refused(cls: Any, args: tuple[Any, ...], options: dic
 
 
 @pytest.mark.parametrize(
-    ("cls", "owner"),
+    ("cls", "owner", "hint"),
     [
-        ("gzip", "str"),
-        (None, "NoneType"),
-        (GZip(placeholder), "GZip"),
-        (Starlette(), "Starlette"),
-        (CORSMiddleware(placeholder), "CORSMiddleware"),
+        ("gzip", "str", " (in code, give the class itself)"),
+        (None, "NoneType", "; got None"),
+        ([GZip], "list", " (give the entries one by one, as in Stack(*entries))"),
+        (GZip(placeholder), "GZip", " (an application goes into the stack's call)"),
+        (Starlette(), "Starlette", " (an application goes into the stack's call)"),
+        (CORSMiddleware(placeholder), "CORSMiddleware", " (an application goes into the stack's call)"),
     ],
-    ids=["a string", "None", "a layer", "an application", "a foreign middleware"],
+    ids=["a string", "None", "a list", "a layer", "an application", "a foreign middleware"],
 )
-def test_what_is_no_middleware_is_refused(cls: Any, owner: str):
+def test_what_is_no_middleware_is_refused(cls: Any, owner: str, hint: str):
     (problem,) = problems_of(cls)
     assert problem.startswith(f"{owner}: class must be a middleware class or factory; got ")
-    assert problem.endswith(" (an application goes into the stack's call)")
+    assert problem.endswith(hint)
+
+
+class TakesNothing:
+    pass
+
+
+@pytest.mark.parametrize("cls", [os.getcwd, lambda: None, lambda *, app: app, TakesNothing])
+def test_what_cannot_take_an_application_is_refused(cls: Any):
+    (problem,) = problems_of(cls)
+    assert ": class must take an application as its first argument; got " in problem
 
 
 def test_a_class_that_fails_otherwise_raises_its_own_error():
@@ -276,6 +288,8 @@ def test_nothing_of_others_is_built_while_a_record_is_written():
         (Middleware(SessionMiddleware, "hunter2", "cookie"), "SessionMiddleware(…, 'cookie')"),
         (Middleware(Tagged, "a", api_key="hunter2"), "Tagged('a', api_key=…)"),
         (Middleware(TakesAnything, db_PASSWORD="hunter2", size=1), "TakesAnything(db_PASSWORD=…, size=1)"),  # noqa: S106 - the same
+        (Middleware(TakesAnything, passphrase="hunter2"), "TakesAnything(passphrase=…)"),  # noqa: S106 - the same
+        (Middleware(TakesAnything, signing_keys=["hunter2"]), "TakesAnything(signing_keys=…)"),
         (Middleware(CORSMiddleware, allow_credentials=True), "CORSMiddleware(allow_credentials=True)"),
     ],
     ids=str,

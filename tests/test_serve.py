@@ -36,6 +36,15 @@ SHOP = """
     def fail():
         raise RuntimeError("no database")
 
+    def leave():
+        raise SystemExit("DATABASE_URL is not set")
+
+    def needs(settings):
+        return app
+
+    def refuse(app):
+        raise TypeError("no")
+
     table = {}
 """
 
@@ -115,6 +124,14 @@ def test_without_an_application_it_is_told() -> None:
             "servedshop:create_app",
             "takes no arguments; if it returns the application, write 'servedshop:create_app()'",
         ),
+        (
+            "servedshop:leave()",
+            "the factory failed: SystemExit: DATABASE_URL is not set ({folder}/servedshop.py, line 22)",
+        ),
+        (
+            "servedshop:needs()",
+            "the factory failed: TypeError: needs() missing 1 required positional argument: 'settings'",
+        ),
         ("servedshop:fail()", "the factory failed: RuntimeError: no database ({folder}/servedshop.py, line 19)"),
     ],
 )
@@ -131,7 +148,22 @@ def test_problems_of_the_file_and_of_the_application_are_reported_together(folde
     assert [problem.partition(" ")[0] for problem in caught.value.problems] == ["bad.toml:2:7:", "application"]
 
 
-def test_a_middleware_that_cannot_be_built_is_told(folder: Path) -> None:
+def test_an_interrupt_is_not_taken_for_a_failed_factory(folder: Path) -> None:
+    (folder / "servedshop.py").write_text("def create():\n    raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        serve.load_app("servedshop:create()")
+
+
+def test_a_middleware_that_takes_no_application_is_told_where_it_is_named(folder: Path) -> None:
     (folder / "bad.toml").write_text('[[middleware]]\nuse = "servedshop:fail"')
+    with pytest.raises(ConfigError) as caught:
+        serve.configured_app("servedshop:app", "bad.toml")
+    place, _, words = str(caught.value).partition(": ")
+    assert place == "bad.toml:2:7"
+    assert words.startswith("middleware[1] (servedshop:fail): class must take an application as its first argument")
+
+
+def test_a_middleware_that_cannot_be_built_is_told(folder: Path) -> None:
+    (folder / "bad.toml").write_text('[[middleware]]\nuse = "servedshop:refuse"')
     with pytest.raises(ConfigError, match=r"^the middlewares cannot be built around 'servedshop:app': TypeError: "):
         serve.configured_app("servedshop:app", "bad.toml")

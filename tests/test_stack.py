@@ -150,6 +150,12 @@ def test_an_entry_that_returns_no_application_is_named():
         Stack(A, forgetful, B)(app)
 
 
+def test_what_an_entry_returned_is_shown_in_short():
+    with pytest.raises(OptionError, match=r"must return an ASGI application; got \['x") as caught:
+        Stack(lambda app: ["x"] * 1000)(app)
+    assert len(str(caught.value)) < 250
+
+
 def test_the_problems_of_all_entries_are_told_at_once_each_with_its_place():
     misspelt: dict[str, Any] = {"minimum_siz": 1, "compresslevel": 10}
     entries: list[Entry] = [
@@ -335,17 +341,17 @@ def test_a_nested_stack_is_found_as_itself():
         (
             Stack(GZip, A, GZip),
             "gzip",
-            "Stack: target must mean one layer, but 'gzip' stands at 0, 2: give the index; got 'gzip'",
+            "Stack: target must mean one layer, but stands at 0, 2: give the index; got 'gzip'",
         ),
         (
             Stack(GZip, A, GZip),
             GZip,
-            "Stack: target must mean one layer, but 'GZip' stands at 0, 2: give the index; got 'GZip'",
+            "Stack: target must mean one layer, but stands at 0, 2: give the index; got 'GZip'",
         ),
         (
             Stack(GZip, When(GZip, paths=["/"])),
             "GZip",
-            "Stack: target must mean one layer, but 'GZip' stands at 0, 1: give the index; got 'GZip'",
+            "Stack: target must mean one layer, but stands at 0, 1: give the index; got 'GZip'",
         ),
     ],
 )  # fmt: skip

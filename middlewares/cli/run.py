@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -43,7 +44,8 @@ def run(app: str, config: str | None, host: str, port: int, workers: int, reload
     """
     if reload and workers > 1:
         raise click.UsageError("--reload serves with one process: leave out --workers")
-    sys.path.insert(0, str(Path.cwd()))
+    with contextlib.suppress(OSError):  # the directory may have been deleted
+        sys.path.insert(0, str(Path.cwd()))
     try:
         # Forwarded headers are for the middlewares to judge: the file says which proxies are trusted.
         options: dict[str, Any] = {"host": host, "port": port, "proxy_headers": False}

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from middlewares.core.etags import weaken
 from middlewares.core.fields import is_token
-from middlewares.core.headers import HeaderList, Headers, add_vary, joined, remove
+from middlewares.core.headers import HeaderList, Headers, remove
 from middlewares.core.memo import Memo
+from middlewares.core.vary import VaryOn
 
 from .encoders import Codec
 
@@ -66,7 +67,7 @@ whose fields replace those of a stored response; ``leave``: it is none of our bu
 
 _UNTOUCHED_STATUSES: Final = frozenset({204, 205, 206})  # no content (15.3.5, 15.3.6), a range (15.3.7)
 
-_VARY: Final = (b"vary", b"Accept-Encoding")
+_VARY: Final = VaryOn(b"Accept-Encoding")
 
 _DROPPED: Final = frozenset(
     {
@@ -156,9 +157,9 @@ def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
         floor = plan.floor
         is_small = len(length) < len(floor) or (len(length) == len(floor) and length < floor)
     if is_varied:
-        headers[:] = add_vary(headers, b"Accept-Encoding")
+        _VARY.extend(headers)
     else:
-        headers.append(_VARY)
+        headers.append(_VARY.line)
     if status == 304:
         return "revalidate"
     return "small" if is_small else "compress"
@@ -166,8 +167,10 @@ def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
 
 def forbids_transformation(headers: Headers) -> bool:
     """Return whether a request asks that content be transformed nowhere on its way (RFC 9111, 5.2.1.6)."""
-    value = joined(headers, b"cache-control")
-    return value is not None and _NO_TRANSFORM[value]
+    for name, value in headers:  # noqa: SIM110 - a generator would cost more than the loop
+        if len(name) == 13 and name.lower() == b"cache-control" and _NO_TRANSFORM[value]:
+            return True
+    return False
 
 
 def media_type_problem(pattern: str) -> str | None:

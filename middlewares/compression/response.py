@@ -6,16 +6,20 @@
                 └──too small, not smaller, no body──▶ passing
 
 Only a start is ever kept back, and only until the first body message tells whether the whole body is in hand. That
-of an event stream is not, because its first event may be long in coming.
+of an event stream is not, because its first event may be long in coming. While a start that was kept back is on its
+way, what other tasks of the application send waits: nothing may overtake it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from anyio import Event
 
 from middlewares.asgi import mark_coroutine_function
 from middlewares.core.exchange import EXCHANGE, Coding
 from middlewares.core.headers import find
+from middlewares.core.memo import Memo
 
 from .eligibility import described_anew, encoded, forbids_transformation, judge, weakened
 from .encoders import NoBody
@@ -31,11 +35,13 @@ if TYPE_CHECKING:
 
 __all__ = ("CompressedResponse",)
 
+_IS_EVENT_STREAM: Final = Memo(lambda content_type: content_type.lower().startswith(b"text/event-stream"))
+
 
 class CompressedResponse:
     """A response on its way to a client that takes the coding."""
 
-    __slots__ = ("_is_encoded", "_plan", "_scope", "_send", "_stream", "held")
+    __slots__ = ("_is_encoded", "_plan", "_scope", "_send", "_stream", "_waiting", "held")
 
     def __init__(self, plan: Plan, scope: Scope, send: Send) -> None:
         self._plan = plan
@@ -43,6 +49,8 @@ class CompressedResponse:
         self._send = send
         self._stream: EncodedStream | None = None
         self._is_encoded = False
+        self._waiting: list[Event] | None = None
+        """Who waits for the start, while one that was kept back is on its way."""
         self.held: Message | None = None
         """The start, while it is kept back."""
 
@@ -51,7 +59,12 @@ class CompressedResponse:
         """Take a message of the application."""
         kind = message["type"]
         if self.held is not None:
-            return self._follow(self.held, message)
+            if kind == "http.response.body":
+                return self._first_body(self.held, message)
+            # Something else comes before any body, such as a file sent by path: it goes out as it is, in its turn.
+            return self._unchanged(self.held, message, "not a body")
+        if self._waiting is not None:
+            return self._send_after_start(self._waiting, message)
         if kind == "http.response.start":
             headers = [*message.get("headers", ())]
             verdict = judge(message["status"], headers, self._plan)
@@ -81,12 +94,6 @@ class CompressedResponse:
         self.held = start
         return _held()
 
-    def _follow(self, start: Message, message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.body":
-            return self._first_body(start, message)
-        # Something else comes before any body, such as a file sent by path: it goes out as it is, in its turn.
-        return self._unchanged(start, message, "not a body")
-
     def _first_body(self, start: Message, message: Message) -> Awaitable[None]:
         body, more = body_of(message), message.get("more_body", False)
         is_whole = not more
@@ -111,8 +118,8 @@ class CompressedResponse:
         # Trailers need a body that ends by its framing, not by a length (RFC 9112, 7.1.2); where the application
         # names a framing itself, there must be no length (6.2).
         is_framed = start.get("trailers") or find(start["headers"], b"transfer-encoding") is not None
-        await self._send(self._encoded(start, None if is_framed else len(data)))
-        await self._send({**message, "body": b"" if self._is_head else data})
+        start = self._encoded(start, None if is_framed else len(data))
+        await self._both(start, {**message, "body": b"" if self._is_head else data})
 
     @property
     def _is_head(self) -> bool:
@@ -127,8 +134,22 @@ class CompressedResponse:
         return self._both(start, message)
 
     async def _both(self, start: Message, message: Message, send: Send | None = None) -> None:
-        await self._send(start)
+        waiting: list[Event] = []
+        self._waiting = waiting
+        try:
+            await self._send(start)
+        finally:
+            self._waiting = None
+            for turn in waiting:
+                turn.set()
+        # Those who waited run when this task waits: by then the first body message has been handed on.
         await (send or self._send)(message)
+
+    async def _send_after_start(self, waiting: list[Event], message: Message) -> None:
+        turn = Event()
+        waiting.append(turn)
+        await turn.wait()
+        await self.send(message)
 
     def _encoded(self, start: Message, length: int | None) -> Message:
         self._is_encoded = True
@@ -147,5 +168,9 @@ async def _held() -> None:
 
 def _is_event_stream(start: Message) -> bool:
     """Return whether events will follow one by one; what has a length is a recording, perhaps sent by its path."""
-    content_type = find(start["headers"], b"content-type") or b""
-    return content_type.lower().startswith(b"text/event-stream") and find(start["headers"], b"content-length") is None
+    content_type = find(start["headers"], b"content-type")
+    return (
+        content_type is not None
+        and _IS_EVENT_STREAM[content_type]
+        and find(start["headers"], b"content-length") is None
+    )

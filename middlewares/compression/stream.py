@@ -56,7 +56,8 @@ async def encode_off_loop(encode: Callable[[bytes], bytes], body: bytes) -> byte
     if len(body) < _THREAD_SIZE:
         return encode(body)
     data = await run_in_threadpool(encode, body)
-    # A cancelled call waits for its thread, whose encoder nobody else may touch; the result is wanted no more.
+    # A call in a cancelled scope of anyio waits for its thread, whose result is wanted no more. asyncio's own
+    # cancellation does not wait: zlib keeps other threads from the encoder then, and the bytes are lost all the same.
     await checkpoint_if_cancelled()
     return data
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from codecs import BOM_UTF8
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from middlewares.errors import ConfigError
 
 from .positions import MAX_DEPTH, Path, Place, Positions, TooDeep, locate
-
-if TYPE_CHECKING:
-    import os
 
 __all__ = ("MAX_BYTES", "Document", "read_document")
 
@@ -41,7 +39,7 @@ class Document:
 
 def read_document(path: str | os.PathLike[str]) -> Document:
     """Read a TOML file of at most `MAX_BYTES`; raises `ConfigError` with one message if that cannot be done."""
-    name = str(path)
+    name = os.fsdecode(path)  # which raises TypeError for what is no path, such as None
     text = _decode(name, _read(name))
     document = _parse(name, text)
     _check_integers(document)

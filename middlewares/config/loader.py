@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from middlewares.errors import OptionError, OptionErrors, Problem, did_you_mean
-from middlewares.record import REQUIRED, UNKNOWN, Middleware
+from middlewares.record import CLASS, REQUIRED, UNKNOWN, Middleware
 from middlewares.stack import Stack
 from middlewares.when import When
 
@@ -137,7 +137,10 @@ def _attempt(problems: TableReport, build: Callable[[], Middleware], prefix: str
         return build()
     except OptionError as error:
         for problem in error.problems:
-            problems.add(replace(problem, option=prefix + problem.option))
+            if problem.option == CLASS and problem.rule != UNKNOWN:
+                problems.say("use", str(problem))
+            else:
+                problems.add(replace(problem, option=prefix + problem.option))
     except Exception as error:  # noqa: BLE001 - constructors that are not ours may raise anything
         problems.say("use", f"cannot be built: {describe_error(error)}")
     return None

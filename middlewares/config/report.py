@@ -13,6 +13,9 @@ from .resolve import quoted
 
 __all__ = ("Report", "TableReport")
 
+_MOST = 100
+"""Problems that are shown of one file: beyond that it is no configuration, or one mistake made all over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -25,7 +28,10 @@ class Report:
         """Raise `ConfigError` with all problems, in the order of the file."""
         if self.found:
             in_order = sorted(self.found)
-            raise ConfigError(*(f"{self.document.where(place)}: {words}" for place, words in in_order))
+            shown = [f"{self.document.where(place)}: {words}" for place, words in in_order[:_MOST]]
+            if len(in_order) > _MOST:
+                shown.append(f"{self.document.name}: and {len(in_order) - _MOST} more")
+            raise ConfigError(*shown)
 
 
 @dataclass(slots=True)

@@ -7,10 +7,11 @@ module, the module fails while it is imported, it has no such attribute.
 from __future__ import annotations
 
 import importlib
+import os
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from middlewares import registry
 from middlewares.errors import MiddlewaresError, did_you_mean
 from middlewares.registry import BUILTIN, load_builtin
 
@@ -24,7 +25,8 @@ _T = TypeVar("_T")
 _FORM = "'package.module:attribute'"
 _LONGEST_WORD = 80
 _LONGEST_REASON = 300
-_OWN_FILES = (__file__, registry.__file__, importlib.__file__)
+_OWN_FILES = (f"{Path(__file__).parents[1]}{os.sep}", "<frozen importlib", importlib.__file__)
+"""How the names of files begin that are not the user's."""
 
 
 class Unresolved(Exception):
@@ -108,7 +110,9 @@ def _import(module: str) -> Any:
 def _loaded(name: str, load: Callable[[], _T]) -> _T:
     try:
         return load()
-    except (Exception, SystemExit) as error:  # importing runs code that may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # importing runs code that may raise anything, and may call `sys.exit`
         raise Unresolved(f"importing {name!r} failed: {describe_error(error)}") from error
 
 
@@ -127,6 +131,6 @@ def _place_in_foreign_code(error: BaseException) -> str | None:
     place = None
     for frame, line in traceback.walk_tb(error.__traceback__):
         file = frame.f_code.co_filename
-        if not (file.startswith("<frozen importlib") or file in _OWN_FILES):
+        if not file.startswith(_OWN_FILES):
             place = f"{file}, line {line}"
     return place

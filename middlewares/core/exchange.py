@@ -88,7 +88,7 @@ class Coding:
     coding: bytes | None
     """The content coding applied, such as ``b"gzip"``; ``None`` if the body went through as it was."""
     skipped: str | None = None
-    """A machine-readable reason where nothing was applied, such as ``small`` or ``media_type``."""
+    """Why nothing was applied, in words that do not change, such as ``small`` or ``not smaller``."""
 
 
 class Exchange:

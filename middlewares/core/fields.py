@@ -23,6 +23,9 @@ __all__ = (
     "unquote",
 )
 
+_LONGEST_WEIGHTED: Final = 8192
+"""Bytes of a weighted list that are read; clients send some hundred, and a server need not read more (5.4)."""
+
 # RFC 9110, 5.6.3: whitespace in fields is space and tab. bytes.strip() alone would take more.
 OWS: Final = b" \t"
 
@@ -105,8 +108,11 @@ def parse_weighted(value: bytes) -> list[tuple[bytes, int]]:
     """Return the elements of a list such as ``Accept``, each with its weight (RFC 9110, 12.4.2).
 
     Elements keep their order and are lower-cased; weights are thousandths, 1000 where there is none.
-    Parameters other than ``q`` are dropped, and so is every element whose ``q`` is invalid.
+    Parameters other than ``q`` are dropped, and so is every element whose ``q`` is invalid. A value of more than
+    8192 bytes says nothing: some servers let it grow to any length, and reading it would cost other requests time.
     """
+    if len(value) > _LONGEST_WEIGHTED:
+        return []
     weighted = []
     for element in split_list(value):
         name, _, parameters = element.partition(b";")

@@ -62,7 +62,7 @@ def _check_origins(problems: OptionErrors, policy: CORS) -> None:
 def _check_pattern(problems: OptionErrors, pattern: str) -> None:
     try:
         re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:  # the latter two: a repetition or a nesting too large
         return problems.add("allow_origin_regex", f"must be a regular expression ({error})", pattern)
     problems.check(
         _LOOSE_DOT.search(_LITERAL.sub("x", pattern)) is None,

@@ -72,8 +72,8 @@ class CORS(Layer):
         if answer is None or scope["method"] == "OPTIONS":
             origin = None
             for name, value in scope["headers"]:
-                # Comparing lengths first spares a lower-case copy of nearly every name.
-                if len(name) == 6 and name.lower() == b"origin":
+                # Lengths tell most names apart, and browsers send two others of six letters: few need lower().
+                if len(name) == 6 and name not in (b"accept", b"cookie") and name.lower() == b"origin":
                     # Nobody honest sends two origins: together they are none that could be allowed.
                     origin = value if origin is None else b""
             if origin is not None:

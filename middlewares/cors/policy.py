@@ -29,6 +29,8 @@ FORBIDDEN_METHODS: Final = frozenset({"CONNECT", "TRACE", "TRACK"})
 
 _LONGEST_LIST: Final = 4096
 """Bytes of ``Access-Control-Request-Headers`` that are read; browsers send far less."""
+_LONGEST_SHOWN: Final = 80
+"""Bytes of a client's words that the reason of a refusal repeats."""
 _MOST_NAMES: Final = 128
 """Names in it, empty ones included."""
 
@@ -85,9 +87,9 @@ class Policy:
         if permission is None and self._matches(origin):
             permission = self._permission(origin)
         if permission is None:
-            return _refusal("origin", f"{origin!r} not allowed")
+            return _refusal("origin", f"{origin[:_LONGEST_SHOWN]!r} not allowed")
         if not self._allows_method(method):
-            return _refusal("method", f"{method.decode('latin-1')!r} not allowed")
+            return _refusal("method", f"{method[:_LONGEST_SHOWN].decode('latin-1')!r} not allowed")
         answer = [*permission]
         if b"*" in self._methods:
             # '*' itself would be a method of that name where there are credentials (Fetch, 4.8).

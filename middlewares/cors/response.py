@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from middlewares.core.headers import HeaderList, add_vary, find, merge_members, remove
+from middlewares.core.headers import HeaderList, merge_members, remove
+from middlewares.core.vary import VaryOn
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -27,7 +28,9 @@ Answer = tuple[tuple[bytes, bytes], ...]
 ALLOW_ORIGIN: Final = b"access-control-allow-origin"
 ALLOW_CREDENTIALS: Final = b"access-control-allow-credentials"
 EXPOSE_HEADERS: Final = b"access-control-expose-headers"
-VARY_ORIGIN: Final = (b"vary", b"Origin")
+
+_VARY: Final = VaryOn(b"Origin")
+VARY_ORIGIN: Final = _VARY.line
 
 _OURS: Final = frozenset({b"vary", ALLOW_ORIGIN, ALLOW_CREDENTIALS, EXPOSE_HEADERS})
 _OUR_LENGTHS: Final = frozenset(map(len, _OURS))
@@ -41,7 +44,7 @@ def sending_varied(send: Send) -> Send:
             headers = [*message["headers"]] if "headers" in message else []
             for name, _ in headers:
                 if len(name) == 4 and name.lower() == b"vary":
-                    headers = add_vary(headers, b"Origin")
+                    _VARY.extend(headers)
                     break
             else:
                 headers.append(VARY_ORIGIN)
@@ -60,7 +63,7 @@ def sending_readable(send: Send, answer: Answer) -> Send:
             headers = [*message["headers"]] if "headers" in message else []
             for name, _ in headers:
                 if len(name) in _OUR_LENGTHS and name.lower() in _OURS:
-                    headers = _reconciled(headers, answer)
+                    _reconcile(headers, answer)
                     break
             else:
                 headers += answer
@@ -71,17 +74,20 @@ def sending_readable(send: Send, answer: Answer) -> Send:
     return send_readable
 
 
-def _reconciled(headers: HeaderList, answer: Answer) -> HeaderList:
-    """Add the headers of the policy to a response that may have some of them already."""
-    is_explicit = find(headers, ALLOW_ORIGIN) is not None
-    if not is_explicit:
-        # A second 'true' would make the browser's check fail (Fetch, 3.3.5).
-        headers = remove(headers, ALLOW_CREDENTIALS)
-    for name, value in answer:
-        if name == b"vary":
-            headers = add_vary(headers, value)
-        elif name == EXPOSE_HEADERS and not is_explicit:
-            headers = merge_members(headers, name, [member.strip() for member in value.split(b",")])
-        elif not is_explicit:
-            headers.append((name, value))
-    return headers
+def _reconcile(headers: HeaderList, answer: Answer) -> None:
+    """Add the headers of the policy to those of a response that has some of them already, in place."""
+    own = {name.lower() for name, _ in headers if len(name) in _OUR_LENGTHS}
+    is_explicit = ALLOW_ORIGIN in own
+    if ALLOW_CREDENTIALS in own and not is_explicit:
+        # A second 'true' would make the browser's check fail (Fetch, 4.9).
+        headers[:] = remove(headers, ALLOW_CREDENTIALS)
+    for line in answer:
+        if line is VARY_ORIGIN:
+            _VARY.extend(headers)
+        elif is_explicit:
+            continue
+        elif line[0] == EXPOSE_HEADERS and EXPOSE_HEADERS in own:
+            members = [member.strip() for member in line[1].split(b",")]
+            headers[:] = merge_members(headers, EXPOSE_HEADERS, members)
+        else:
+            headers.append(line)

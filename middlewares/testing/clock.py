@@ -8,8 +8,7 @@ _NS = 1_000_000_000
 
 
 class ManualClock:
-    """Stand in for ``time.monotonic``, ``perf_counter`` or ``time`` (call it), and for their ``_ns`` kin
-    (`ns`).
+    """Stand in for ``time.monotonic``, ``perf_counter`` or ``time`` (call it), and for their ``_ns`` kin (`ns`).
 
     ::
 

@@ -59,8 +59,7 @@ class Driver:
     its response is complete or its WebSocket is closed. Messages are handed over as the objects they are,
     unchecked.
 
-    Leaving the block cancels an app that still runs, and raises what the app raised unless the test has seen
-    it.
+    Leaving the block cancels an app that still runs, and raises what the app raised unless the test has seen it.
     """
 
     def __init__(

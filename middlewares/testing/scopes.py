@@ -42,10 +42,9 @@ def http_scope(
 ) -> Scope:
     """Return the scope of one HTTP request.
 
-    ``path`` is percent-decoded and without a query; ``raw_path`` is made from it unless given. No header is
-    added:
-    what ``headers`` holds, in its order, is what the app sees. ``extensions`` and ``state`` are
-    left out when ``None``.
+    ``path`` is percent-decoded and without a query; ``raw_path`` is made from it unless given. No header is added:
+    what ``headers`` holds, in its order, is what the app sees. ``extensions`` and ``state`` are left out when
+    ``None``.
     """
     scope = _connection_scope(
         path,

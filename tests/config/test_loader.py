@@ -118,6 +118,12 @@ def test_a_path_object_and_a_byte_order_mark_are_taken(folder: Path) -> None:
     assert len(from_config(file)) == 1
 
 
+@pytest.mark.parametrize("path", [None, 3.5, {"middleware": []}])
+def test_what_is_no_path_is_a_mistake_of_the_caller(path: Any) -> None:
+    with pytest.raises(TypeError, match="PathLike"):
+        from_config(path)
+
+
 def test_options_reach_a_class_of_a_third_party() -> None:
     stack = load('[[middleware]]\nuse = "thirdparty:Tag"\nlabel = "a"\ncount = 2')
     assert (stack[0].cls, stack[0].kwargs) == (Tag, {"label": "a", "count": 2})
@@ -178,6 +184,13 @@ m.toml:30:2: unknown option 'middlewares'; did you mean 'middleware'?
 
 def test_all_problems_of_a_file_are_reported_at_once_in_its_order() -> None:
     assert problems_of(EVERYTHING_WRONG) == EVERYTHING_REPORTED.splitlines()
+
+
+def test_of_a_file_that_is_wrong_all_over_the_first_hundred_problems_are_shown() -> None:
+    problems = problems_of("".join(f"key{number} = 1\n" for number in range(150)) + "middleware = []\n")
+    assert len(problems) == 101
+    assert problems[99] == "m.toml:100:1: unknown option 'key99'"
+    assert problems[100] == "m.toml: and 50 more"
 
 
 ENTRIES = {

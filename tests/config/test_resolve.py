@@ -34,6 +34,7 @@ MODULES = {
     "not_python": "x = = 1",
     "exits": "import sys\nsys.exit('usage: exits FILE')",
     "silent": "raise KeyError",
+    "cancelled": "from asyncio import CancelledError\nraise CancelledError",
     "long_winded": "raise ValueError('x' * 1000)",
     "package/__init__": "",
     "package/inside": "def make(app): return app",
@@ -110,6 +111,7 @@ UNRESOLVED = [
     ("broken:x", "importing 'broken' failed: ValueError: bad value ({dir}/broken.py, line 2)"),
     ("not_python:x", "importing 'not_python' failed: SyntaxError: invalid syntax (not_python.py, line 1)"),
     ("exits:x", "importing 'exits' failed: SystemExit: usage: exits FILE ({dir}/exits.py, line 2)"),
+    ("cancelled:x", "importing 'cancelled' failed: CancelledError ({dir}/cancelled.py, line 2)"),
     ("silent:x", "importing 'silent' failed: KeyError ({dir}/silent.py, line 1)"),
     ("long_winded:x", f"importing 'long_winded' failed: ValueError: {'x' * 299}… ({{dir}}/long_winded.py, line 1)"),
     (

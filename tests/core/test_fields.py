@@ -226,6 +226,12 @@ def test_weighted_lists_drop_elements_with_an_invalid_weight(value: bytes, weigh
     assert parse_weighted(value) == weighted
 
 
+def test_a_weighted_list_of_absurd_length_is_not_read():
+    """Servers differ in what they let in; reading megabytes of it would hold up every other request."""
+    assert len(parse_weighted(b"a, " * 2730)) == 2730
+    assert parse_weighted(b"a, " * 2731) == []
+
+
 @pytest.mark.parametrize(
     ("value", "head", "parameters"),
     [

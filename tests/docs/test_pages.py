@@ -36,6 +36,13 @@ def test_the_first_application_of_a_newcomer_is_compressed_and_readable(page: st
     assert response.header("access-control-allow-origin") == "http://localhost:3000"
 
 
+def test_the_quickstart_shows_the_error_as_it_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = ROOT / "docs/quickstart.md"
+    Reader(page, folder).read()
+    shown = [line.strip().removeprefix("# ") for line in page.read_text().splitlines() if line.startswith("    # GZip")]
+    assert capsys.readouterr().out.splitlines()[-2:] == shown
+
+
 @pytest.mark.parametrize("command", ["make run", "make test"])
 def test_the_readme_gives_each_command_alone_on_its_line(command: str) -> None:
     assert command in (ROOT / "README.md").read_text().splitlines()

@@ -13,6 +13,7 @@ import middlewares
 import middlewares.testing
 from middlewares.config.resolve import Unresolved
 from middlewares.core.option_docs import option_docs
+from middlewares.order import ORDER_RULES, ROLES
 from middlewares.registry import BUILTIN, load_builtin
 from tests.docs.pages import ROOT
 
@@ -86,6 +87,17 @@ def test_reading_a_page_fetches_nothing_from_elsewhere(site: Path) -> None:
 
 def test_python_files_of_the_documentation_are_not_published(site: Path) -> None:
     assert list(site.rglob("*.py")) == []
+
+
+def test_every_rule_and_role_of_order_stands_on_its_page(site: Path) -> None:
+    html = (site / "order" / "index.html").read_text()
+    words = text_of(html)
+    for rule in ORDER_RULES:
+        assert f"{rule.outer} {rule.inner} {rule.reason} {rule.harm}" in words
+    for role, text in ROLES.items():
+        assert f"{role} {text}" in words
+    assert "<!-- order" not in html
+    assert "CORS, CORSMiddleware (starlette)" in words
 
 
 def test_a_mark_is_filled_from_the_class_that_it_names() -> None:

@@ -1,0 +1,272 @@
+"""Which layer is better outside which, as data: why, and a request that shows the harm of the other order.
+
+The rules form a graph without cycles, so there is always an order that keeps them all. Each harm is shown by a test
+with the request told here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ("ORDER_RULES", "TWICE", "OrderRule")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRule:
+    """One piece of advice: a layer with the role ``outer`` is better outside one with the role ``inner``."""
+
+    outer: str
+    inner: str
+    reason: str
+    """Why, as a sentence."""
+    harm: str
+    """A request through the other order, and what becomes of it."""
+    innermost: bool = False
+    """Whether it speaks of the innermost layer with the role ``inner`` alone: others may stand anywhere."""
+
+
+ORDER_RULES: Final = (
+    # -- who the client is, and which host it means
+    OrderRule(
+        outer="proxy_headers",
+        inner="rate_limit",
+        reason="Behind a proxy all requests come from one address, until the forwarded one is read.",
+        harm="Two clients behind one proxy send GET /: the second gets 429 for what the first has used up.",
+    ),
+    OrderRule(
+        outer="proxy_headers",
+        inner="access_log",
+        reason="Behind a proxy all requests come from one address, until the forwarded one is read.",
+        harm="GET / with X-Forwarded-For: 203.0.113.7 is logged under the address of the proxy.",
+    ),
+    OrderRule(
+        outer="proxy_headers",
+        inner="https_redirect",
+        reason="A proxy that ends TLS speaks plain HTTP inwards; the scheme of the client is in a header.",
+        harm="GET / with X-Forwarded-Proto: https is redirected to the same https address, again and again.",
+    ),
+    OrderRule(
+        outer="proxy_headers",
+        inner="sessions",
+        reason="A cookie is Secure if the scheme is https, which behind a proxy is known only from a header.",
+        harm="GET / with X-Forwarded-Proto: https gets its session cookie without Secure.",
+    ),
+    OrderRule(
+        outer="proxy_headers",
+        inner="trusted_hosts",
+        reason="The host to check is the one that the client asked for, which the proxy put into a header.",
+        harm="GET / with Host: backend and X-Forwarded-Host: shop.example gets 400.",
+    ),
+    OrderRule(
+        outer="trusted_hosts",
+        inner="https_redirect",
+        reason="A redirect repeats the Host that the client sent, so it must have been checked.",
+        harm="GET / with Host: evil.example is redirected to https://evil.example/.",
+    ),
+    OrderRule(
+        outer="trusted_hosts",
+        inner="cache",
+        reason="What a cache answers, nothing further in has checked.",
+        harm="GET / with Host: evil.example gets 200 from the cache, where the host check answers 400.",
+    ),
+    # -- what is observed
+    OrderRule(
+        outer="request_id",
+        inner="access_log",
+        reason="A layer outside the one that gives ids does not know the id.",
+        harm="GET / is logged without its id.",
+    ),
+    OrderRule(
+        outer="request_id",
+        inner="error_page",
+        reason="A layer outside the one that gives ids does not know the id, and its answers do not carry it.",
+        harm="GET / to an application that fails gets a 500 that names no id to ask for.",
+    ),
+    OrderRule(
+        outer="tracing",
+        inner="access_log",
+        reason="A line that is logged outside the span cannot name the trace.",
+        harm="GET / with a traceparent is logged without its trace id.",
+    ),
+    OrderRule(
+        outer="tracing",
+        inner="error_page",
+        reason="A page made outside the span cannot name the trace, and the span never learns of the status.",
+        harm="GET / to an application that fails: its 500 names no trace, and its span has no status.",
+    ),
+    OrderRule(
+        outer="metrics",
+        inner="timeout",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / that runs out of time gets 504, and no 504 is counted.",
+    ),
+    OrderRule(
+        outer="metrics",
+        inner="rate_limit",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / over the limit gets 429, and no 429 is counted.",
+    ),
+    OrderRule(
+        outer="metrics",
+        inner="user_rate_limit",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / over the limit gets 429, and no 429 is counted.",
+    ),
+    OrderRule(
+        outer="access_log",
+        inner="timeout",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / that runs out of time gets 504, and no 504 is logged.",
+    ),
+    OrderRule(
+        outer="access_log",
+        inner="rate_limit",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / over the limit gets 429, and no 429 is logged.",
+    ),
+    OrderRule(
+        outer="access_log",
+        inner="user_rate_limit",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / over the limit gets 429, and no 429 is logged.",
+    ),
+    # -- what browsers need on every answer
+    OrderRule(
+        outer="cors",
+        inner="error_page",
+        reason="An answer made outside CORS has no Access-Control-Allow-Origin, so the page may not read it.",
+        harm="GET / from an allowed origin to an application that fails: its page sees a network error, not the 500.",
+    ),
+    OrderRule(
+        outer="security_headers",
+        inner="error_page",
+        reason="An exception passes the layer that adds headers, and the page that is made of it gets none.",
+        harm="GET / to an application that fails gets a 500 without its security headers.",
+    ),
+    OrderRule(
+        outer="cors",
+        inner="auth",
+        reason="A preflight carries no credentials, and an answer made outside CORS cannot be read.",
+        harm="The preflight of an allowed origin gets 401, so its request is never sent.",
+    ),
+    OrderRule(
+        outer="cors",
+        inner="csrf",
+        reason="An answer made outside CORS has no Access-Control-Allow-Origin, so the page may not read it.",
+        harm="POST / from an allowed origin without its token: its page sees a network error, not the 403.",
+    ),
+    OrderRule(
+        outer="cors",
+        inner="rate_limit",
+        reason="A preflight must not use up quota, and an answer made outside CORS cannot be read.",
+        harm="GET / over the limit from an allowed origin: its page sees a network error, not the 429.",
+    ),
+    OrderRule(
+        outer="cors",
+        inner="user_rate_limit",
+        reason="A preflight must not use up quota, and an answer made outside CORS cannot be read.",
+        harm="GET / over the limit from an allowed origin: its page sees a network error, not the 429.",
+    ),
+    OrderRule(
+        outer="cors",
+        inner="timeout",
+        reason="An answer made outside CORS has no Access-Control-Allow-Origin, so the page may not read it.",
+        harm="GET / from an allowed origin that runs out of time: its page sees a network error, not the 504.",
+    ),
+    OrderRule(
+        outer="cors",
+        inner="body_limit",
+        reason="An answer made outside CORS has no Access-Control-Allow-Origin, so the page may not read it.",
+        harm="POST / from an allowed origin with too long a body: its page sees a network error, not the 413.",
+    ),
+    OrderRule(
+        outer="cors",
+        inner="cache",
+        reason="A cache outside CORS stores the headers that one origin got, and gives them to all.",
+        harm="GET / without Origin, then from an allowed origin: the page may not read what the cache has kept.",
+    ),
+    # -- who the user is, and what may be kept of the answer
+    OrderRule(
+        outer="sessions",
+        inner="csrf",
+        reason="The token to compare with is in the session.",
+        harm="POST / with the right token gets 403.",
+    ),
+    OrderRule(
+        outer="sessions",
+        inner="auth",
+        reason="Who is logged in is written in the session.",
+        harm="GET / of somebody who is logged in gets 401.",
+    ),
+    OrderRule(
+        outer="rate_limit",
+        inner="sessions",
+        reason="A request that is refused for its address should cost next to nothing.",
+        harm="GET / over the limit gets 429 only after its session was loaded from the store.",
+    ),
+    OrderRule(
+        outer="auth",
+        inner="user_rate_limit",
+        reason="Before anybody is known, all users share one quota.",
+        harm="Two users send GET /: the second gets 429 for what the first has used up.",
+    ),
+    OrderRule(
+        outer="sessions",
+        inner="cache",
+        reason="A cache outside does not see that an answer was made for one session.",
+        harm="GET /account by one visitor, then by another: the second gets the page of the first.",
+    ),
+    OrderRule(
+        outer="auth",
+        inner="cache",
+        reason="What a cache answers, nothing further in has checked.",
+        harm="GET / by a user, then by a stranger: the stranger gets the user's page instead of 401.",
+    ),
+    # -- bodies
+    OrderRule(
+        outer="decompress",
+        inner="body_limit",
+        reason="A limit outside counts the bytes on the wire, and a few of them may unpack to gigabytes.",
+        harm="POST / with 2 KB of gzip reaches the application as 1 MB, past a limit of 64 KB.",
+        innermost=True,
+    ),
+    OrderRule(
+        outer="compression",
+        inner="cache",
+        reason="A cache outside keeps the coding that one client accepts, and gives it to all unless keyed by it.",
+        harm="GET / with Accept-Encoding: gzip, then without: the second gets gzip that it cannot read.",
+    ),
+    OrderRule(
+        outer="compression",
+        inner="etag",
+        reason="An entity tag made of encoded bytes changes with the coding and the compressor, not with the content.",
+        harm="GET / with the tag that came with gzip, now without: 200 and the whole body again, where 304 would do.",
+    ),
+    OrderRule(
+        outer="compression",
+        inner="body_rewrite",
+        reason="A layer that rewrites bodies finds nothing in encoded bytes.",
+        harm="GET / with Accept-Encoding: gzip gets the page as it was, not rewritten.",
+    ),
+    OrderRule(
+        outer="timeout",
+        inner="base_http",
+        reason="BaseHTTPMiddleware ends a response that failed further in as if it were whole.",
+        harm="GET / that runs out of time after its first chunk: the client takes the piece for the whole.",
+    ),
+    OrderRule(
+        outer="streaming",
+        inner="base_http",
+        reason="BaseHTTPMiddleware drops trailers, fails on pushes, and ends a broken stream as if it were whole.",
+        harm="GET / with TE: trailers gets none of the trailers that a layer further in sends.",
+    ),
+)
+
+TWICE: Final = OrderRule(
+    outer="any",
+    inner="the same again",
+    reason="A layer that stands twice does its work twice, or overwrites what it did.",
+    harm="GET / is charged twice, so that half of the quota is gone: 429 at the second request of two.",
+)
+"""No order mends this one: one of the two is to go."""

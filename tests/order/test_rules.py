@@ -1,0 +1,388 @@
+"""Every rule of order: the harm of the other order is shown by a request, and is gone in the advised order."""
+
+from __future__ import annotations
+
+import gzip
+from collections import Counter
+from functools import partial
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+import pytest
+from starlette.middleware.base import BaseHTTPMiddleware
+
+from middlewares import CORS, GZip, Middleware, Stack
+from middlewares.order import ORDER_RULES, ROLES, TWICE, OrderRule
+from middlewares.order.roles import ANYWHERE
+from middlewares.testing import request
+from tests.stand_ins import (
+    CSRF,
+    AccessLog,
+    Auth,
+    BodyLimit,
+    BodyRewrite,
+    Cache,
+    Decompress,
+    ErrorPage,
+    ETag,
+    HTTPSRedirect,
+    Metrics,
+    ProxyHeaders,
+    RateLimit,
+    RequestID,
+    SecurityHeaders,
+    Sessions,
+    Timeout,
+    Tracing,
+    Trailers,
+    TrustedHosts,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from middlewares.asgi import ASGIApp, Receive, Scope, Send
+    from middlewares.record import Entry
+    from middlewares.testing import Response
+
+    Build = Callable[[Entry, Entry], Stack]
+    """Puts a layer that is better outside, and one that is better inside, into a stack in some order."""
+    Harm = Callable[[Build], Awaitable[bool]]
+    """Makes the requests of a rule through a stack, and returns whether they do harm."""
+
+ORIGIN = "https://app.example.com"
+POLICY = Middleware(CORS, allow_origins=[ORIGIN])
+NOTHING_LEFT = Middleware(RateLimit, quota=0)
+NOTHING_LEFT_FOR_USERS = Middleware(RateLimit, quota=0, key="user")
+FULL = [b"x" * 50_000] * 2
+SESSIONS = {b"ada": {"user": b"ada", "csrf": b"token"}, b"bob": {"user": b"bob"}}
+PAGE = b"<body>" + b"hello " * 200 + b"</body>"
+
+
+def answering(body: bytes) -> ASGIApp:
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"text/html"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+page = answering(PAGE)
+
+
+async def account(scope: Scope, receive: Receive, send: Send) -> None:
+    await answering(scope["session"]["user"] if "session" in scope else b"nobody")(scope, receive, send)
+
+
+async def failing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise ZeroDivisionError
+
+
+async def hanging(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    await anyio.sleep_forever()
+
+
+async def size_of_body(scope: Scope, receive: Receive, send: Send) -> None:
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    await answering(b"%d" % size)(scope, receive, send)
+
+
+class Plain(BaseHTTPMiddleware):
+    async def dispatch(self, request: Any, call_next: Any) -> Any:
+        return await call_next(request)
+
+
+# -- the harm of each rule
+
+HARMS: dict[tuple[str, str], tuple[Entry, Entry, Harm]] = {}
+
+
+def shows(outer: str, inner: str, *layers: Entry) -> Callable[[Harm], Harm]:
+    """Say which rule the decorated requests show, and the two layers that they need."""
+
+    def register(harm: Harm) -> Harm:
+        HARMS[outer, inner] = layers[0], layers[1], harm
+        return harm
+
+    return register
+
+
+@shows("proxy_headers", "rate_limit", ProxyHeaders, RateLimit)
+async def one_address_for_all(build: Build) -> bool:
+    app = build(ProxyHeaders, RateLimit)(page)
+    await request(app, headers={"x-forwarded-for": "203.0.113.7"})
+    return (await request(app, headers={"x-forwarded-for": "203.0.113.8"})).status == 429
+
+
+@shows("proxy_headers", "access_log", ProxyHeaders, AccessLog)
+async def the_proxy_is_logged(build: Build) -> bool:
+    lines: list[tuple[str, ...]] = []
+    app = build(ProxyHeaders, Middleware(AccessLog, lines=lines))(page)
+    await request(app, headers={"x-forwarded-for": "203.0.113.7"})
+    return lines[0][0] != "203.0.113.7"
+
+
+@shows("proxy_headers", "https_redirect", ProxyHeaders, HTTPSRedirect)
+async def redirects_for_ever(build: Build) -> bool:
+    headers = {"host": "shop.example", "x-forwarded-proto": "https"}
+    response = await request(build(ProxyHeaders, HTTPSRedirect)(page), headers=headers)
+    return response.header("location") == "https://shop.example/"
+
+
+@shows("proxy_headers", "sessions", ProxyHeaders, Sessions)
+async def the_cookie_is_not_secure(build: Build) -> bool:
+    response = await request(build(ProxyHeaders, Sessions)(page), headers={"x-forwarded-proto": "https"})
+    return "Secure" not in cast("str", response.header("set-cookie"))
+
+
+@shows("proxy_headers", "trusted_hosts", ProxyHeaders, TrustedHosts)
+async def the_host_of_the_proxy_is_checked(build: Build) -> bool:
+    headers = {"host": "backend", "x-forwarded-host": "shop.example"}
+    return (await request(build(ProxyHeaders, TrustedHosts)(page), headers=headers)).status == 400
+
+
+@shows("trusted_hosts", "https_redirect", TrustedHosts, HTTPSRedirect)
+async def a_redirect_elsewhere(build: Build) -> bool:
+    response = await request(build(TrustedHosts, HTTPSRedirect)(page), headers={"host": "evil.example"})
+    return response.header("location") == "https://evil.example/"
+
+
+@shows("trusted_hosts", "cache", TrustedHosts, Cache)
+async def the_cache_answers_any_host(build: Build) -> bool:
+    app = build(TrustedHosts, Cache)(page)
+    await request(app, headers={"host": "shop.example"})
+    return (await request(app, headers={"host": "evil.example"})).status == 200
+
+
+@shows("request_id", "access_log", RequestID, AccessLog)
+async def no_id_in_the_log(build: Build) -> bool:
+    lines: list[Any] = []
+    await request(build(RequestID, Middleware(AccessLog, lines=lines))(page))
+    return "id-1" not in lines[0]
+
+
+@shows("request_id", "error_page", RequestID, ErrorPage)
+async def no_id_on_the_error_page(build: Build) -> bool:
+    response = await request(build(RequestID, ErrorPage)(failing))
+    return "id-1" not in response.text and response.header("x-request-id") is None
+
+
+TRACE = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+
+
+@shows("tracing", "access_log", Tracing, AccessLog)
+async def no_trace_in_the_log(build: Build) -> bool:
+    lines: list[Any] = []
+    await request(build(Tracing, Middleware(AccessLog, lines=lines))(page), headers=TRACE)
+    return "0af7651916cd43dd8448eb211c80319c" not in lines[0]
+
+
+@shows("tracing", "error_page", Tracing, ErrorPage)
+async def no_trace_on_the_error_page_and_no_status_in_the_span(build: Build) -> bool:
+    spans: list[int | None] = []
+    response = await request(build(Middleware(Tracing, spans=spans), ErrorPage)(failing), headers=TRACE)
+    return "0af7651916cd43dd8448eb211c80319c" not in response.text and spans == [None]
+
+
+async def does_not_see(watcher: type, answerer: Entry, app: ASGIApp, build: Build) -> bool:
+    """What a layer answers is neither counted nor logged by one further in."""
+    counted: Counter[int] = Counter()
+    lines: list[Any] = []
+    kept = Middleware(Metrics, counted=counted) if watcher is Metrics else Middleware(AccessLog, lines=lines)
+    response = await request(build(kept, answerer)(app))
+    assert response.status in (429, 504)
+    return response.status not in counted + Counter(line[1] for line in lines)
+
+
+for role, watcher in (("metrics", Metrics), ("access_log", AccessLog)):
+    shows(role, "timeout", watcher, Timeout)(partial(does_not_see, watcher, Timeout, hanging))
+    shows(role, "rate_limit", watcher, NOTHING_LEFT)(partial(does_not_see, watcher, NOTHING_LEFT, page))
+    shows(role, "user_rate_limit", watcher, NOTHING_LEFT_FOR_USERS)(
+        partial(does_not_see, watcher, NOTHING_LEFT_FOR_USERS, page)
+    )
+
+
+async def is_unreadable(answerer: Entry, status: int, app: ASGIApp, call: dict[str, Any], build: Build) -> bool:
+    """What a layer outside CORS answers, no page may read."""
+    response = await request(build(POLICY, answerer)(app), headers={"origin": ORIGIN}, **call)
+    assert response.status == status
+    return response.header("access-control-allow-origin") is None
+
+
+for role, answerer, status, app, call in (
+    ("error_page", ErrorPage, 500, failing, {}),
+    ("csrf", CSRF, 403, page, {"method": "POST"}),
+    ("rate_limit", NOTHING_LEFT, 429, page, {}),
+    ("user_rate_limit", NOTHING_LEFT_FOR_USERS, 429, page, {}),
+    ("timeout", Timeout, 504, hanging, {}),
+    ("body_limit", BodyLimit, 413, page, {"method": "POST", "body": FULL}),
+):
+    shows("cors", role, POLICY, answerer)(partial(is_unreadable, answerer, status, app, call))
+
+
+@shows("cors", "auth", POLICY, Auth)
+async def a_preflight_must_log_in(build: Build) -> bool:
+    headers = {"origin": ORIGIN, "access-control-request-method": "GET"}
+    return (await request(build(POLICY, Auth)(page), "OPTIONS", headers=headers)).status == 401
+
+
+@shows("cors", "cache", Middleware(CORS, allow_origins=[ORIGIN, "https://other.example"]), Cache)
+async def what_is_cached_is_unreadable(build: Build) -> bool:
+    app = build(Middleware(CORS, allow_origins=[ORIGIN, "https://other.example"]), Cache)(page)
+    await request(app)
+    response = await request(app, headers={"origin": ORIGIN})
+    return response.header("access-control-allow-origin") is None
+
+
+@shows("security_headers", "error_page", SecurityHeaders, ErrorPage)
+async def a_bare_error_page(build: Build) -> bool:
+    response = await request(build(SecurityHeaders, ErrorPage)(failing))
+    return response.header("x-content-type-options") is None
+
+
+@shows("sessions", "csrf", Sessions, CSRF)
+async def the_right_token_is_refused(build: Build) -> bool:
+    app = build(Middleware(Sessions, store=SESSIONS), CSRF)(page)
+    return (await request(app, "POST", headers={"cookie": "ada", "x-csrf": "token"})).status == 403
+
+
+@shows("sessions", "auth", Sessions, Auth)
+async def who_is_logged_in_is_a_stranger(build: Build) -> bool:
+    app = build(Middleware(Sessions, store=SESSIONS), Auth)(page)
+    return (await request(app, headers={"cookie": "ada"})).status == 401
+
+
+@shows("rate_limit", "sessions", NOTHING_LEFT, Sessions)
+async def a_session_is_loaded_for_nothing(build: Build) -> bool:
+    loads: list[bytes] = []
+    response = await request(build(NOTHING_LEFT, Middleware(Sessions, loads=loads))(page))
+    assert response.status == 429
+    return bool(loads)
+
+
+@shows("auth", "user_rate_limit", Auth, Middleware(RateLimit, key="user"))
+async def one_quota_for_all_users(build: Build) -> bool:
+    app = build(Auth, Middleware(RateLimit, key="user"))(page)
+    await request(app, headers={"authorization": "ada"})
+    return (await request(app, headers={"authorization": "bob"})).status == 429
+
+
+@shows("sessions", "cache", Sessions, Cache)
+async def the_page_of_another_session(build: Build) -> bool:
+    app = build(Middleware(Sessions, store=SESSIONS), Cache)(account)
+    await request(app, path="/account", headers={"cookie": "ada"})
+    return (await request(app, path="/account", headers={"cookie": "bob"})).body == b"ada"
+
+
+@shows("auth", "cache", Auth, Cache)
+async def strangers_are_let_in(build: Build) -> bool:
+    app = build(Auth, Cache)(page)
+    await request(app, headers={"authorization": "ada"})
+    return (await request(app)).status == 200
+
+
+@shows("decompress", "body_limit", Decompress, BodyLimit)
+async def a_bomb_reaches_the_application(build: Build) -> bool:
+    bomb = gzip.compress(bytes(1024 * 1024))
+    assert len(bomb) < 2048
+    app = build(Decompress, BodyLimit)(size_of_body)
+    return (await request(app, "POST", headers={"content-encoding": "gzip"}, body=bomb)).text == "1048576"
+
+
+@shows("compression", "cache", GZip, Cache)
+async def gzip_for_whom_cannot_read_it(build: Build) -> bool:
+    app = build(GZip, Cache)(page)
+    await request(app, headers={"accept-encoding": "gzip"})
+    return (await request(app)).body != PAGE
+
+
+@shows("compression", "etag", GZip, ETag)
+async def the_whole_body_again(build: Build) -> bool:
+    app = build(GZip, ETag)(page)
+    tag = (await request(app, headers={"accept-encoding": "gzip"})).header("etag")
+    return (await request(app, headers={"if-none-match": cast("str", tag)})).status == 200
+
+
+@shows("compression", "body_rewrite", GZip, BodyRewrite)
+async def nothing_to_rewrite(build: Build) -> bool:
+    response = await request(build(GZip, BodyRewrite)(page), headers={"accept-encoding": "gzip"})
+    return b"<script>" not in gzip.decompress(response.body)
+
+
+@shows("timeout", "base_http", Timeout, Plain)
+async def a_piece_is_taken_for_the_whole(build: Build) -> bool:
+    sent = anyio.Event()
+
+    async def stalling(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a piece", "more_body": True})
+        sent.set()
+        await anyio.sleep_forever()
+
+    app = build(Middleware(Timeout, expired=sent.wait), Plain)(stalling)
+    response = await request(app, raise_exceptions=False)
+    assert response.body == b"a piece"
+    return not response.messages[-1].get("more_body", False)
+
+
+@shows("streaming", "base_http", Trailers, Plain)
+async def no_trailers(build: Build) -> bool:
+    app = build(Trailers, Plain)(page)
+    response: Response = await request(app, headers={"te": "trailers"}, extensions=["http.response.trailers"])
+    return response.trailers == []
+
+
+def rule_name(rule: OrderRule) -> str:
+    return f"{rule.outer}-{rule.inner}"
+
+
+@pytest.mark.parametrize("rule", ORDER_RULES, ids=rule_name)
+async def test_the_other_order_does_harm_and_the_advised_order_does_not(rule: OrderRule) -> None:
+    *_, harm = HARMS[rule.outer, rule.inner]
+    assert await harm(lambda outer, inner: Stack(inner, outer))
+    assert not await harm(lambda outer, inner: Stack(inner, outer).sorted())
+
+
+@pytest.mark.parametrize("rule", ORDER_RULES, ids=rule_name)
+def test_the_other_order_is_warned_of_and_the_advised_order_is_not(rule: OrderRule) -> None:
+    outer, inner, _ = HARMS[rule.outer, rule.inner]
+    [warning] = Stack(inner, outer).check()
+    assert warning.rule is rule
+    assert (warning.outer.position, warning.inner.position) == ((1,), (2,))
+    assert (warning.reason, warning.harm) == (rule.reason, rule.harm)
+    assert [layer.role for layer in warning.order] == [rule.outer, rule.inner]
+    assert Stack(outer, inner).check() == ()
+    assert str(Stack(inner, outer).sorted()) == str(Stack(outer, inner).sorted()) == str(Stack(outer, inner))
+
+
+def test_every_rule_has_a_harm_and_speaks_of_roles_that_exist() -> None:
+    assert {*HARMS} == {(rule.outer, rule.inner) for rule in ORDER_RULES}
+    assert len(HARMS) == len(ORDER_RULES)
+    assert {role for pair in HARMS for role in pair} == {*ROLES} - {ANYWHERE}
+
+
+def test_the_rules_have_no_cycle() -> None:
+    graph: dict[str, set[str]] = {}
+    for rule in ORDER_RULES:
+        graph.setdefault(rule.inner, set()).add(rule.outer)
+    assert {*TopologicalSorter(graph).static_order()} == {*ROLES} - {ANYWHERE}
+
+
+async def test_a_limit_that_stands_twice_charges_twice() -> None:
+    used: Counter[str] = Counter()
+    limit = Middleware(RateLimit, quota=2, used=used)
+    stack = Stack(limit, limit)
+    [warning] = stack.check()
+    assert warning.rule is TWICE
+    assert [layer.position for layer in warning.order] == [(1,)]
+    assert [(await request(stack(page))).status for _ in range(2)] == [200, 429]
+    used.clear()
+    mended = stack.remove(1)
+    assert mended.check() == ()
+    assert [(await request(mended(page))).status for _ in range(2)] == [200, 200]
