@@ -78,7 +78,7 @@ async def test_nothing_is_kept_alive_by_a_call(app: str) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("app", APPS)
 async def test_a_call_may_end_anywhere_in_all_layers(app: str, tell: Tell) -> None:
-    tell("ends of calls", await _check_ends(app, [*_SINGLE, *some_stacks(app, 2, 20), *some_stacks(app, 6, 5)]))
+    tell("ends of calls", await _check_ends(app, [*_SINGLE, *some_stacks(app, 2, 10), *some_stacks(app, 6, 5)]))
 
 
 @pytest.mark.sweep

@@ -83,13 +83,13 @@ async def test_whole_stacks(case: Case, tell: Tell) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("outer", ENTRIES)
 async def test_all_ordered_pairs_in_many_variants(outer: str, tell: Tell) -> None:
-    tell(PAIRS, await _check_pairs(outer, 6))
+    tell(PAIRS, await _check_pairs(outer, 4))
 
 
 @sweep
 @pytest.mark.timeout(300)
-async def test_ordered_triples_around_all_applications(tell: Tell) -> None:
-    tell(*await _check_triples(apps_per_row=len(APPS), seconds=100))
+async def test_ordered_triples_around_many_applications(tell: Tell) -> None:
+    tell(*await _check_triples(apps_per_row=len(APPS) // 2, seconds=120))
 
 
 @sweep
