@@ -71,6 +71,8 @@ class Face:
     unknown_received = False
     sent_anything = False
     invalid = False
+    misplaced = False
+    """Whether an event was sent that had no place in the order."""
     shares_scope = False
     """Whether the next lint outside handed on this very scope."""
     outcome = "runs"
@@ -93,7 +95,7 @@ class Face:
         headers = self.before.get("headers")
         if isinstance(headers, Iterator):
             self._materialise(headers)
-        self.handed = self.before
+        self.handed: Scope = self.before
 
     @finds("G18")
     def _materialise(self, headers: Iterator[Any]) -> None:
@@ -109,6 +111,8 @@ class Face:
         key = rule, side
         count = self.faults[key] = self.faults.get(key, 0) + 1
         beyond = self.inners if side == INNER else (self.outer,) if self.outer is not None else ()
+        if rule == "G20" and side == OUTER and not beyond:
+            return  # a server may refuse what it does not know
         if sum(face.faults.get(key, 0) for face in beyond if face.faults) < count:
             self.lint.found(rule, side, detail, level, self)
 
@@ -202,6 +206,7 @@ class Face:
         self._check_last(message)
         if self.outcome != "runs":
             self._report_late(kind)
+            return message
         headers = message.get("headers")
         if isinstance(headers, Iterator):
             if not isinstance(headers, OneShot):
@@ -270,6 +275,7 @@ class Face:
         if state is not None:
             self.sent_state = state
         elif self.received_state != "gone":
+            self.misplaced = True
             rule, complaint = machine.misplaced.get(self.sent_state, {}).get(event, machine.other)
             self.report(rule, INNER, complaint)
 

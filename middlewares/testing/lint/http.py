@@ -111,7 +111,8 @@ class HTTPFace(Face):
         if self.received_state == "gone":
             return
         if state in ("idle", "debugged"):
-            self.report("H34", INNER, "the call returned without a response")
+            if not self.misplaced:
+                self.report("H34", INNER, "the call returned without a response")
         elif state == "started":
             self.report("H29", INNER, "the call returned after the start without any body event")
         elif state in _UNFINISHED:

@@ -35,7 +35,7 @@ def is_plain_http(scope: Scope) -> bool:
     path = get("path")
     return (
         type(scope) is dict
-        and _STANDARD.issuperset(scope)
+        and [*map(type, scope)].count(str) == len(scope)
         and type(asgi) is dict
         and [*map(type, asgi.values())].count(str) == len(asgi)
         and get("http_version") in _VERSIONS
