@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from inspect import isawaitable
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
@@ -56,6 +57,12 @@ class Face:
     outer: Face | None = None
     inners: tuple[Face, ...] = ()
     faults: dict[tuple[str, str], int] | None = None
+    past_faults: tuple[dict[tuple[str, str], int], ...] = ()
+    """Those of the inner calls, once this one has ended."""
+    has_provoked = False
+    """Whether the inner side has broken a rule, so that an exception of `send` is no surprise."""
+    refused = 0
+    """The identity of the last exception of `send`."""
     sent_state = "idle"
     received_state = "new"
     receiving = 0
@@ -110,11 +117,16 @@ class Face:
             self.faults = {}
         key = rule, side
         count = self.faults[key] = self.faults.get(key, 0) + 1
-        beyond = self.inners if side == INNER else (self.outer,) if self.outer is not None else ()
-        if rule == "G20" and side == OUTER and not beyond:
+        self.has_provoked = self.has_provoked or (side == INNER and level == "error")
+        if rule == "G20" and side == OUTER and self.outer is None:
             return  # a server may refuse what it does not know
-        if sum(face.faults.get(key, 0) for face in beyond if face.faults) < count:
+        if sum(faults.get(key, 0) for faults in self._faults_beyond(side)) < count:
             self.lint.found(rule, side, detail, level, self)
+
+    def _faults_beyond(self, side: str) -> Iterator[dict[tuple[str, str], int]]:
+        if side == OUTER:
+            return iter(() if self.outer is None else (self.outer.faults or {},))
+        return chain((face.faults or {} for face in self.inners), self.past_faults)
 
     def events(self) -> tuple[str, ...]:
         """Return what has passed, in words."""
@@ -301,10 +313,14 @@ class Face:
         if not isinstance(error, Exception) or isinstance(error, LintError) or is_invalid:
             return
         if sending is not None and not isawaitable(sending):
+            self.refused = id(error)
             return self.report("G16", OUTER, f"send returned {shown(sending)}, which cannot be awaited")
         if sending is None and isinstance(error, TypeError) and "await" in str(error):
+            self.refused = id(error)
             return self.report("G16", OUTER, "send returned None instead of an awaitable")
-        if isinstance(error, OSError) or self.faults is not None:
+        is_echo = self.outer is not None and self.outer.refused == id(error)
+        self.refused = id(error)
+        if isinstance(error, OSError) or self.has_provoked or is_echo:
             return
         kind = message["type"]
         raised = f"send raised {shown(error)}"
@@ -471,7 +487,11 @@ class Face:
         if self.outer is not None:
             self.begun_outside = self.outer.has_begun()
         hand_back(self.handed, self.scope)
-        self.inners = ()
+        if self.inners:
+            for face in self.inners:
+                face.faults = {} if face.faults is None else face.faults
+            self.past_faults = tuple(face.faults for face in self.inners if face.faults is not None)
+            self.inners = ()
         self.last_received = self.last_sent = None
         self.scope = self.given = self.handed = self.before = {}
 

@@ -48,7 +48,7 @@ class LifespanFace(Face):
         """Follow the machine; a shutdown also waits for the startup and for the calls that run."""
         if event == "lifespan.startup" and self.received_state == "new":
             self.sent_state = "starting"
-        elif event == "lifespan.shutdown" and self.received_state != "new":
+        elif event == "lifespan.shutdown" and self.received_state == "starting":
             self._check_shutdown()
             self.sent_state = "stopping" if self.sent_state == "started" else self.sent_state
         super().move_received(machine, event)

@@ -38,7 +38,7 @@ class WebSocketFace(Face):
     @finds("W5")
     def move_received(self, machine: Machine, event: str) -> None:
         """Follow the machine; data also waits for the accept."""
-        if event == "websocket.receive" and self.sent_state == "handshake":
+        if event == "websocket.receive" and self.received_state == "connected" and self.sent_state == "handshake":
             return self.report("W5", OUTER, "data before the accept")
         super().move_received(machine, event)
 
