@@ -37,6 +37,8 @@ _HISTORY = 40
 _ROUTING = {"path", "raw_path", "root_path", "path_params", "endpoint"}
 _REQUIRED = {"http.response.start": ("status", int), "websocket.http.response.start": ("status", int)}
 _TYPED: dict[str, Any] = {"body": (bytes, bytearray, memoryview), "text": (str, type(None)), "code": int, "status": int}
+_KEYS = {"type", "status", "headers", "body", "more_body", "trailers", "text", "bytes", "code", "reason", "subprotocol"}
+"""The keys of events that every server knows."""
 
 
 class Face:
@@ -310,21 +312,21 @@ class Face:
     @finds("G9", "G10", "G16", "G20", "W14", "H33")
     def check_refusal(self, message: Message, error: BaseException, sending: Any, *, is_invalid: bool) -> None:
         """Look whether `send` had a right to raise."""
-        if not isinstance(error, Exception) or isinstance(error, LintError) or is_invalid:
+        if not isinstance(error, Exception) or isinstance(error, LintError):
             return
-        if sending is not None and not isawaitable(sending):
-            self.refused = id(error)
-            return self.report("G16", OUTER, f"send returned {shown(sending)}, which cannot be awaited")
-        if sending is None and isinstance(error, TypeError) and "await" in str(error):
-            self.refused = id(error)
-            return self.report("G16", OUTER, "send returned None instead of an awaitable")
         is_echo = self.outer is not None and self.outer.refused == id(error)
         self.refused = id(error)
-        if isinstance(error, OSError) or self.has_provoked or is_echo:
+        if is_invalid or is_echo:
+            return
+        if sending is not None and not isawaitable(sending):
+            return self.report("G16", OUTER, f"send returned {shown(sending)}, which cannot be awaited")
+        if sending is None and isinstance(error, TypeError) and "await" in str(error):
+            return self.report("G16", OUTER, "send returned None instead of an awaitable")
+        if isinstance(error, OSError) or self.has_provoked:
             return
         kind = message["type"]
         raised = f"send raised {shown(error)}"
-        if any(shown(key)[1:-1] in str(error) for key in message):
+        if any(str(key) in str(error) for key in message if key not in _KEYS):
             self.report("G9" if kind not in EXTENSION_OF else "G20", OUTER, f"{raised} for {sorted(message)}")
         elif kind in self.carried:
             self.report("G20", OUTER, f"{raised} for {kind}")

@@ -124,7 +124,7 @@ class HTTPFace(Face):
     def left(self, outcome: str) -> None:
         """Check what holds however the call ended."""
         if self.inners and self.sent_state == "ended":
-            broken = [face for face in self.inners if isinstance(face, HTTPFace) and face.is_broken_off()]
+            broken = [face for face in self.inners if isinstance(face, HTTPFace) and face.is_broken_off(outcome)]
             if broken and self.received_state != "gone":
                 self.report("H37", INNER, "a response that was broken off inside was completed")
         if self.files:
@@ -135,9 +135,10 @@ class HTTPFace(Face):
         if any(getattr(file, "closed", True) is False for file in self.files):
             self.report("E2", INNER, "the file of zerocopysend was not closed")
 
-    def is_broken_off(self) -> bool:
-        """Return whether the call ended after the start of a response, before its end."""
-        return self.outcome != "runs" and self.begun_outside and self.sent_state in _UNFINISHED
+    def is_broken_off(self, outside: str) -> bool:
+        """Return whether the call ended within a response; an exception that was swallowed ``outside`` is H36."""
+        is_swallowed = self.outcome == "raised" and outside == "returned"
+        return self.outcome != "runs" and not is_swallowed and self.begun_outside and self.sent_state in _UNFINISHED
 
     def may_miss(self, inner: Face) -> bool:
         """Return whether the response that came out is that of the inner call."""

@@ -8,6 +8,7 @@ from .face import INNER, OUTER, Face
 from .machines import LIFESPAN_RECEIVED, LIFESPAN_SENT
 from .registry import finds
 from .scopes import scope_faults
+from .values import shown
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -83,14 +84,18 @@ class LifespanFace(Face):
         elif state == "stopped" and any(face.sent_state == "started" for face in self.inners):
             self.report("L12", INNER, "the shutdown was not handed on")
 
-    @finds("L13")
+    @finds("L12", "L13")
     def raised(self, error: BaseException) -> None:
-        """Check that a layer does not raise over its own resource."""
+        """Check that a layer does not raise over its own resource, or over a scope that it does not know."""
         super().raised(error)
         inside = [face for face in self.inners if isinstance(face, LifespanFace)]
-        own = bool(inside) and all(face.outcome == "returned" or face.sent_state == "started" for face in inside)
-        if isinstance(error, Exception) and self.sent_state == "starting" and own:
-            self.report("L13", INNER, f"a layer raised {error!r} instead of answering startup.failed")
+        is_own = all(face.outcome == "returned" or face.sent_state == "started" for face in inside)
+        if not isinstance(error, Exception) or not is_own or not (inside or self.lint.inside.has_lint):
+            return
+        if self.sent_state == "waiting":
+            self.report("L12", INNER, f"a layer raised {shown(error)} instead of handing the lifespan on")
+        elif self.sent_state == "starting":
+            self.report("L13", INNER, f"a layer raised {shown(error)} instead of answering startup.failed")
 
     def close(self, outcome: str) -> None:
         """Forget what the call held."""

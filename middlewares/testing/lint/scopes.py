@@ -53,7 +53,7 @@ def is_plain_http(scope: Scope) -> bool:
         and _is_address(get("client"))
         and _is_address(get("server"))
         and (state is None or type(state) is dict)
-        and (not extensions or _are_plain(extensions))
+        and (extensions is None or _are_plain(extensions))
         and plain_headers(get("headers"))
     )
 
