@@ -115,15 +115,20 @@ class Face:
 
     def report(self, rule: str, side: str, detail: str, level: Level = "error") -> None:
         """Count a broken rule on one side, and tell of it unless it comes from beyond the next lint on that side."""
-        if self.faults is None:
-            self.faults = {}
-        key = rule, side
-        count = self.faults[key] = self.faults.get(key, 0) + 1
+        count, key = self.count(rule, side), (rule, side)
         self.has_provoked = self.has_provoked or (side == INNER and level == "error")
         if rule == "G20" and side == OUTER and self.outer is None:
             return  # a server may refuse what it does not know
         if sum(faults.get(key, 0) for faults in self._faults_beyond(side)) < count:
             self.lint.found(rule, side, detail, level, self)
+
+    def count(self, rule: str, side: str) -> int:
+        """Count a broken rule on one side, and return how often it was broken there."""
+        if self.faults is None:
+            self.faults = {}
+        key = rule, side
+        self.faults[key] = self.faults.get(key, 0) + 1
+        return self.faults[key]
 
     def _faults_beyond(self, side: str) -> Iterator[dict[tuple[str, str], int]]:
         if side == OUTER:
@@ -138,11 +143,13 @@ class Face:
 
     # -- the scope
 
-    @finds("G14", "G15")
+    @finds("G14")
     def check_outer_scope(self) -> None:
         """Compare the scope that was handed in with that which the next lint outside handed on."""
         if self.outer is not None and self.shares_scope and self.scope != self.outer.before:
-            self.report("G14", OUTER, f"the scope was changed in place: {_changed(self.scope, self.outer.before)}")
+            changed = _changed(self.scope, self.outer.before)
+            if changed:
+                self.report("G14", OUTER, f"the scope was changed in place: {_listed(changed)}")
             self.outer.before = {**self.scope}
 
     def hand_on(self, scope: Scope) -> None:
@@ -153,24 +160,23 @@ class Face:
         if type(headers) is list:
             self.scope_headers = freeze(headers)
 
+    @finds("G14", "G15")
     def check_scopes(self) -> None:
         """At the end of the call, look whether a scope has been changed by who must not."""
         if self.handed != self.before:
             self._check_handed()
-        if self.scope != self.given:
-            self.report("G15", OUTER, f"the scope was changed after the call: {_changed(self.scope, self.given)}")
-        if self.scope_headers is not None and freeze(self.handed.get("headers", ())) != self.scope_headers:
+        if self.scope != self.given and (changed := _changed(self.scope, self.given)):
+            self.report("G15", OUTER, f"the scope was changed after the call: {_listed(changed)}")
+        if self.scope_headers is not None and freeze(self.before["headers"]) != self.scope_headers:
             self.report("G14", INNER, "the header list of the scope was changed in place")
 
     @finds("G14")
     def _check_handed(self) -> None:
-        changed = {key for key in self.before if key not in self.handed or self.handed[key] != self.before[key]}
-        if not self.inners:
-            changed -= _ROUTING
-        elif any(face.shares_scope for face in self.inners):
-            changed -= _ROUTING  # handed on as it was: the application wrote into it
+        changed = _changed(self.handed, self.before) & {*self.before}  # keys that were added take nothing away
+        if not self.inners or any(face.shares_scope for face in self.inners):
+            changed -= _ROUTING  # the application may have written it
         if changed:
-            self.report("G14", INNER, f"the scope was changed in place: {', '.join(sorted(map(str, changed)))}")
+            self.report("G14", INNER, f"the scope was changed in place: {_listed(changed)}")
 
     # -- what the inner side sends
 
@@ -508,8 +514,16 @@ def _stands(sent: tuple[Message, Message, tuple[Any, ...] | None]) -> bool:
     return message == copy and (headers is None or freeze(message["headers"]) == headers)
 
 
-def _changed(scope: Scope, before: Scope) -> str:
-    return ", ".join(sorted(str(key) for key in {*scope, *before} if scope.get(key) is not before.get(key)))
+def _changed(scope: Scope, before: Scope) -> set[str]:
+    """Return the keys that differ; frameworks make a list of headers that were none, which says the same."""
+    changed = {key for key in {*scope, *before} if key not in scope or scope[key] != before.get(key)}
+    if "headers" in changed and "headers" in scope and [*scope["headers"]] == [*before.get("headers", ())]:
+        changed.discard("headers")
+    return changed
+
+
+def _listed(keys: set[str]) -> str:
+    return ", ".join(sorted(map(str, keys)))
 
 
 def _is_cancelled() -> bool:

@@ -159,6 +159,7 @@ class Lint(Layer):
             face.hand_on(face.before)
             return face, face.handed, face.receive, face.send
         face.extra_keys = (EXTRA_KEY,)
+        face.count("H9", OUTER)  # inner lints are not to report the mixed case of this one
         face.hand_on({**awkward_scope(face.before), KEY: face})
         face.send_outer = awkward_send(send)
         return face, face.handed, awkward_receive(face.receive), plain_awaitable(face.send)

@@ -52,7 +52,7 @@ def is_plain_http(scope: Scope) -> bool:
         and b" " not in query
         and _is_address(get("client"))
         and _is_address(get("server"))
-        and (state is None or type(state) is dict)
+        and (type(state) is dict or "state" not in scope)
         and (extensions is None or _are_plain(extensions))
         and plain_headers(get("headers"))
     )
