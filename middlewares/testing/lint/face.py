@@ -93,7 +93,7 @@ class Face:
         self.scope = scope
         self.receive_outer = receive
         self.send_outer = send
-        self.history: deque[tuple[str, Any, Any]] = deque(maxlen=_HISTORY)
+        self.history: deque[tuple[str, Any, Any]] = deque((), _HISTORY)
         outer = scope.get(KEY)
         if isinstance(outer, Face) and outer.outcome == "runs":
             self.outer = outer
@@ -223,7 +223,8 @@ class Face:
             return message
         kind = message["type"]
         self.history.append(("app sends", kind, message.get("status")))
-        self._check_last(message)
+        if self.last_sent is not None:
+            self._check_last(message)
         if self.outcome != "runs":
             self._report_late(kind)
             return message
@@ -454,7 +455,7 @@ class Face:
             self.report("G8", INNER, "the application did not raise on an event that its protocol does not have")
         if _is_cancelled():
             self.report("H36", INNER, "a cancellation was swallowed")
-        elif any(face.outcome == "raised" and face.begun_outside for face in self.inners):
+        elif self.inners and any(face.outcome == "raised" and face.begun_outside for face in self.inners):
             self.report("H36", INNER, "the inner application raised after the start, and the layer returned")
         self.check_return()
 
@@ -471,7 +472,7 @@ class Face:
     @finds("G18", "G20")
     def left(self, outcome: str) -> None:
         """Check what holds however the call ended."""
-        if any(face.outcome == "runs" for face in self.inners):
+        if self.inners and any(face.outcome == "runs" for face in self.inners):
             self.report("G18", INNER, "the layer returned before its inner call did")
         self._check_last(None)
         self.check_scopes()
@@ -494,7 +495,8 @@ class Face:
         self.outcome = outcome
         if self.outer is not None:
             self.begun_outside = self.outer.has_begun()
-        hand_back(self.handed, self.scope)
+        if len(self.handed) > len(self.before):
+            hand_back(self.handed, self.scope)
         if self.inners:
             for face in self.inners:
                 face.faults = {} if face.faults is None else face.faults

@@ -9,7 +9,7 @@ from .http_events import BODY, START, TRAILERS, ZEROCOPY
 from .machines import HTTP_RECEIVED, HTTP_SENT
 from .registry import finds
 from .scopes import is_plain_http, scope_faults
-from .values import content_length, plain_headers
+from .values import content_length, plain_length
 
 if TYPE_CHECKING:
     from middlewares.asgi import Message, Scope
@@ -20,6 +20,7 @@ _WITHOUT_BODY = (204, 304)
 _START_KEYS = {"type", "status", "headers"}
 _BODY_KEYS = {"type", "body", "more_body"}
 _BODIES = {BODY, ZEROCOPY}
+_BODY_END = f"{BODY}!"
 _UNFINISHED = {"started", "streaming", "trailers"}
 
 
@@ -32,8 +33,8 @@ class HTTPFace(Face):
     hang_rule = "H19"
 
     status = 0
-    length: int | None = None
-    """What content-length says, where it binds."""
+    length = -1
+    """What content-length says; -1 where it says nothing."""
     counted = 0
     counts = True
     """Whether all of the body has passed as bytes; what extensions send from files is not counted."""
@@ -68,25 +69,30 @@ class HTTPFace(Face):
 
     def _follow_start(self, message: Message) -> None:
         status, headers = message.get("status"), message.get("headers", ())
-        if not (type(status) is int and 200 <= status <= 999 and _START_KEYS.issuperset(message) and _plain(headers)):
+        length = plain_length(headers)
+        if length is None or not (type(status) is int and 200 <= status <= 999 and _START_KEYS.issuperset(message)):
             self.check_content(message)
-        self.move_sent(message, START)
-        self.trailers = message.get("trailers") is True
+            self.trailers = message.get("trailers") is True
+            length = content_length(headers)
+        if self.sent_state == "idle":
+            self.sent_state = "started"
+        else:
+            self.move_sent(message, START)
         self.status = status if isinstance(status, int) else 0
-        self.length = content_length(headers)
+        self.length = length
 
     @finds("H33")
     def _follow_body(self, message: Message) -> None:
         body, more = message.get("body", b""), message.get("more_body", False)
         if not (type(body) is bytes and type(more) is bool and _BODY_KEYS.issuperset(message)):
             self.check_content(message)
-        self.move_sent(message, BODY if more else f"{BODY}!")
+        self.move_sent(message, BODY if more else _BODY_END)
         if not body or not isinstance(body, (bytes, memoryview)):
             return
         if self.is_bodiless():
             if not self.counted:
                 self.report("H33", INNER, f"a body for {self.scope.get('method')} with status {self.status}", "warning")
-        elif self.length is not None and self.counted <= self.length < self.counted + len(body):
+        elif self.length >= 0 and self.counted <= self.length < self.counted + len(body):
             self.report("H33", INNER, f"more than the {self.length} bytes of content-length are sent")
         self.counted += len(body)
 
@@ -117,7 +123,7 @@ class HTTPFace(Face):
             self.report("H29", INNER, "the call returned after the start without any body event")
         elif state in _UNFINISHED:
             self.report("H34", INNER, f"the call returned before the end of the {_awaited(state)}")
-        elif self.length is not None and self.counts and not self.is_bodiless() and self.counted < self.length:
+        elif self.length >= 0 and self.counts and not self.is_bodiless() and self.counted < self.length:
             self.report("H33", INNER, f"{self.counted} bytes were sent, but content-length says {self.length}")
 
     @finds("H37", "E2")
@@ -147,13 +153,6 @@ class HTTPFace(Face):
     def has_begun(self) -> bool:
         """Return whether a response has begun."""
         return self.status != 0
-
-
-def _plain(headers: Any) -> bool:
-    if not plain_headers(headers):
-        return False
-    names = [name for name, _ in headers if len(name) == 14 and name == b"content-length"]
-    return not names or (len(names) == 1 and content_length(headers) is not None)
 
 
 def _awaited(state: str) -> str:

@@ -35,7 +35,7 @@ def is_plain_http(scope: Scope) -> bool:
     path = get("path")
     return (
         type(scope) is dict
-        and [*map(type, scope)].count(str) == len(scope)
+        and _are_text(scope)
         and type(asgi) is dict
         and [*map(type, asgi.values())].count(str) == len(asgi)
         and get("http_version") in _VERSIONS
@@ -63,6 +63,14 @@ def scope_faults(scope: Scope, kind: str) -> list[tuple[str, str]]:
     point = f"scope {kind}"
     checks = CHECKS.get(point, CHECKS["scope"])
     return [(rule, fault) for rule, function in checks if (fault := function(scope, scope))]
+
+
+def _are_text(keys: Iterable[Any]) -> bool:
+    try:
+        "".join(keys)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_address(value: Any) -> bool:

@@ -14,6 +14,7 @@ __all__ = (
     "freeze",
     "pairs_fault",
     "plain_headers",
+    "plain_length",
     "pseudo_fault",
     "safety_fault",
     "shown",
@@ -39,31 +40,65 @@ def shown(value: object) -> str:
 def plain_headers(headers: Any) -> bool:
     """Tell quickly whether a header list is beyond doubt: pairs of bytes, lower-case tokens, no line breaks.
 
-    A handful of passes in C; whatever they cannot vouch for is looked at line by line.
+    A handful of passes in C; whatever they cannot vouch for is looked at line by line. Names come in few
+    combinations, so those that were found good are remembered; values are looked at each time.
     """
-    if type(headers) not in (list, tuple):
-        return False
+    return plain_length(headers) is not None
+
+
+def plain_length(headers: Any) -> int | None:
+    """Return what a plain header list says about the length of the body, -1 if nothing; ``None`` if it is not plain."""
     if not headers:
-        return True
+        return -1 if type(headers) in (list, tuple) else None
+    if type(headers) not in (list, tuple):
+        return None
     try:
         names, values = zip(*headers, strict=True)
-        name, value = b"".join(names), b"".join(values)
+        value = b"".join(values)
+        position = _good_names.get(names)
     except (TypeError, ValueError):
-        return False
-    return (
-        all(names)
-        and not name.translate(None, _LOWER_TOKEN)
-        and b"\n" not in value
-        and b"\r" not in value
-        and b"\0" not in value
-        and [*map(type, names), *map(type, values)].count(bytes) == 2 * len(names)
-    )
+        return None
+    if position is None:
+        position = _learn(names)
+    if (
+        position == _BAD
+        or b"\n" in value
+        or b"\r" in value
+        or b"\0" in value
+        or [*map(type, values)].count(bytes) != len(values)
+    ):
+        return None
+    if position == _NO_LENGTH:
+        return -1
+    length = values[position]
+    return int(length) if _is_number(length) else None
+
+
+_NO_LENGTH, _BAD = -1, -2
+_MOST_NAMES = 1024
+_good_names: dict[tuple[bytes, ...], int] = {}
+"""Names that are lower-case tokens, in their order, and where content-length stands among them."""
+
+
+def _learn(names: tuple[Any, ...]) -> int:
+    """Return where content-length stands among names, `_NO_LENGTH`, or `_BAD`; and remember good ones."""
+    are_bytes = [*map(type, names)].count(bytes) == len(names)
+    if not are_bytes or not all(names) or b"".join(names).translate(None, _LOWER_TOKEN):
+        return _BAD
+    count = names.count(b"content-length")
+    if count > 1:
+        return _BAD
+    position = names.index(b"content-length") if count else _NO_LENGTH
+    if len(_good_names) >= _MOST_NAMES:  # names come from strangers, too
+        _good_names.clear()
+    _good_names[names] = position
+    return position
 
 
 def freeze(headers: Any) -> tuple[Any, ...]:
     """Return what a header list holds now, to compare it later."""
     frozen = tuple(headers)
-    return frozen if all(type(pair) is tuple for pair in frozen) else tuple(map(tuple, frozen))
+    return tuple(map(tuple, frozen)) if list in map(type, frozen) else frozen
 
 
 def pairs_fault(headers: Any) -> str | None:
@@ -109,12 +144,12 @@ def safety_fault(headers: Any) -> str | None:
     return None
 
 
-def content_length(headers: Any) -> int | None:
-    """Return what a header list says about the length of the body, if it is to be believed."""
+def content_length(headers: Any) -> int:
+    """Return what a header list says about the length of the body; -1 if nothing that can be believed."""
     for name, value in _pairs(headers):
-        if len(name) == 14 and name.lower() == b"content-length":
-            return int(value) if _is_number(value) else None
-    return None
+        if name.lower() == b"content-length":
+            return int(value) if _is_number(value) else -1
+    return -1
 
 
 def value_fault(value: Any, depth: int = 0) -> str | None:
