@@ -59,6 +59,8 @@ class Face:
     outer: Face | None = None
     inners: tuple[Face, ...] = ()
     faults: dict[tuple[str, str], int] | None = None
+    given: Scope | None = None
+    """What the scope held when a layer handed it in."""
     past_faults: tuple[dict[tuple[str, str], int], ...] = ()
     """Those of the inner calls, once this one has ended."""
     has_provoked = False
@@ -99,10 +101,10 @@ class Face:
             self.outer = outer
             outer.inners += (self,)
             self.shares_scope = scope is outer.handed
-        self.given = {**scope}
-        self.before: Scope = {**self.given, KEY: self}
-        headers = self.before.get("headers")
-        if isinstance(headers, Iterator):
+            self.given = {**scope}
+        self.before: Scope = {**scope, KEY: self}
+        headers = scope.get("headers")
+        if type(headers) is not list and isinstance(headers, Iterator):
             self._materialise(headers)
         self.handed: Scope = self.before
 
@@ -165,7 +167,7 @@ class Face:
         """At the end of the call, look whether a scope has been changed by who must not."""
         if self.handed != self.before:
             self._check_handed()
-        if self.scope != self.given and (changed := _changed(self.scope, self.given)):
+        if self.given is not None and self.scope != self.given and (changed := _changed(self.scope, self.given)):
             self.report("G15", OUTER, f"the scope was changed after the call: {_listed(changed)}")
         if self.scope_headers is not None and freeze(self.before["headers"]) != self.scope_headers:
             self.report("G14", INNER, "the header list of the scope was changed in place")
@@ -229,7 +231,7 @@ class Face:
             self._report_late(kind)
             return message
         headers = message.get("headers")
-        if isinstance(headers, Iterator):
+        if type(headers) is not list and isinstance(headers, Iterator):
             if not isinstance(headers, OneShot):
                 self.report("G18", INNER, f"the headers of {kind} can be read only once", "warning")
             message = {**message, "headers": list(headers)}
@@ -503,7 +505,8 @@ class Face:
             self.past_faults = tuple(face.faults for face in self.inners if face.faults is not None)
             self.inners = ()
         self.last_received = self.last_sent = None
-        self.scope = self.given = self.handed = self.before = {}
+        self.scope = self.handed = self.before = {}
+        self.given = None
 
     def has_begun(self) -> bool:
         """Return whether a response has begun."""

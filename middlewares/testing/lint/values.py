@@ -38,61 +38,66 @@ def shown(value: object) -> str:
 
 
 def plain_headers(headers: Any) -> bool:
-    """Tell quickly whether a header list is beyond doubt: pairs of bytes, lower-case tokens, no line breaks.
+    """Tell quickly whether a header list is beyond doubt: pairs of bytes, the names lower-case tokens.
 
     A handful of passes in C; whatever they cannot vouch for is looked at line by line. Names come in few
     combinations, so those that were found good are remembered; values are looked at each time.
     """
-    return plain_length(headers) is not None
+    values = _plain_values(headers)
+    return values is not None and [*map(type, values.values())].count(bytes) == len(values)
 
 
 def plain_length(headers: Any) -> int | None:
-    """Return what a plain header list says about the length of the body, -1 if nothing; ``None`` if it is not plain."""
-    if not headers:
-        return -1 if type(headers) in (list, tuple) else None
-    if type(headers) not in (list, tuple):
-        return None
+    """Return what a plain header list says about the length of the body, -1 if nothing; ``None`` if it is not plain.
+
+    In its values there are no line breaks either.
+    """
+    values = _plain_values(headers)
+    if not values:
+        return None if values is None else -1
     try:
-        names, values = zip(*headers, strict=True)
-        value = b"".join(values)
-        position = _good_names.get(names)
-    except (TypeError, ValueError):
+        value = b"".join(values.values())
+    except TypeError:
         return None
-    if position is None:
-        position = _learn(names)
-    if (
-        position == _BAD
-        or b"\n" in value
-        or b"\r" in value
-        or b"\0" in value
-        or [*map(type, values)].count(bytes) != len(values)
-    ):
+    if b"\n" in value or b"\r" in value or b"\0" in value:
         return None
-    if position == _NO_LENGTH:
+    if [*map(type, values.values())].count(bytes) != len(values):
+        return None
+    length = values.get(b"content-length")
+    if length is None:
         return -1
-    length = values[position]
     return int(length) if _is_number(length) else None
 
 
-_NO_LENGTH, _BAD = -1, -2
-_MOST_NAMES = 1024
-_good_names: dict[tuple[bytes, ...], int] = {}
-"""Names that are lower-case tokens, in their order, and where content-length stands among them."""
+_MOST_NAMES, _LONGEST_NAMES = 1024, 1024
+_good_names: set[tuple[bytes, ...]] = set()
+"""Names that are lower-case tokens, in their order."""
 
 
-def _learn(names: tuple[Any, ...]) -> int:
-    """Return where content-length stands among names, `_NO_LENGTH`, or `_BAD`; and remember good ones."""
+def _plain_values(headers: Any) -> dict[bytes, Any] | None:
+    """Return the values by name if all names are different lower-case tokens, else ``None``."""
+    if type(headers) not in (list, tuple):
+        return None
+    try:
+        values = dict(headers)  # refuses what is no pair
+        names = tuple(values)
+        if len(names) == len(headers) and (names in _good_names or _are_good(names)):
+            return values
+    except (TypeError, ValueError):
+        pass
+    return None
+
+
+def _are_good(names: tuple[Any, ...]) -> bool:
+    joined = b"".join(names)
     are_bytes = [*map(type, names)].count(bytes) == len(names)
-    if not are_bytes or not all(names) or b"".join(names).translate(None, _LOWER_TOKEN):
-        return _BAD
-    count = names.count(b"content-length")
-    if count > 1:
-        return _BAD
-    position = names.index(b"content-length") if count else _NO_LENGTH
-    if len(_good_names) >= _MOST_NAMES:  # names come from strangers, too
-        _good_names.clear()
-    _good_names[names] = position
-    return position
+    if not are_bytes or not all(names) or joined.translate(None, _LOWER_TOKEN):
+        return False
+    if len(joined) <= _LONGEST_NAMES:
+        if len(_good_names) >= _MOST_NAMES:  # names come from strangers, too
+            _good_names.clear()
+        _good_names.add(names)
+    return True
 
 
 def freeze(headers: Any) -> tuple[Any, ...]:

@@ -16,7 +16,6 @@ from tests.testing.lint.course import (
     STARTUP,
     around,
     body,
-    ids,
     make_scope,
     passes_on,
     serve,
@@ -190,22 +189,6 @@ async def test_a_scope_is_used_for_one_call():
         group.start_soon(serve, lint, scope)
         group.start_soon(serve, lint, scope)
     assert_server(lint.findings, "G13")
-
-
-async def test_the_caller_does_not_touch_the_scope_after_the_call():
-    scope = make_scope()
-
-    async def receive():
-        scope["path"] = "/other"
-        return dict(REQUEST)
-
-    async def app(scope, receive, send):
-        await receive()
-        await legal(scope, receive, send)
-
-    lint = around(app)
-    await serve(lint, scope, receive=receive)
-    assert_server(lint.findings, "G15")
 
 
 class Life:
