@@ -30,32 +30,60 @@ _STANDARD = {
 def is_plain_http(scope: Scope) -> bool:
     """Tell quickly whether an HTTP scope is beyond doubt; others go through all checks."""
     get = scope.get
-    asgi, extensions, state = get("asgi"), get("extensions"), get("state")
-    raw_path, query = get("raw_path"), get("query_string")
-    path = get("path")
+    path, raw_path, query, extensions = get("path"), get("raw_path"), get("query_string"), get("extensions")
     return (
         type(scope) is dict
         and _are_text(scope)
-        and type(asgi) is dict
-        and [*map(type, asgi.values())].count(str) == len(asgi)
-        and get("http_version") in _VERSIONS
-        and get("method") in _METHODS
-        and get("scheme", "http") in _SCHEMES
+        and _is_usual(scope, get("asgi"))
         and type(path) is str
         and "%" not in path
         and "?" not in path
-        and not get("root_path")
-        and type(get("root_path", "")) is str
         and (raw_path is None or (type(raw_path) is bytes and b"?" not in raw_path))
         and type(query) is bytes
         and query[:1] != b"?"
         and b" " not in query
         and _is_address(get("client"))
         and _is_address(get("server"))
-        and (type(state) is dict or "state" not in scope)
+        and type(get("state", _NO_STATE)) is dict
         and (extensions is None or _are_plain(extensions))
         and plain_headers(get("headers"))
     )
+
+
+_MOST_USUAL = 1024
+_NO_STATE: dict[str, Any] = {}
+_usual: set[tuple[Any, ...]] = set()
+"""What the server, the protocol and the method determine, as it was found good."""
+
+
+def _is_usual(scope: Scope, asgi: Any) -> bool:
+    """Return whether the values of which there are few combinations are good; those that are, are remembered."""
+    if type(asgi) is not dict:
+        return False
+    get = scope.get
+    values = (
+        get("http_version"),
+        get("method"),
+        get("scheme", "http"),
+        get("root_path", ""),
+        asgi.get("version", ""),
+        asgi.get("spec_version", ""),
+    )
+    try:
+        return values in _usual or _learn(values)
+    except TypeError:
+        return False
+
+
+def _learn(values: tuple[Any, ...]) -> bool:
+    version, method, scheme, root_path = values[:4]
+    is_good = version in _VERSIONS and method in _METHODS and scheme in _SCHEMES and root_path == ""
+    if not is_good or not _are_text(values):
+        return False
+    if len(_usual) >= _MOST_USUAL:
+        _usual.clear()
+    _usual.add(values)
+    return True
 
 
 def scope_faults(scope: Scope, kind: str) -> list[tuple[str, str]]:

@@ -25,6 +25,7 @@ _LOWER_TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 _BREAKS = (b"\r", b"\n", b"\0")
 _INT64 = 1 << 63
 _DEEPEST = 20
+_LONGEST_LENGTH = 20
 _LONGEST_SHOWN = 80
 
 
@@ -52,21 +53,20 @@ def plain_length(headers: Any) -> int | None:
 
     In its values there are no line breaks either.
     """
-    values = _plain_values(headers)
-    if not values:
-        return None if values is None else -1
+    found = _plain_values(headers)
+    if not found:
+        return None if found is None else -1
+    values = [*found.values()]
     try:
-        value = b"".join(values.values())
+        joined = b"".join(values)
     except TypeError:
         return None
-    if b"\n" in value or b"\r" in value or b"\0" in value:
+    if b"\n" in joined or b"\r" in joined or b"\0" in joined or [*map(type, values)].count(bytes) != len(values):
         return None
-    if [*map(type, values.values())].count(bytes) != len(values):
-        return None
-    length = values.get(b"content-length")
-    if length is None:
-        return -1
-    return int(length) if _is_number(length) else None
+    length = found.get(b"content-length", b"")
+    if length.isdigit():
+        return int(length) if len(length) < _LONGEST_LENGTH else None
+    return None if b"content-length" in found else -1
 
 
 _MOST_NAMES, _LONGEST_NAMES = 1024, 1024
@@ -101,9 +101,10 @@ def _are_good(names: tuple[Any, ...]) -> bool:
 
 
 def freeze(headers: Any) -> tuple[Any, ...]:
-    """Return what a header list holds now, to compare it later."""
-    frozen = tuple(headers)
-    return tuple(map(tuple, frozen)) if list in map(type, frozen) else frozen
+    """Return what a header list holds now, to compare it later; a list of lists is copied in depth."""
+    if headers and type(headers[0]) is list:
+        return tuple([tuple(pair) if type(pair) is list else pair for pair in headers])
+    return tuple(headers)
 
 
 def pairs_fault(headers: Any) -> str | None:
@@ -190,4 +191,4 @@ def _pairs(headers: Any) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _is_number(value: bytes) -> bool:
-    return value.isdigit() and len(value) < 20
+    return value.isdigit() and len(value) < _LONGEST_LENGTH
