@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import current_task
 from collections import deque
 from collections.abc import Iterator
 from inspect import isawaitable
@@ -59,6 +59,8 @@ class Face:
     outer: Face | None = None
     inners: tuple[Face, ...] = ()
     faults: dict[tuple[str, str], int] | None = None
+    readable: Scope | None = None
+    """The scope with headers that can be read again, where they could not."""
     given: Scope | None = None
     """What the scope held when a layer handed it in."""
     past_faults: tuple[dict[tuple[str, str], int], ...] = ()
@@ -112,6 +114,7 @@ class Face:
     def _materialise(self, headers: Iterator[Any]) -> None:
         self.report("G18", OUTER, "the headers of the scope can be read only once", "warning")
         self.before["headers"] = [*headers]
+        self.readable = self.before
 
     # -- reporting
 
@@ -148,7 +151,7 @@ class Face:
     @finds("G14")
     def check_outer_scope(self) -> None:
         """Compare the scope that was handed in with that which the next lint outside handed on."""
-        if self.outer is not None and self.shares_scope and self.scope != self.outer.before:
+        if self.shares_scope and self.outer is not None and self.scope != self.outer.before:
             changed = _changed(self.scope, self.outer.before)
             if changed:
                 self.report("G14", OUTER, f"the scope was changed in place: {_listed(changed)}")
@@ -196,7 +199,7 @@ class Face:
         if result is not None:
             self._check_result(result)
         last = self.last_sent
-        if last is not None and last[0] is message and not _stands(last):
+        if last is not None and not _stands(last) and last[0] is message:
             self._changed_outside(message)
         if is_invalid:
             self.report_lenience(message)
@@ -534,7 +537,7 @@ def _listed(keys: set[str]) -> str:
 def _is_cancelled() -> bool:
     """Return whether the task has been cancelled, and nobody has said that this is dealt with."""
     try:
-        task = asyncio.current_task()
+        task = current_task()
     except RuntimeError:  # another event loop than asyncio's
         return False
     return task is not None and task.cancelling() > 0

@@ -21,6 +21,7 @@ _START_KEYS = {"type", "status", "headers"}
 _BODY_KEYS = {"type", "body", "more_body"}
 _BODIES = {BODY, ZEROCOPY}
 _BODY_END = f"{BODY}!"
+_OPEN = {"started", "streaming"}
 _UNFINISHED = {"started", "streaming", "trailers"}
 
 
@@ -86,7 +87,10 @@ class HTTPFace(Face):
         body, more = message.get("body", b""), message.get("more_body", False)
         if not (type(body) is bytes and type(more) is bool and _BODY_KEYS.issuperset(message)):
             self.check_content(message)
-        self.move_sent(message, BODY if more else _BODY_END)
+        if self.sent_state in _OPEN and not self.trailers:
+            self.sent_state = "streaming" if more else "ended"
+        else:
+            self.move_sent(message, BODY if more else _BODY_END)
         if not body or not isinstance(body, (bytes, memoryview)):
             return
         if self.is_bodiless():

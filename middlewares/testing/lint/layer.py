@@ -153,7 +153,7 @@ class Lint(Layer):
         kind = scope.get("type") if hasattr(scope, "get") else None
         face = _FACES.get(kind, UnknownFace)(self, scope, receive, send)
         face.check_outer_scope()
-        face.check_scope(scope if "headers" not in scope or scope["headers"] is face.before["headers"] else face.before)
+        face.check_scope(face.readable or scope)
         self._check_call(face, scope, kind)
         if not self.strict:
             face.hand_on(face.before)

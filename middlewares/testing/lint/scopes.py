@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ("is_plain_http", "scope_faults")
 
 _VERSIONS = frozenset(("1.1", "2", "1.0", "3"))
+_QUESTION, _SPACE = b"? "
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 _SCHEMES = frozenset(("http", "https"))
 _ANY = ("scope http", "scope websocket", "scope lifespan", "scope")
@@ -38,10 +39,10 @@ def is_plain_http(scope: Scope) -> bool:
         and type(path) is str
         and "%" not in path
         and "?" not in path
-        and (raw_path is None or (type(raw_path) is bytes and b"?" not in raw_path))
+        and (raw_path is None or (type(raw_path) is bytes and _QUESTION not in raw_path))
         and type(query) is bytes
         and query[:1] != b"?"
-        and b" " not in query
+        and _SPACE not in query
         and _is_address(get("client"))
         and _is_address(get("server"))
         and type(get("state", _NO_STATE)) is dict
