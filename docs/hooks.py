@@ -4,6 +4,7 @@
 ============================================  =====================================================
 ``<!-- options: gzip -->``                    the table of a middleware's options
 ``<!-- default: gzip.include_types -->``      the default of one option, where it is too long for a table
+``<!-- lint: rules -->``                      the rules that the lint checks; ``unobservable``: the others
 ============================================  =====================================================
 
 A middleware is named as in a configuration file: a built-in name, or ``package.module:Class``.
@@ -17,10 +18,11 @@ from typing import Any
 
 from middlewares.config.resolve import resolve_middleware
 from middlewares.core.option_docs import OptionDoc, option_docs
+from middlewares.testing.lint import RULES
 
 __all__ = ("fill", "on_page_markdown")
 
-_MARK = re.compile(r"<!-- (options|default): (\S+) -->")
+_MARK = re.compile(r"<!-- (options|default|lint): (\S+) -->")
 _LONGEST_DEFAULT = 60
 
 
@@ -45,7 +47,20 @@ def _long_default(name: str) -> str:
     return ", ".join(f"`{item}`" for item in default)
 
 
-_FILLERS = {"options": _options, "default": _long_default}
+def _lint(kind: str) -> str:
+    """Return the table of rules that are ``rules`` for the lint to check, or ``unobservable``."""
+    is_checked = {"rules": True, "unobservable": False}[kind]
+    last = "How to mend it" if is_checked else "Why it cannot be seen"
+    rows = [
+        f'| <a id="{rule.id.lower()}"></a>{rule.id} | {rule.party} | {rule.statement} | {rule.source} '
+        f"| {rule.unobservable or rule.hint} |"
+        for rule in RULES.values()
+        if (rule.unobservable is None) is is_checked
+    ]
+    return "\n".join([f"| Rule | Party | Statement | Source | {last} |", "| --- | --- | --- | --- | --- |", *rows])
+
+
+_FILLERS = {"options": _options, "default": _long_default, "lint": _lint}
 
 
 def _docs(use: str) -> tuple[OptionDoc, ...]:

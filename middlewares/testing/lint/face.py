@@ -97,7 +97,7 @@ class Face:
         self.scope = scope
         self.receive_outer = receive
         self.send_outer = send
-        self.history: deque[tuple[str, Any, Any]] = deque((), _HISTORY)
+        self.history: deque[tuple[str, Any, Any]] = deque(maxlen=_HISTORY)
         outer = scope.get(KEY)
         if isinstance(outer, Face) and outer.outcome == "runs":
             self.outer = outer

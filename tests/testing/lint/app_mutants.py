@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING, Any
+
 from tests.testing.lint.course import body, start
 
-MUTANTS = {}
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MUTANTS: dict[str, list[Any]] = {}
 
 
-def breaks(rule, kind="http", **scope):
-    def register(app):
+def breaks(rule: Any, kind: Any = "http", **scope: Any) -> Callable[[Any], Any]:
+    def register(app: Any) -> Any:
         MUTANTS.setdefault(rule, []).append((app, kind, scope))
         return app
 
     return register
 
 
-def sends(rule, *messages, kind="http", **scope):
+def sends(rule: Any, *messages: Any, kind: Any = "http", **scope: Any) -> Any:
     """Add an application that takes one event and sends these."""
 
-    async def mutant(scope, receive, send):
+    async def mutant(scope: Any, receive: Any, send: Any) -> Any:
         if kind != "lifespan":
             await receive()
         for message in messages:
@@ -40,18 +46,18 @@ ANNOUNCED = start(headers=[(b"trailer", b"x-sum")], trailers=True)
 
 
 @breaks("G3", "other")
-async def returns_quietly(scope, receive, send):
+async def returns_quietly(scope: Any, receive: Any, send: Any) -> Any:
     pass
 
 
 @breaks("G3", "other")
-async def sends_before_it_raises(scope, receive, send):
+async def sends_before_it_raises(scope: Any, receive: Any, send: Any) -> Any:
     await send({"type": "other.event"})
     raise ValueError("unknown")
 
 
 @breaks("G4")
-async def returns_something(scope, receive, send):
+async def returns_something(scope: Any, receive: Any, send: Any) -> Any:
     await send(start())
     await send(body())
     return 1
@@ -67,19 +73,19 @@ sends("G6", start(), body(extra={1: 2}))
 
 
 @breaks("G17")
-async def takes_other_names(scope, receive, respond):
+async def takes_other_names(scope: Any, receive: Any, respond: Any) -> Any:
     await respond(start())
     await respond(body())
 
 
 @breaks("G17")
-async def takes_anything(*call):
+async def takes_anything(*call: Any) -> Any:
     await call[2](start())
     await call[2](body())
 
 
 @breaks("G18")
-async def uses_a_dict_again(scope, receive, send):
+async def uses_a_dict_again(scope: Any, receive: Any, send: Any) -> Any:
     await send(start())
     message = body(b"x", more_body=True)
     await send(message)
@@ -88,7 +94,7 @@ async def uses_a_dict_again(scope, receive, send):
 
 
 @breaks("G18")
-async def changes_what_it_sent(scope, receive, send):
+async def changes_what_it_sent(scope: Any, receive: Any, send: Any) -> Any:
     message = start()
     await send(message)
     message["status"] = 404
@@ -96,7 +102,7 @@ async def changes_what_it_sent(scope, receive, send):
 
 
 @breaks("G18")
-async def changes_headers_that_it_sent(scope, receive, send):
+async def changes_headers_that_it_sent(scope: Any, receive: Any, send: Any) -> Any:
     message = start()
     await send(message)
     message["headers"].append((b"x-b", b"2"))
@@ -104,16 +110,16 @@ async def changes_headers_that_it_sent(scope, receive, send):
 
 
 @breaks("G18")
-async def sends_headers_once(scope, receive, send):
+async def sends_headers_once(scope: Any, receive: Any, send: Any) -> Any:
     await send({**start(), "headers": iter([(b"x-a", b"1")])})
     await send(body())
 
 
 @breaks("G18")
-async def sends_afterwards(scope, receive, send):
+async def sends_afterwards(scope: Any, receive: Any, send: Any) -> Any:
     import asyncio
 
-    async def late():
+    async def late() -> Any:
         await asyncio.sleep(0)
         await send(body(b"late"))
 
@@ -123,21 +129,21 @@ async def sends_afterwards(scope, receive, send):
 
 
 @breaks("G14")
-async def changes_the_headers_of_its_scope(scope, receive, send):
+async def changes_the_headers_of_its_scope(scope: Any, receive: Any, send: Any) -> Any:
     scope["headers"].append((b"x-b", b"2"))
     await send(start())
     await send(body())
 
 
 @breaks("G14")
-async def changes_the_method(scope, receive, send):
+async def changes_the_method(scope: Any, receive: Any, send: Any) -> Any:
     scope["method"] = "POST"
     await send(start())
     await send(body())
 
 
 @breaks("G22")
-async def receives_twice_at_once(scope, receive, send):
+async def receives_twice_at_once(scope: Any, receive: Any, send: Any) -> Any:
     import anyio
 
     async with anyio.create_task_group() as group:
@@ -193,27 +199,25 @@ sends("E7", {**DEBUG, "info": 1}, start(), body())
 
 
 @breaks("E2")
-async def leaves_its_file_open(scope, receive, send):
+async def leaves_its_file_open(scope: Any, receive: Any, send: Any) -> Any:
     scope["state"]["file"] = file = open("/etc/hostname", "rb")  # noqa: ASYNC230, PTH123, SIM115 - the fault
     await send(start())
     await send({"type": "http.response.zerocopysend", "file": file})
 
 
 @breaks("H36")
-async def swallows_its_cancellation(scope, receive, send):
+async def swallows_its_cancellation(scope: Any, receive: Any, send: Any) -> Any:
     import asyncio
 
     await send(start())
-    task = asyncio.current_task()
+    task: Any = asyncio.current_task()
     task.cancel()
-    try:
+    with contextlib.suppress(asyncio.CancelledError):
         await asyncio.sleep(0)
-    except asyncio.CancelledError:
-        pass
     await send(body())
 
 
-def ws(rule, *messages, **scope):
+def ws(rule: Any, *messages: Any, **scope: Any) -> Any:
     sends(rule, *messages, kind="websocket", **scope)
 
 
@@ -238,10 +242,10 @@ ws("E8", ACCEPT, DENY, DENY_BODY)
 ws("E8", DENY_BODY, CLOSE)
 
 
-def life(rule, *steps):
+def life(rule: Any, *steps: Any) -> Any:
     """Add an application of the lifespan: it receives at ``None`` and sends what else there is."""
 
-    async def mutant(scope, receive, send):
+    async def mutant(scope: Any, receive: Any, send: Any) -> Any:
         for step in steps:
             await (receive() if step is None else send({"type": f"lifespan.{step}"} if isinstance(step, str) else step))
 

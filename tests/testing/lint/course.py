@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 
 from middlewares.testing import Lint, http_scope, lifespan_scope, websocket_scope
@@ -18,24 +20,24 @@ EVERY_EXTENSION = [
 REQUEST = {"type": "http.request", "body": b"", "more_body": False}
 CONNECT = {"type": "websocket.connect"}
 STARTUP, SHUTDOWN = {"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}
-FAREWELL = {
+FAREWELL: dict[str, Any] = {
     "http": {"type": "http.disconnect"},
     "websocket": {"type": "websocket.disconnect", "code": 1001, "reason": ""},
     "lifespan": SHUTDOWN,
 }
-SCOPES = {"http": http_scope, "websocket": websocket_scope, "lifespan": lifespan_scope}
-EVENTS = {"http": [REQUEST], "websocket": [CONNECT], "lifespan": [STARTUP, SHUTDOWN]}
+SCOPES: dict[str, Any] = {"http": http_scope, "websocket": websocket_scope, "lifespan": lifespan_scope}
+EVENTS: dict[str, list[Any]] = {"http": [REQUEST], "websocket": [CONNECT], "lifespan": [STARTUP, SHUTDOWN]}
 
 
-def start(status=200, headers=((b"x-a", b"1"),), **more):
+def start(status: Any = 200, headers: Any = ((b"x-a", b"1"),), **more: Any) -> Any:
     return {"type": "http.response.start", "status": status, "headers": [*headers], **more}
 
 
-def body(data=b"", **more):
+def body(data: Any = b"", **more: Any) -> Any:
     return {"type": "http.response.body", "body": data, **more}
 
 
-def make_scope(kind="http", **options):
+def make_scope(kind: Any = "http", **options: Any) -> Any:
     if kind not in SCOPES:
         return {"type": kind, "asgi": {"version": "3.0"}}
     if kind != "lifespan":
@@ -43,7 +45,7 @@ def make_scope(kind="http", **options):
     return SCOPES[kind](**options)
 
 
-def refuse(message):
+def refuse(message: Any) -> Any:
     """Raise as servers do on what they cannot encode."""
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise TypeError("no event")
@@ -55,18 +57,18 @@ def refuse(message):
         raise TypeError("wrong value")
 
 
-async def serve(app, scope=None, events=None, *, send=None, receive=None):
+async def serve(app: Any, scope: Any = None, events: Any = None, *, send: Any = None, receive: Any = None) -> Any:
     """Call an application as a server does, and return what it sent; its exceptions end here."""
     scope = make_scope() if scope is None else scope
     kind = scope["type"]
     waiting = [*(EVENTS.get(kind, ()) if events is None else events)]
     sent = []
 
-    async def receive_next():
+    async def receive_next() -> Any:
         await anyio.lowlevel.checkpoint()
         return dict(waiting.pop(0)) if waiting else dict(FAREWELL[kind])
 
-    async def send_next(message):
+    async def send_next(message: Any) -> Any:
         await anyio.lowlevel.checkpoint()
         refuse(message)
         sent.append(message)
@@ -74,24 +76,25 @@ async def serve(app, scope=None, events=None, *, send=None, receive=None):
     with anyio.fail_after(5):
         try:
             await app(scope, receive or receive_next, send or send_next)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a server goes on whatever it is
             sent.append(error)
     return sent
 
 
-def passes_on(app):
+def passes_on(app: Any) -> Any:
     """Return a layer that does nothing."""
 
-    async def Transparent(scope, receive, send):  # noqa: N802 - it stands for a class
+    async def Transparent(scope: Any, receive: Any, send: Any) -> None:  # noqa: N802 - it stands for a class
         await app(scope, receive, send)
 
-    Transparent.app = app
-    return Transparent
+    layer: Any = Transparent
+    layer.app = app
+    return layer
 
 
-def ids(findings):
+def ids(findings: Any) -> Any:
     return {finding.id for finding in findings}
 
 
-def around(app, **options):
+def around(app: Any, **options: Any) -> Any:
     return Lint(app, deadline=0.05, **options)

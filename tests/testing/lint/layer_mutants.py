@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING, Any
+
 import anyio
 
 from tests.testing.lint.course import body, start
 
-MUTANTS = []
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MUTANTS: list[Any] = []
 """Rule, layer, and the name of the inner application that brings the fault to light."""
 
 
-def breaks(rule, inner="plain"):
-    def register(layer):
+def breaks(rule: Any, inner: Any = "plain") -> Callable[[Any], Any]:
+    def register(layer: Any) -> Any:
         MUTANTS.append((rule, layer, inner))
         return layer
 
     return register
 
 
-def sending(change):
+def sending(change: Any) -> Any:
     """Return a layer whose ``send`` is made by ``change(send)``."""
 
-    async def changes_sends(app, scope, receive, send):
+    async def changes_sends(app: Any, scope: Any, receive: Any, send: Any) -> Any:
         await app(scope, receive, change(send))
 
     return changes_sends
 
 
-def per_message(change):
-    def make(send):
-        async def send_changed(message):
+def per_message(change: Any) -> Any:
+    def make(send: Any) -> Any:
+        async def send_changed(message: Any) -> Any:
             for changed in change(message):
                 await send(changed)
 
@@ -38,7 +44,7 @@ def per_message(change):
     return sending(make)
 
 
-def starts(**change):
+def starts(**change: Any) -> Any:
     return per_message(lambda m: [{**m, **change}] if m["type"].endswith(".start") else [m])
 
 
@@ -59,8 +65,8 @@ breaks("G20", "unknown")(per_message(lambda m: [] if m["type"].endswith("surpris
 
 
 @breaks("G20", "trailers")
-async def refuses_trailers(app, scope, receive, send):
-    async def send_asserted(message):
+async def refuses_trailers(app: Any, scope: Any, receive: Any, send: Any) -> Any:
+    async def send_asserted(message: Any) -> Any:
         assert message["type"] in ("http.response.start", "http.response.body")
         await send(message)
 
@@ -68,10 +74,10 @@ async def refuses_trailers(app, scope, receive, send):
 
 
 @breaks("G20", "hints twice")
-async def turns_the_order(app, scope, receive, send):
-    held = []
+async def turns_the_order(app: Any, scope: Any, receive: Any, send: Any) -> Any:
+    held: list[Any] = []
 
-    async def send_turned(message):
+    async def send_turned(message: Any) -> Any:
         if message["type"] == "http.response.debug":
             return held.append(message)
         await send(message)
@@ -82,14 +88,14 @@ async def turns_the_order(app, scope, receive, send):
 
 
 @breaks("G4")
-async def returns_something(app, scope, receive, send):
+async def returns_something(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     await app(scope, receive, send)
     return 1
 
 
 @breaks("G18")
-async def changes_messages(app, scope, receive, send):
-    async def send_changed(message):
+async def changes_messages(app: Any, scope: Any, receive: Any, send: Any) -> Any:
+    async def send_changed(message: Any) -> Any:
         message["seen"] = True
         await send(message)
 
@@ -97,8 +103,8 @@ async def changes_messages(app, scope, receive, send):
 
 
 @breaks("G18", "receives")
-async def changes_events(app, scope, receive, send):
-    async def receive_changed():
+async def changes_events(app: Any, scope: Any, receive: Any, send: Any) -> Any:
+    async def receive_changed() -> Any:
         message = await receive()
         message["seen"] = True
         return message
@@ -107,7 +113,7 @@ async def changes_events(app, scope, receive, send):
 
 
 @breaks("G18", "slow")
-async def returns_before_its_inner_call(app, scope, receive, send):
+async def returns_before_its_inner_call(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     import asyncio
 
     scope["state"]["task"] = asyncio.ensure_future(app(scope, receive, send))
@@ -117,22 +123,22 @@ async def returns_before_its_inner_call(app, scope, receive, send):
 
 
 @breaks("G14")
-async def changes_its_scope(app, scope, receive, send):
+async def changes_its_scope(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     scope["seen"] = True
     await app(scope, receive, send)
 
 
 @breaks("G14")
-async def changes_the_header_list(app, scope, receive, send):
+async def changes_the_header_list(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     scope["headers"].append((b"x-b", b"2"))
     await app({**scope}, receive, send)
 
 
 @breaks("G15", "receives")
-async def touches_the_scope_later(app, scope, receive, send):
+async def touches_the_scope_later(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     inner = {**scope}
 
-    async def receive_touching():
+    async def receive_touching() -> Any:
         inner["path"] = "/other"
         return await receive()
 
@@ -140,8 +146,8 @@ async def touches_the_scope_later(app, scope, receive, send):
 
 
 @breaks("G16")
-async def returns_no_awaitable(app, scope, receive, send):
-    queue = []
+async def returns_no_awaitable(app: Any, scope: Any, receive: Any, send: Any) -> Any:
+    queue: list[Any] = []
     try:
         await app(scope, receive, queue.append)
     except TypeError:
@@ -150,8 +156,8 @@ async def returns_no_awaitable(app, scope, receive, send):
 
 
 @breaks("G16")
-async def gives_a_result(app, scope, receive, send):
-    async def send_counted(message):
+async def gives_a_result(app: Any, scope: Any, receive: Any, send: Any) -> Any:
+    async def send_counted(message: Any) -> Any:
         await send(message)
         return 1
 
@@ -159,10 +165,10 @@ async def gives_a_result(app, scope, receive, send):
 
 
 @breaks("G22", "receives twice")
-async def forgets_the_disconnect(app, scope, receive, send):
+async def forgets_the_disconnect(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     gone = False
 
-    async def receive_once():
+    async def receive_once() -> Any:
         nonlocal gone
         if gone:
             await anyio.sleep_forever()
@@ -174,8 +180,8 @@ async def forgets_the_disconnect(app, scope, receive, send):
 
 
 @breaks("G22", "cancels")
-async def loses_an_event(app, scope, receive, send):
-    async def receive_slowly():
+async def loses_an_event(app: Any, scope: Any, receive: Any, send: Any) -> Any:
+    async def receive_slowly() -> Any:
         message = await receive()
         await anyio.lowlevel.checkpoint()
         await anyio.lowlevel.checkpoint()
@@ -186,15 +192,15 @@ async def loses_an_event(app, scope, receive, send):
 
 
 @breaks("G22", "receives")
-async def receives_twice_at_once(app, scope, receive, send):
+async def receives_twice_at_once(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     async with anyio.create_task_group() as group:
         group.start_soon(receive)
         await app(scope, receive, send)
 
 
 @breaks("G10")
-async def raises_in_send(app, scope, receive, send):
-    async def send_raising(message):
+async def raises_in_send(app: Any, scope: Any, receive: Any, send: Any) -> Any:
+    async def send_raising(message: Any) -> Any:
         raise RuntimeError("no")
 
     try:
@@ -205,7 +211,7 @@ async def raises_in_send(app, scope, receive, send):
 
 
 @breaks("H36", "breaks off")
-async def swallows_the_exception(app, scope, receive, send):
+async def swallows_the_exception(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     try:
         await app(scope, receive, send)
     except ValueError:
@@ -213,7 +219,7 @@ async def swallows_the_exception(app, scope, receive, send):
 
 
 @breaks("H37", "breaks off")
-async def completes_and_raises(app, scope, receive, send):
+async def completes_and_raises(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     try:
         await app(scope, receive, send)
     finally:
@@ -221,20 +227,18 @@ async def completes_and_raises(app, scope, receive, send):
 
 
 @breaks("H36", "slow")
-async def swallows_a_cancellation(app, scope, receive, send):
+async def swallows_a_cancellation(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     import asyncio
 
-    task = asyncio.current_task()
+    task: Any = asyncio.current_task()
     asyncio.get_running_loop().call_soon(task.cancel)
-    try:
+    with contextlib.suppress(asyncio.CancelledError):
         await app(scope, receive, send)
-    except asyncio.CancelledError:
-        pass
     await send(body())
 
 
-def scoped(**change):
-    async def changes_the_scope(app, scope, receive, send):
+def scoped(**change: Any) -> Any:
+    async def changes_the_scope(app: Any, scope: Any, receive: Any, send: Any) -> Any:
         await app({**scope, **change}, receive, send)
 
     return changes_the_scope
@@ -250,11 +254,11 @@ breaks("H12")(scoped(client="somebody"))
 breaks("G19")(scoped(extensions=[]))
 
 
-def receiving(*events):
-    async def changes_events(app, scope, receive, send):
+def receiving(*events: Any) -> Any:
+    async def changes_events(app: Any, scope: Any, receive: Any, send: Any) -> Any:
         waiting = [*events]
 
-        async def receive_other():
+        async def receive_other() -> Any:
             return dict(waiting.pop(0)) if waiting else await receive()
 
         await app(scope, receive_other, send)
@@ -268,14 +272,14 @@ breaks("G5", "receives")(receiving({"type": 1}))
 
 
 @breaks("L12", "life")
-async def keeps_the_lifespan(app, scope, receive, send):
+async def keeps_the_lifespan(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     for step in ("startup", "shutdown"):
         await receive()
         await send({"type": f"lifespan.{step}.complete"})
 
 
 @breaks("L12", "patient life")
-async def keeps_the_shutdown(app, scope, receive, send):
+async def keeps_the_shutdown(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     async with anyio.create_task_group() as group:
         group.start_soon(app, scope, receive, send)
         await anyio.wait_all_tasks_blocked()
@@ -285,11 +289,11 @@ async def keeps_the_shutdown(app, scope, receive, send):
 
 
 @breaks("L12", "life")
-async def knows_http_alone(app, scope, receive, send):
+async def knows_http_alone(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     assert scope["type"] == "http"
 
 
 @breaks("L13", "life")
-async def raises_at_startup(app, scope, receive, send):
+async def raises_at_startup(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     await receive()
     raise RuntimeError("no database")

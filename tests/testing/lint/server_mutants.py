@@ -90,33 +90,33 @@ EVENTS: list[tuple[str, str, list[Any]]] = [
 """Rule, scope type, and the events in their order; a word is what the application sends meanwhile."""
 
 
-async def raises(_message):
+async def raises(_message: Any) -> Any:
     raise RuntimeError("closed")
 
 
-async def raises_over_a_key(message):
+async def raises_over_a_key(message: Any) -> Any:
     if "extra" in message:
         raise TypeError("unexpected key 'extra'")
 
 
-async def gives_something(_message):
+async def gives_something(_message: Any) -> Any:
     return 1
 
 
-def gives_nothing(_message):
+def gives_nothing(_message: Any) -> Any:
     return None
 
 
-async def refuses_a_body(message):
+async def refuses_a_body(message: Any) -> Any:
     if message.get("body"):
         raise RuntimeError("a body for HEAD")
 
 
-async def changes(message):
+async def changes(message: Any) -> Any:
     message["seen"] = True
 
 
-async def takes_everything(_message):
+async def takes_everything(_message: Any) -> Any:
     pass
 
 
@@ -137,15 +137,15 @@ SENDS: list[tuple[str, dict[str, Any], Any, list[Any]]] = [
 """Rule, options of the scope, the server's ``send``, and what the application sends."""
 
 
-def changed_scope(kind, change):
+def changed_scope(kind: Any, change: Any) -> Any:
     scope = make_scope(kind)
     scope.update(change)
     return UserDict(scope) if change == {"type": "UserDict"} else scope
 
 
-async def hangs():
+async def hangs() -> Any:
     await anyio.sleep_forever()
 
 
-def not_awaitable():
+def not_awaitable() -> Any:
     return dict(REQUEST)

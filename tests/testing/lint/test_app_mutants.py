@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -15,7 +17,7 @@ CASES = [
 ]
 
 
-async def run(app, kind, options):
+async def run(app: Any, kind: Any, options: Any) -> Any:
     scope = make_scope(kind, **options, **({"state": {}} if kind != "other" else {}))
     await serve(app, scope)
     for _ in range(5):
@@ -36,7 +38,7 @@ async def test_an_application_is_found_under_its_rule(rule, app, kind, options):
 
 @pytest.mark.parametrize(("rule", "app", "kind", "options"), CASES)
 async def test_in_a_stack_the_application_bears_the_blame_and_no_layer(rule, app, kind, options):
-    findings = []
+    findings: list[Any] = []
     inner = around(app, report=findings)
     await run(around(passes_on(inner), report=findings), kind, options)
     assert ids(findings) == {rule}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -22,22 +24,22 @@ from middlewares.testing import Lint, http_scope, lifespan, request, websocket
 from tests.testing.lint.course import EVERY_EXTENSION, body, serve, start
 
 
-async def chunks():
+async def chunks() -> Any:
     for number in range(3):
         yield b"%d" % number * 1000
 
 
-async def later():
+async def later() -> Any:
     pass
 
 
-async def socket(websocket):
+async def socket(websocket: Any) -> Any:
     await websocket.accept(subprotocol="echo")
     async for text in websocket.iter_text():
         await websocket.send_text(text)
 
 
-async def denied(websocket):
+async def denied(websocket: Any) -> Any:
     await websocket.send_denial_response(JSONResponse({"no": 1}, 401))
 
 
@@ -53,8 +55,8 @@ RESPONSES = {
 }
 
 
-def respond(make):
-    async def endpoint(request):
+def respond(make: Any) -> Any:
+    async def endpoint(request: Any) -> Any:
         await request.body()
         return make()
 
@@ -72,9 +74,9 @@ starlette = Starlette(
 )
 
 
-def stacks(app):
+def stacks(app: Any) -> Any:
     """Return the findings, and lints around and between our layers, in both orders, strict and not."""
-    findings = []
+    findings: list[Any] = []
     for strict in (False, True):
         for layers in ((GZip, CORS), (CORS, GZip)):
             entries = [Middleware(Lint, report=findings, strict=strict)]
@@ -128,10 +130,10 @@ async def test_the_shop_is_clean(path):
 
 
 async def test_a_base_http_middleware_is_clean_on_plain_traffic():
-    async def dispatch(request, call_next):
+    async def dispatch(request: Any, call_next: Any) -> Any:
         return await call_next(request)
 
-    findings = []
+    findings: list[Any] = []
     app = Lint(BaseHTTPMiddleware(Lint(starlette, report=findings), dispatch), report=findings)
     await request(app, path="/plain")
     await request(app, path="/stream")
@@ -139,7 +141,7 @@ async def test_a_base_http_middleware_is_clean_on_plain_traffic():
 
 
 async def test_an_application_that_raises_or_whose_client_leaves_is_clean():
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
         await send(start())
         while (await receive())["type"] != "http.disconnect":
             await send(body(b"x", more_body=True))
@@ -163,7 +165,7 @@ async def test_an_application_that_raises_or_whose_client_leaves_is_clean():
     ],
 )
 async def test_awkward_legal_scopes_are_clean(change):
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
         await send(start())
         await send(body())
 
@@ -174,7 +176,7 @@ async def test_awkward_legal_scopes_are_clean(change):
 
 @pytest.mark.parametrize("key", ["scheme", "raw_path", "root_path", "client", "server", "extensions", "state"])
 async def test_what_is_optional_may_be_missing(key):
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
         await send({"type": "http.response.start", "status": 200})
         await send({"type": "http.response.body"})
 

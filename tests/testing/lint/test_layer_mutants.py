@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -10,24 +12,24 @@ from tests.testing.lint.course import REQUEST, around, body, ids, make_scope, pa
 from tests.testing.lint.layer_mutants import MUTANTS
 
 
-async def plain(scope, receive, send):
+async def plain(scope: Any, receive: Any, send: Any) -> Any:
     await send(start())
     await send(body(b"12"))
 
 
-async def receives(scope, receive, send):
+async def receives(scope: Any, receive: Any, send: Any) -> Any:
     await receive()
     await plain(scope, receive, send)
 
 
-async def receives_to_the_end(scope, receive, send):
+async def receives_to_the_end(scope: Any, receive: Any, send: Any) -> Any:
     await plain(scope, receive, send)
     await receive()
     await receive()
     await receive()
 
 
-async def cancels(scope, receive, send):
+async def cancels(scope: Any, receive: Any, send: Any) -> Any:
     with anyio.CancelScope() as cancelled:
         async with anyio.create_task_group() as group:
             group.start_soon(receive)
@@ -38,48 +40,48 @@ async def cancels(scope, receive, send):
     await plain(scope, receive, send)
 
 
-async def hints(scope, receive, send):
+async def hints(scope: Any, receive: Any, send: Any) -> Any:
     await send(dict(HINT))
     await plain(scope, receive, send)
 
 
-async def hints_twice(scope, receive, send):
+async def hints_twice(scope: Any, receive: Any, send: Any) -> Any:
     await send({"type": "http.response.debug", "info": {}})
     await send(dict(HINT))
     await plain(scope, receive, send)
 
 
-async def unknown(scope, receive, send):
+async def unknown(scope: Any, receive: Any, send: Any) -> Any:
     await send({"type": "http.response.surprise"})
     await plain(scope, receive, send)
 
 
-async def trailers(scope, receive, send):
+async def trailers(scope: Any, receive: Any, send: Any) -> Any:
     await send(start(headers=[(b"trailer", b"x-sum")], trailers=True))
     await send(body())
     await send(dict(TRAILERS))
 
 
-async def breaks_off(scope, receive, send):
+async def breaks_off(scope: Any, receive: Any, send: Any) -> Any:
     await send(start())
     await send(body(b"1", more_body=True))
     raise ValueError("broken")
 
 
-async def slow(scope, receive, send):
+async def slow(scope: Any, receive: Any, send: Any) -> Any:
     import asyncio
 
     await send(start()) if scope["method"] == "POST" else None
     await asyncio.sleep(0.01)
 
 
-async def life(scope, receive, send):
+async def life(scope: Any, receive: Any, send: Any) -> Any:
     for step in ("startup", "shutdown"):
         await receive()
         await send({"type": f"lifespan.{step}.complete"})
 
 
-async def patient_life(scope, receive, send):
+async def patient_life(scope: Any, receive: Any, send: Any) -> Any:
     await receive()
     await send({"type": "lifespan.startup.complete"})
     await anyio.sleep_forever()
@@ -101,16 +103,17 @@ INNER = {
 }
 
 
-def named(layer, app):
-    async def Mutant(scope, receive, send):  # noqa: N802 - it stands for a class
+def named(layer: Any, app: Any) -> Any:
+    async def Mutant(scope: Any, receive: Any, send: Any) -> Any:  # noqa: N802 - it stands for a class
         return await layer(app, scope, receive, send)
 
-    Mutant.app = app
-    return Mutant
+    mutant: Any = Mutant
+    mutant.app = app
+    return mutant
 
 
-async def run(rule, layer, inner, wrap=lambda app: app):
-    findings = []
+async def run(rule: Any, layer: Any, inner: Any, wrap: Any = lambda app: app) -> Any:
+    findings: list[Any] = []
     inmost = around(INNER[inner], report=findings)
     outmost = around(wrap(named(layer, inmost)), report=findings)
     kind = "lifespan" if "life" in inner else "http"
@@ -145,7 +148,7 @@ async def test_other_layers_beside_it_are_not_blamed(rule, layer, inner):
 
 @pytest.mark.parametrize("inner", sorted(INNER.keys() - {"patient life"}))
 async def test_a_layer_that_does_nothing_is_never_blamed(inner):
-    async def nothing(app, scope, receive, send):
+    async def nothing(app: Any, scope: Any, receive: Any, send: Any) -> Any:
         await app(scope, receive, send)
 
     assert "middleware" not in {finding.party for finding in await run("", nothing, inner)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -64,7 +65,7 @@ _PARTS = st.sampled_from(
 )
 _PAIRS = st.one_of(st.tuples(_PARTS, _PARTS), st.lists(_PARTS, max_size=3), _PARTS)
 _HEADERS = st.one_of(st.lists(_PAIRS, max_size=3), st.tuples(_PAIRS), st.none(), _PARTS)
-_VALUES = {
+_VALUES: dict[str, list[Any]] = {
     "asgi": [None, {}, {"version": 3}, {"version": "3.0"}],
     "http_version": ["1.1", "1", "2", None],
     "method": ["GET", "get", "", b"GET", "PURGE"],

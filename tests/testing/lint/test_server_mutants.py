@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import UserDict
+from typing import Any
 
 import anyio
 import pytest
@@ -25,7 +26,7 @@ from tests.testing.lint.server_mutants import EVENTS as EVENT_CASES
 from tests.testing.lint.server_mutants import SCOPES, SENDS, changed_scope, hangs, not_awaitable
 
 
-async def legal(scope, receive, send):
+async def legal(scope: Any, receive: Any, send: Any) -> Any:
     if scope["type"] == "lifespan":
         for step in ("startup", "shutdown"):
             await receive()
@@ -39,15 +40,15 @@ async def legal(scope, receive, send):
         await send(body())
 
 
-def stacks(app):
+def stacks(app: Any) -> Any:
     """Return a lint alone, and two around a layer that does nothing, each with its findings."""
     alone = around(app)
-    findings = []
+    findings: list[Any] = []
     stack = around(passes_on(around(app, report=findings)), report=findings)
     return [(alone, alone.findings), (stack, findings)]
 
 
-def assert_server(findings, rule, *, most=1):
+def assert_server(findings: Any, rule: Any, *, most: Any = 1) -> Any:
     assert {(f.id, f.party, f.layer) for f in findings} == {(rule, "server", None)}
     assert len(findings) <= most
 
@@ -67,7 +68,7 @@ async def test_a_scope_that_is_no_dict_is_found():
 
 @pytest.mark.parametrize(("rule", "kind", "events"), EVENT_CASES)
 async def test_an_event_is_found_under_its_rule(rule, kind, events):
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
         for event in events:
             if isinstance(event, str):
                 await send({"type": f"{kind}.{event}"})
@@ -81,7 +82,7 @@ async def test_an_event_is_found_under_its_rule(rule, kind, events):
 
 
 async def test_an_application_must_raise_on_an_event_that_it_cannot_know():
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
         await receive()
         await legal(scope, receive, send)
 
@@ -92,7 +93,7 @@ async def test_an_application_must_raise_on_an_event_that_it_cannot_know():
 
 @pytest.mark.parametrize(("rule", "options", "send", "messages"), SENDS)
 async def test_a_send_is_found_under_its_rule(rule, options, send, messages):
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
         for message in messages:
             await send(dict(message))
 
@@ -103,13 +104,13 @@ async def test_a_send_is_found_under_its_rule(rule, options, send, messages):
 
 
 async def test_a_socket_that_is_closed_raises_an_oserror():
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
         await receive()
         await send({"type": "websocket.accept"})
         await receive()
         await send({"type": "websocket.send", "text": "late"})
 
-    async def send(message):
+    async def send(message: Any) -> Any:
         if message["type"] == "websocket.send":
             raise RuntimeError("closed")
 
@@ -119,7 +120,7 @@ async def test_a_socket_that_is_closed_raises_an_oserror():
 
 
 async def test_an_oserror_is_what_a_closed_connection_may_raise():
-    async def send(message):
+    async def send(message: Any) -> Any:
         raise ConnectionError("closed")
 
     for lint, findings in stacks(legal):
@@ -128,7 +129,7 @@ async def test_an_oserror_is_what_a_closed_connection_may_raise():
 
 
 async def test_receive_gives_something_to_await():
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
         await receive()
 
     for lint, findings in stacks(app):
@@ -140,10 +141,10 @@ async def test_receive_gives_something_to_await():
 async def test_a_receive_that_hangs_after_the_end_is_found_and_answered(rule, kind):
     waiting = [dict(event) for event in EVENTS[kind]]
 
-    async def receive():
+    async def receive() -> Any:
         return waiting.pop(0) if waiting else await hangs()
 
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
         await receive()
         await legal(scope, receive, send) if kind == "http" else await send({"type": "websocket.close"})
         assert (await receive())["type"] == f"{kind}.disconnect"
@@ -157,10 +158,10 @@ async def test_a_receive_that_hangs_after_the_end_is_found_and_answered(rule, ki
 async def test_an_event_dict_must_not_be_used_again():
     message = {**REQUEST, "more_body": True}
 
-    async def receive():
+    async def receive() -> Any:
         return message
 
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
         await receive()
         await receive()
         await legal(scope, receive, send)
@@ -171,7 +172,7 @@ async def test_an_event_dict_must_not_be_used_again():
 
 
 async def test_headers_of_the_scope_can_be_read_again():
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
         assert list(scope["headers"]) == list(scope["headers"]) == [(b"host", b"a")]
         await legal(scope, receive, send)
 
@@ -194,16 +195,16 @@ async def test_a_scope_is_used_for_one_call():
 class Life:
     """A lifespan that a test leads, beside requests to the same application."""
 
-    def __init__(self, app, scope=None):
+    def __init__(self, app: Any, scope: Any = None) -> None:
         self.lint = around(app)
         self.scope = make_scope("lifespan") if scope is None else scope
-        self.to_app, self.app_receives = anyio.create_memory_object_stream(5)
-        self.answers = []
+        self.to_app, self.app_receives = anyio.create_memory_object_stream[Any](5)
+        self.answers: list[str] = []
 
-    async def send(self, message):
+    async def send(self, message: Any) -> Any:
         self.answers.append(message["type"])
 
-    async def live(self, kind, meanwhile):
+    async def live(self, kind: Any, meanwhile: Any) -> Any:
         async with anyio.create_task_group() as group:
             group.start_soon(self.lint, self.scope, self.app_receives.receive, self.send)
             await anyio.wait_all_tasks_blocked()
@@ -214,12 +215,12 @@ class Life:
         self.to_app.close()
         self.app_receives.close()
 
-    async def step(self, event):
+    async def step(self, event: Any) -> Any:
         await self.to_app.send(dict(event))
         await anyio.wait_all_tasks_blocked()
 
 
-async def fails(scope, receive, send):
+async def fails(scope: Any, receive: Any, send: Any) -> Any:
     if scope["type"] == "lifespan":
         await receive()
         await send({"type": "lifespan.startup.failed"})
@@ -227,26 +228,26 @@ async def fails(scope, receive, send):
     await legal(scope, receive, send)
 
 
-async def request_before_startup(life):
+async def request_before_startup(life: Any) -> Any:
     await serve(life.lint)
 
 
-async def share_the_state(life):
+async def share_the_state(life: Any) -> Any:
     scope = make_scope()
     scope["state"] = life.scope["state"]
     await serve(life.lint, scope)
 
 
-async def call_again(life):
+async def call_again(life: Any) -> Any:
     await serve(life.lint, make_scope("lifespan"))
 
 
-async def take_from_the_state(life):
+async def take_from_the_state(life: Any) -> Any:
     life.scope["state"].clear()
     await life.step(SHUTDOWN)
 
 
-async def stop_too_early(life):
+async def stop_too_early(life: Any) -> Any:
     async with anyio.create_task_group() as group:
         group.start_soon(life.lint, make_scope("websocket"), hangs, life.send)
         await anyio.wait_all_tasks_blocked()
@@ -275,7 +276,7 @@ async def test_a_server_that_mixes_up_its_lifespan_is_found(rule, app, first, me
 async def test_after_a_lifespan_that_went_well_nothing_is_found():
     life = Life(legal)
 
-    async def meanwhile(life):
+    async def meanwhile(life: Any) -> Any:
         await serve(life.lint, make_scope(state={}))
         await life.step(SHUTDOWN)
 
