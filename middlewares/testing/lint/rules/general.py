@@ -13,7 +13,7 @@ GENERAL = (
         "server",
         "`asgi` is a dict; its `version` and `spec_version`, where given, are str.",
         CORE,
-        "Set asgi to {'version': '3.0', 'spec_version': ...} with the version of the protocol.",
+        "Set it to `{'version': '3.0', 'spec_version': ...}` with the version of the protocol.",
     ),
     Rule(
         "G3",
@@ -87,7 +87,7 @@ GENERAL = (
         "middleware",
         "The scope is changed on a copy only, and nested values are replaced, not changed.",
         "ASGI 3.0, Middleware",
-        "Hand on {**scope, key: value}; give a changed header list as a new list.",
+        "Hand on `{**scope, key: value}`; give a changed header list as a new list.",
     ),
     Rule(
         "G15",
@@ -106,9 +106,9 @@ GENERAL = (
     Rule(
         "G17",
         "app",
-        "The parameters are exactly scope, receive, send, by these names, without defaults or *args.",
+        "The parameters are exactly scope, receive, send, by these names, without defaults or `*args`.",
         ours("one server calls by keyword, another takes a callable without arguments for a factory"),
-        "Write async def __call__(self, scope, receive, send).",
+        "Write `async def __call__(self, scope, receive, send)`.",
     ),
     Rule(
         "G18",
@@ -123,7 +123,7 @@ GENERAL = (
         "both",
         "`extensions` is a dict of dicts, and an event of an extension is sent only if its key is present.",
         EXTENSIONS,
-        "Look into scope['extensions'] before sending the event.",
+        "Look into `scope['extensions']` before sending the event.",
     ),
     Rule(
         "G20",

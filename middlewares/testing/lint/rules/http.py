@@ -134,7 +134,7 @@ _SEND = (
         "app",
         "At least one body event, or its like of an extension, follows the start.",
         HTTP,
-        "Send {'type': 'http.response.body'} for an empty body.",
+        "Send `{'type': 'http.response.body'}` for an empty body.",
     ),
     Rule("H30", "app", "`body` is bytes, `more_body` a bool; both may be left out.", HTTP, "Convert the values."),
     Rule(

@@ -33,7 +33,7 @@ WEBSOCKET_RULES = (
         "app",
         "A socket is accepted at most once; `subprotocol` is None or one that was offered.",
         WEBSOCKET,
-        "Choose from scope['subprotocols'].",
+        "Choose from `scope['subprotocols']`.",
     ),
     Rule(
         "W7",
