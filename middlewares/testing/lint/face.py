@@ -199,7 +199,7 @@ class Face:
         if result is not None:
             self._check_result(result)
         last = self.last_sent
-        if last is not None and not _stands(last) and last[0] is message:
+        if last is not None and last[0] is message and not _stands(last):
             self._changed_outside(message)
         if is_invalid:
             self.report_lenience(message)
@@ -234,7 +234,7 @@ class Face:
             self._report_late(kind)
             return message
         headers = message.get("headers")
-        if type(headers) is not list and isinstance(headers, Iterator):
+        if headers is not None and type(headers) is not list and isinstance(headers, Iterator):
             if not isinstance(headers, OneShot):
                 self.report("G18", INNER, f"the headers of {kind} can be read only once", "warning")
             message = {**message, "headers": list(headers)}

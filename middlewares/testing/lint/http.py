@@ -127,7 +127,7 @@ class HTTPFace(Face):
             self.report("H29", INNER, "the call returned after the start without any body event")
         elif state in _UNFINISHED:
             self.report("H34", INNER, f"the call returned before the end of the {_awaited(state)}")
-        elif self.length >= 0 and self.counts and not self.is_bodiless() and self.counted < self.length:
+        elif self.counted < self.length and self.counts and not self.is_bodiless():
             self.report("H33", INNER, f"{self.counted} bytes were sent, but content-length says {self.length}")
 
     @finds("H37", "E2")

@@ -152,7 +152,8 @@ class Lint(Layer):
         """Check how the application is called, and return what it is to be called with."""
         kind = scope.get("type") if hasattr(scope, "get") else None
         face = _FACES.get(kind, UnknownFace)(self, scope, receive, send)
-        face.check_outer_scope()
+        if face.shares_scope:
+            face.check_outer_scope()
         face.check_scope(face.readable or scope)
         self._check_call(face, scope, kind)
         if not self.strict:
