@@ -207,7 +207,7 @@ class Face:
     @finds("G18")
     def _changed_outside(self, message: Message) -> None:
         self.report("G18", OUTER, f"{message.get('type')} was changed by who received it")
-        self.remember(message)
+        self.last_sent = None
 
     @finds("G16")
     def _check_result(self, result: object) -> None:
@@ -237,8 +237,11 @@ class Face:
         if headers is not None and type(headers) is not list and isinstance(headers, Iterator):
             if not isinstance(headers, OneShot):
                 self.report("G18", INNER, f"the headers of {kind} can be read only once", "warning")
-            message = {**message, "headers": list(headers)}
-        self.remember(message)
+            headers = [*headers]
+            message = {**message, "headers": headers}
+        # What it says now is kept, to see later whether somebody has changed it.
+        frozen = freeze(headers) if type(headers) is list else None
+        self.last_sent = message, {**message}, frozen
         self.sent_anything = True
         self.follow_sent(message, kind)
         return message
@@ -246,11 +249,6 @@ class Face:
     @finds("G18")
     def _report_late(self, kind: str) -> None:
         self.report("G18", INNER, f"{kind} was sent after the call had returned")
-
-    def remember(self, message: Message) -> None:
-        """Keep what an event says now, to see later whether somebody has changed it."""
-        headers = message.get("headers")
-        self.last_sent = message, {**message}, freeze(headers) if type(headers) in (list, tuple) else None
 
     @finds("G18")
     def _check_last(self, message: Message | None) -> None:

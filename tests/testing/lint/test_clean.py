@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.applications import Starlette
@@ -23,8 +23,11 @@ from middlewares import CORS, GZip, Middleware, Stack, When
 from middlewares.testing import Lint, http_scope, lifespan, request, websocket
 from tests.testing.lint.course import EVERY_EXTENSION, body, serve, start
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
-async def chunks() -> Any:
+
+async def chunks() -> AsyncIterator[bytes]:
     for number in range(3):
         yield b"%d" % number * 1000
 

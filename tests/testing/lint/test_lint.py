@@ -260,3 +260,10 @@ async def test_an_app_cancelled_anywhere_is_clean(strict: bool):
         await call.receive("http.response.start")
         await call.cancel()
     assert lint.findings == []
+
+
+def test_it_runs_on_trio():
+    lint = Lint(passes_on(Lint(plain)), strict=True)
+    sent = anyio.run(serve, lint, backend="trio")
+    assert [message["type"] for message in sent] == ["http.response.start", *["http.response.body"] * 3]
+    assert lint.findings == []
