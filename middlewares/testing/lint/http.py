@@ -14,6 +14,8 @@ from .values import content_length, plain_length
 if TYPE_CHECKING:
     from middlewares.asgi import Message, Scope
 
+    from .sides import Sides
+
 __all__ = ("HTTPFace",)
 
 _WITHOUT_BODY = (204, 304)
@@ -150,7 +152,7 @@ class HTTPFace(Face):
         is_swallowed = self.outcome == "raised" and outside == "returned"
         return self.outcome != "runs" and not is_swallowed and self.begun_outside and self.sent_state in _UNFINISHED
 
-    def may_miss(self, inner: Face) -> bool:
+    def may_miss(self, inner: Sides) -> bool:
         """Return whether the response that came out is that of the inner call."""
         return isinstance(inner, HTTPFace) and inner.status == self.status
 

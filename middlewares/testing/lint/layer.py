@@ -24,6 +24,7 @@ from .websocket import WebSocketFace
 
 if TYPE_CHECKING:
     from .findings import Level
+    from .sides import Sides
 
 __all__ = ("Course", "Lint")
 
@@ -118,7 +119,7 @@ class Lint(Layer):
     def hands_on_send(self) -> bool:
         return self.mode == "sample" and is_foreign(self.app)
 
-    def found(self, rule: str, side: str, detail: str, level: Level, face: Face) -> None:
+    def found(self, rule: str, side: str, detail: str, level: Level, face: Sides) -> None:
         """Tell of a broken rule; called by the faces of this lint."""
         if rule in self.ignore:
             return
@@ -136,7 +137,7 @@ class Lint(Layer):
     def _label(self) -> str:
         return self.name or f"Lint around {self.inside}"
 
-    def _culprit(self, side: str, face: Face) -> tuple[Any, str | None]:
+    def _culprit(self, side: str, face: Sides) -> tuple[Any, str | None]:
         if side == OUTER:
             return ("server", None) if face.outer is None else ("middleware", str(face.outer.lint.inside))
         is_layer = self.inside.has_lint or face.inners
