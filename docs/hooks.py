@@ -6,6 +6,7 @@
 ``<!-- default: gzip.include_types -->``      the default of one option, where it is too long for a table
 ``<!-- order rules -->``                      the table of the rules of order
 ``<!-- order roles -->``                      the table of the roles that they speak of
+``<!-- lint: rules -->``                      the rules that the lint checks; ``unobservable``: the others
 ============================================  =====================================================
 
 A middleware is named as in a configuration file: a built-in name, or ``package.module:Class``.
@@ -22,13 +23,14 @@ from middlewares.core.option_docs import OptionDoc, option_docs
 from middlewares.order import KNOWN, ORDER_RULES, ROLES
 from middlewares.order.roles import role_of
 from middlewares.registry import BUILTIN, load_builtin
+from middlewares.testing.lint import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ("fill", "on_page_markdown")
 
-_MARK = re.compile(r"<!-- (options|default): (\S+) -->")
+_MARK = re.compile(r"<!-- (options|default|lint): (\S+) -->")
 _TABLE_MARK = re.compile(r"<!-- (order rules|order roles) -->")
 _LONGEST_DEFAULT = 60
 
@@ -75,7 +77,25 @@ def _layers_with(role: str) -> list[str]:
     return names
 
 
-_FILLERS = {"options": _options, "default": _long_default}
+def _lint(kind: str) -> str:
+    """Return the table of rules that are ``rules`` for the lint to check, or ``unobservable``."""
+    is_checked = {"rules": True, "unobservable": False}[kind]
+    last = "How to mend it" if is_checked else "Why it cannot be seen"
+    rows = [
+        (
+            f'<a id="{rule.id.lower()}"></a>{rule.id}',
+            rule.party,
+            rule.statement,
+            rule.source,
+            rule.unobservable or rule.hint,
+        )
+        for rule in RULES.values()
+        if (rule.unobservable is None) is is_checked
+    ]
+    return _table(("Rule", "Party", "Statement", "Source", last), rows)
+
+
+_FILLERS = {"options": _options, "default": _long_default, "lint": _lint}
 _TABLES = {"order rules": _order_rules, "order roles": _order_roles}
 
 

@@ -21,6 +21,12 @@ One message at a time, with `Driver`::
         call.disconnect()
         await call.finish()
 
+`Lint` is a layer that checks what passes on both its sides against the rules of ASGI::
+
+    lint = Lint(GZip(app))
+    await request(lint, "GET", "/products")
+    assert lint.findings == []
+
 What takes a clock is given a `ManualClock`. Everything runs on asyncio and on Trio.
 """
 
@@ -29,6 +35,7 @@ from __future__ import annotations
 from .calls import LifespanFailed, Response, WebSocket, WebSocketRefused, lifespan, request, websocket
 from .clock import ManualClock
 from .driver import ClientDisconnected, Driver, DriverError
+from .lint import Finding, Lint, LintError
 from .messages import Passed
 from .scopes import header_pairs, http_scope, lifespan_scope, websocket_scope
 
@@ -36,7 +43,10 @@ __all__ = (
     "ClientDisconnected",
     "Driver",
     "DriverError",
+    "Finding",
     "LifespanFailed",
+    "Lint",
+    "LintError",
     "ManualClock",
     "Passed",
     "Response",

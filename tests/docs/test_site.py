@@ -15,6 +15,7 @@ from middlewares.config.resolve import Unresolved
 from middlewares.core.option_docs import option_docs
 from middlewares.order import ORDER_RULES, ROLES
 from middlewares.registry import BUILTIN, load_builtin
+from middlewares.testing.lint import RULES
 from tests.docs.pages import ROOT
 
 if TYPE_CHECKING:
@@ -108,3 +109,13 @@ def test_a_mark_is_filled_from_the_class_that_it_names() -> None:
     assert filled.endswith("\n\n`GET`")
     with pytest.raises(Unresolved, match="did you mean 'gzip'"):
         fill("<!-- options: gzpi -->")
+
+
+def test_the_page_of_lint_rules_holds_every_rule(site: Path) -> None:
+    html = (site / "lint_rules" / "index.html").read_text()
+    words = text_of(html)
+    for rule in RULES.values():
+        assert f'id="{rule.id.lower()}"' in html
+        assert rule.statement.replace("`", "") in words
+        assert (rule.unobservable or rule.hint).replace("`", "") in words
+    assert "<!-- lint" not in html

@@ -1,0 +1,315 @@
+"""Checks of scopes: what a server hands in when it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from .registry import CHECKS, check
+from .values import case_fault, pairs_fault, plain_headers, pseudo_fault, shown, value_fault
+
+if TYPE_CHECKING:
+    from middlewares.asgi import Scope
+
+__all__ = ("is_plain_http", "scope_faults")
+
+_VERSIONS = frozenset(("1.1", "2", "1.0", "3"))
+_QUESTION, _SPACE = b"? "
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
+_SCHEMES = frozenset(("http", "https"))
+_ANY = ("scope http", "scope websocket", "scope lifespan", "scope")
+_CONNECTION = ("scope http", "scope websocket")
+_LIFESPAN_KEYS = {"type", "asgi", "state"}
+_FREE = {"state", "extensions", "headers", "asgi", "app", "router", "session", "user", "auth", "endpoint"}
+_STANDARD = {
+    "type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string", "root_path", "headers",
+    "client", "server", "state", "extensions", "subprotocols",
+}  # fmt: skip
+
+
+def is_plain_http(scope: Scope) -> bool:
+    """Tell quickly whether an HTTP scope is beyond doubt; others go through all checks."""
+    get = scope.get
+    path, raw_path, query, extensions = get("path"), get("raw_path"), get("query_string"), get("extensions")
+    return (
+        type(scope) is dict
+        and _are_text(scope)
+        and _is_usual(scope, get("asgi"))
+        and type(path) is str
+        and "%" not in path
+        and "?" not in path
+        and (raw_path is None or (type(raw_path) is bytes and _QUESTION not in raw_path))
+        and type(query) is bytes
+        and query[:1] != b"?"
+        and _SPACE not in query
+        and _is_address(get("client"))
+        and _is_address(get("server"))
+        and type(get("state", _NO_STATE)) is dict
+        and (extensions is None or _are_plain(extensions))
+        and plain_headers(get("headers"))
+    )
+
+
+_MOST_USUAL = 1024
+_NO_STATE: dict[str, Any] = {}
+_usual: set[tuple[Any, ...]] = set()
+"""What the server, the protocol and the method determine, as it was found good."""
+
+
+def _is_usual(scope: Scope, asgi: Any) -> bool:
+    """Return whether the values of which there are few combinations are good; those that are, are remembered."""
+    if type(asgi) is not dict:
+        return False
+    get = scope.get
+    values = (
+        get("http_version"),
+        get("method"),
+        get("scheme", "http"),
+        get("root_path", ""),
+        asgi.get("version", ""),
+        asgi.get("spec_version", ""),
+    )
+    try:
+        return values in _usual or _learn(values)
+    except TypeError:
+        return False
+
+
+def _learn(values: tuple[Any, ...]) -> bool:
+    version, method, scheme, root_path = values[:4]
+    is_good = version in _VERSIONS and method in _METHODS and scheme in _SCHEMES and root_path == ""
+    if not is_good or not _are_text(values):
+        return False
+    if len(_usual) >= _MOST_USUAL:
+        _usual.clear()
+    _usual.add(values)
+    return True
+
+
+def scope_faults(scope: Scope, kind: str) -> list[tuple[str, str]]:
+    """Return rule and complaint for everything wrong with a scope."""
+    point = f"scope {kind}"
+    checks = CHECKS.get(point, CHECKS["scope"])
+    return [(rule, fault) for rule, function in checks if (fault := function(scope, scope))]
+
+
+def _are_text(keys: Iterable[Any]) -> bool:
+    try:
+        "".join(keys)
+    except TypeError:
+        return False
+    return True
+
+
+def _is_address(value: Any) -> bool:
+    return value is None or (
+        type(value) in (tuple, list) and len(value) == 2 and type(value[0]) is str and type(value[1]) is int
+    )
+
+
+def _are_plain(extensions: Any) -> bool:
+    return (
+        type(extensions) is dict
+        and "tls" not in extensions
+        and all(type(name) is str and type(settings) is dict for name, settings in extensions.items())
+    )
+
+
+@check("G1", *_ANY)
+def _dict_with_str_keys(scope: Any, _: Scope) -> str | None:
+    if type(scope) is not dict:
+        return f"the scope must be a dict; got a {type(scope).__name__}"
+    wrong = [key for key in scope if not isinstance(key, str)]
+    return f"keys must be str; got {shown(wrong[0])}" if wrong else None
+
+
+@check("G2", *_ANY)
+def _versions_of_asgi(scope: Scope, _: Scope) -> str | None:
+    asgi = scope.get("asgi", {})
+    if not isinstance(asgi, dict):
+        return f"asgi must be a dict; got {shown(asgi)}"
+    for key in ("version", "spec_version"):
+        if key in asgi and not isinstance(asgi[key], str):
+            return f"asgi[{key!r}] must be a str; got {shown(asgi[key])}"
+    return None
+
+
+@check("G6", *_CONNECTION)
+def _values_of_scope(scope: Scope, _: Scope) -> str | None:
+    """Look at what no other check looks at; frameworks and layers put objects under keys of their own."""
+    for key in _STANDARD - _FREE:
+        fault = value_fault(scope.get(key)) if key != "subprotocols" else None
+        if fault:
+            return f"{key}: {fault}"
+    return None
+
+
+@check("G19", *_CONNECTION)
+def _extensions(scope: Scope, _: Scope) -> str | None:
+    extensions = scope.get("extensions")
+    if extensions is None:
+        return None
+    if not isinstance(extensions, dict):
+        return f"extensions must be a dict; got {shown(extensions)}"
+    for name, settings in extensions.items():
+        if not isinstance(name, str) or not isinstance(settings, dict):
+            return f"extensions must hold dicts by name; got {shown({name: settings})}"
+    return None
+
+
+@check("H1", "scope http")
+def _http_version(scope: Scope, _: Scope) -> str | None:
+    version = scope.get("http_version")
+    return None if version in _VERSIONS else f"http_version is {shown(version)}"
+
+
+@check("H2", "scope http")
+def _method(scope: Scope, _: Scope) -> str | None:
+    method = scope.get("method")
+    fits = isinstance(method, str) and method and method == method.upper()
+    return None if fits else f"method is {shown(method)}"
+
+
+@check("H3", "scope http")
+def _scheme(scope: Scope, _: Scope) -> str | None:
+    scheme = scope.get("scheme", "http")
+    return None if isinstance(scheme, str) and scheme else f"scheme is {shown(scheme)}"
+
+
+@check("H4", *_CONNECTION)
+def _path(scope: Scope, _: Scope) -> str | None:
+    path, raw_path = scope.get("path"), scope.get("raw_path")
+    if not isinstance(path, str):
+        return f"path must be a str; got {shown(path)}"
+    if not isinstance(raw_path, bytes):
+        return None
+    if "?" in path and b"%3f" not in raw_path.lower():
+        return f"path holds the query: {shown(path)}"
+    if "%" in path and path.encode() == raw_path and unquote(path) != path:
+        return f"path is still encoded: {shown(path)}"
+    return None
+
+
+@check("H5", *_CONNECTION)
+def _raw_path(scope: Scope, _: Scope) -> str | None:
+    raw_path = scope.get("raw_path")
+    fits = raw_path is None or (isinstance(raw_path, bytes) and b"?" not in raw_path)
+    return None if fits else f"raw_path is {shown(raw_path)}"
+
+
+@check("H6", *_CONNECTION)
+def _query_string(scope: Scope, _: Scope) -> str | None:
+    query = scope.get("query_string", b"" if scope.get("type") == "websocket" else None)
+    if not isinstance(query, bytes):
+        return f"query_string must be bytes; got {shown(query)}"
+    if query.startswith(b"?"):
+        return f"query_string begins with '?': {shown(query)}"
+    return f"query_string is decoded: {shown(query)}" if b" " in query else None
+
+
+@check("H7", *_CONNECTION)
+def _root_path(scope: Scope, _: Scope) -> str | None:
+    root_path, path = scope.get("root_path", ""), scope.get("path")
+    if not isinstance(root_path, str):
+        return f"root_path must be a str; got {shown(root_path)}"
+    if isinstance(path, str) and not path.startswith(root_path):
+        return f"path {shown(path)} does not begin with root_path {shown(root_path)}"
+    return None
+
+
+@check("H8", *_CONNECTION)
+def _headers(scope: Scope, _: Scope) -> str | None:
+    return pairs_fault(scope["headers"]) if "headers" in scope else "headers are missing"
+
+
+@check("H9", *_CONNECTION)
+def _lower_case(scope: Scope, _: Scope) -> str | None:
+    return case_fault(scope.get("headers"))
+
+
+@check("H10", *_CONNECTION)
+def _no_pseudo_headers(scope: Scope, _: Scope) -> str | None:
+    return pseudo_fault(scope.get("headers"))
+
+
+@check("H12", *_CONNECTION)
+def _client(scope: Scope, _: Scope) -> str | None:
+    client = scope.get("client")
+    return None if _is_address(client) else f"client is {shown(client)}"
+
+
+@check("H13", *_CONNECTION)
+def _server(scope: Scope, _: Scope) -> str | None:
+    server: Any = scope.get("server")
+    is_socket = isinstance(server, (list, tuple)) and len(server) == 2 and isinstance(server[0], str)
+    fits = _is_address(server) or (is_socket and server[1] is None)
+    return None if fits else f"server is {shown(server)}"
+
+
+@check("H14", *_CONNECTION)
+def _state(scope: Scope, _: Scope) -> str | None:
+    state = scope.get("state", {})
+    return None if isinstance(state, dict) else f"state must be a dict; got {shown(state)}"
+
+
+@check("W1", "scope websocket")
+def _websocket_scope(scope: Scope, _: Scope) -> str | None:
+    if "method" in scope:
+        return f"method is {shown(scope['method'])}, but a WebSocket has none"
+    for key, default in (("http_version", "1.1"), ("scheme", "ws")):
+        value = scope.get(key, default)
+        if not isinstance(value, str) or not value:
+            return f"{key} is {shown(value)}"
+    return None
+
+
+@check("W2", "scope websocket")
+def _subprotocols(scope: Scope, _: Scope) -> str | None:
+    offered = scope.get("subprotocols", ())
+    is_list = isinstance(offered, Iterable) and not isinstance(offered, (str, bytes))
+    fits = is_list and all(isinstance(name, str) for name in offered)
+    return None if fits else f"subprotocols are {shown(offered)}"
+
+
+@check("L1", "scope lifespan")
+def _lifespan_scope(scope: Scope, _: Scope) -> str | None:
+    state = scope.get("state", {})
+    if not isinstance(state, dict):
+        return f"state must be a dict; got {shown(state)}"
+    connection = sorted((_STANDARD - _LIFESPAN_KEYS) & set(scope))
+    return f"keys of a connection stand in it: {', '.join(connection)}" if connection else None
+
+
+@check("E9", *_CONNECTION)
+def _tls(scope: Scope, _: Scope) -> str | None:
+    tls = _tls_of(scope)
+    if tls is None:
+        return None
+    for key, kind in (("server_cert", str), ("tls_version", int), ("cipher_suite", int)):
+        if key not in tls:
+            return f"{key} is missing"
+        if tls[key] is not None and not isinstance(tls[key], kind):
+            return f"{key} is {shown(tls[key])}"
+    suite = tls["cipher_suite"]
+    return f"cipher_suite {suite} does not fit into 16 bits" if suite is not None and not 0 <= suite < 1 << 16 else None
+
+
+@check("E10", *_CONNECTION)
+def _client_certificate(scope: Scope, _: Scope) -> str | None:
+    tls = _tls_of(scope) or {}
+    chain = tls.get("client_cert_chain", ())
+    if not isinstance(chain, (list, tuple)) or not all(isinstance(certificate, str) for certificate in chain):
+        return f"client_cert_chain is {shown(chain)}"
+    if chain and not isinstance(tls.get("client_cert_name"), str):
+        return "client_cert_name is missing beside a chain"
+    error = tls.get("client_cert_error")
+    return (
+        f"client_cert_error is {shown(error)}" if error is not None and not (isinstance(error, str) and error) else None
+    )
+
+
+def _tls_of(scope: Scope) -> dict[str, Any] | None:
+    extensions = scope.get("extensions")
+    tls = extensions.get("tls") if isinstance(extensions, dict) else None
+    return tls if isinstance(tls, dict) else None

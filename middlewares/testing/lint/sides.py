@@ -1,0 +1,153 @@
+"""What the two sides of one call at a lint share: what is known of the call, and how a fault is reported."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .registry import finds
+from .values import shown
+
+if TYPE_CHECKING:
+    from middlewares.asgi import Message, Receive, Scope, Send
+
+    from .findings import Level
+    from .layer import Lint
+    from .machines import Machine
+
+__all__ = ("INNER", "KEY", "OUTER", "Sides")
+
+KEY = "middlewares.testing.lint"
+"""The scope key under which each lint tells the next one inside of itself."""
+
+OUTER, INNER = "outer", "inner"
+_HISTORY = 40
+
+
+class Sides:
+    """The course of one call at one lint.
+
+    Faults of what is handed in belong to the outer side, faults of what is sent to the inner one. If the next lint on
+    that side has seen the same rule broken as often, the fault comes from beyond it and is its to report; if not, the
+    layers between the two are to blame.
+    """
+
+    kind: ClassVar[str] = ""
+    sent_machine: ClassVar[Machine | None] = None
+    received_machine: ClassVar[Machine | None] = None
+    hang_rule: ClassVar[str] = "G22"
+    """What a server breaks that never answers `receive` again."""
+
+    # Defaults stand on the class: a call sets only what differs.
+    outer: Sides | None = None
+    inners: tuple[Sides, ...] = ()
+    faults: dict[tuple[str, str], int] | None = None
+    readable: Scope | None = None
+    """The scope with headers that can be read again, where they could not."""
+    given: Scope | None = None
+    """What the scope held when a layer handed it in."""
+    past_faults: tuple[dict[tuple[str, str], int], ...] = ()
+    """Those of the inner calls, once this one has ended."""
+    has_provoked = False
+    """Whether the inner side has broken a rule, so that an exception of `send` is no surprise."""
+    refused = 0
+    """The identity of the last exception of `send`."""
+    sent_state = "idle"
+    received_state = "new"
+    receiving = 0
+    delivered = 0
+    lead: int | None = None
+    """By how many events the next lint outside was ahead when a `receive` was cancelled here."""
+    last_received: tuple[Message, Message] | None = None
+    last_sent: tuple[Message, Message, tuple[Any, ...] | None] | None = None
+    scope_headers: tuple[Any, ...] | None = None
+    carried: tuple[str, ...] = ()
+    """Events of extensions, and of unknown types, that were sent."""
+    extra_keys: tuple[str, ...] = ()
+    unknown_received = False
+    sent_anything = False
+    invalid = False
+    misplaced = False
+    """Whether an event was sent that had no place in the order."""
+    shares_scope = False
+    """Whether the next lint outside handed on this very scope."""
+    outcome = "runs"
+    begun_outside = False
+    """Whether the next lint outside had seen a response begin when this call ended."""
+
+    def __init__(self, lint: Lint, scope: Scope, receive: Receive, send: Send) -> None:
+        self.lint = lint
+        self.scope = scope
+        self.receive_outer = receive
+        self.send_outer = send
+        self.history: deque[tuple[str, Any, Any]] = deque(maxlen=_HISTORY)
+        outer = scope.get(KEY)
+        if isinstance(outer, Sides) and outer.outcome == "runs":
+            self.outer = outer
+            outer.inners += (self,)
+            self.shares_scope = scope is outer.handed
+            self.given = {**scope}
+        self.before: Scope = {**scope, KEY: self}
+        headers = scope.get("headers")
+        if type(headers) is not list and isinstance(headers, Iterator):
+            self._materialise(headers)
+        self.handed: Scope = self.before
+
+    @finds("G18")
+    def _materialise(self, headers: Iterator[Any]) -> None:
+        self.report("G18", OUTER, "the headers of the scope can be read only once", "warning")
+        self.before["headers"] = [*headers]
+        self.readable = self.before
+
+    def report(self, rule: str, side: str, detail: str, level: Level = "error") -> None:
+        """Count a broken rule on one side, and tell of it unless it comes from beyond the next lint on that side."""
+        count, key = self.count(rule, side), (rule, side)
+        self.has_provoked = self.has_provoked or (side == INNER and level == "error")
+        if rule == "G20" and side == OUTER and self.outer is None:
+            return  # a server may refuse what it does not know
+        if sum(faults.get(key, 0) for faults in self._faults_beyond(side)) < count:
+            self.lint.found(rule, side, detail, level, self)
+
+    def count(self, rule: str, side: str) -> int:
+        """Count a broken rule on one side, and return how often it was broken there."""
+        if self.faults is None:
+            self.faults = {}
+        key = rule, side
+        self.faults[key] = self.faults.get(key, 0) + 1
+        return self.faults[key]
+
+    def _faults_beyond(self, side: str) -> Iterator[dict[tuple[str, str], int]]:
+        if side == OUTER:
+            return iter(() if self.outer is None else (self.outer.faults or {},))
+        return chain((face.faults or {} for face in self.inners), self.past_faults)
+
+    def events(self) -> tuple[str, ...]:
+        """Return what has passed, in words."""
+        return tuple(
+            f"{who} {shown(kind)[1:-1]}{'' if note is None else f' {note}'}" for who, kind, note in self.history
+        )
+
+    @finds("G5")
+    def report_shape(self, message: object, side: str) -> None:
+        """Report what is no event at all."""
+        self.report("G5", side, f"an event must be a dict with a type; got {shown(message)}")
+
+    # -- what protocols differ in
+
+    def refusal_rule(self) -> str:
+        """Return the rule that is broken by an exception of `send` other than OSError."""
+        return "G10"
+
+    def farewell(self) -> Message:
+        """Return the event that the server should have given."""
+        return {"type": f"{self.kind}.disconnect"}
+
+    def is_over(self) -> bool:
+        """Return whether nothing but a disconnect can come."""
+        return self.received_state == "gone"
+
+    def has_begun(self) -> bool:
+        """Return whether a response has begun."""
+        return False
