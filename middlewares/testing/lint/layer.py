@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.layer import Layer, freeze, is_foreign
@@ -59,6 +59,8 @@ class Lint(Layer):
     Order: one lint judges all inside it as the application and all outside it as the server.
     Standard: ASGI 3.0, HTTP & WebSocket 2.5, Lifespan 2.0, and the extensions.
     """
+
+    order_role: ClassVar[str] = "anywhere"
 
     app: ASGIApp = field(kw_only=False)
     name: str | None = None

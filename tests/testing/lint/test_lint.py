@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from middlewares import Middleware, OptionError, Stack
+from middlewares import CORS, GZip, Middleware, OptionError, Stack
 from middlewares.testing import Driver, Finding, Lint, LintError, http_scope, request
 from tests.testing.lint.course import REQUEST, around, body, ids, make_scope, passes_on, serve, start
 
@@ -267,3 +267,7 @@ def test_it_runs_on_trio():
     sent = anyio.run(serve, lint, backend="trio")
     assert [message["type"] for message in sent] == ["http.response.start", *["http.response.body"] * 3]
     assert lint.findings == []
+
+
+def test_lints_between_layers_are_no_matter_of_order():
+    assert Stack(Lint, GZip, Lint, CORS, Lint).check() == ()
