@@ -7,7 +7,6 @@ import json
 import math
 import re
 import select
-import shutil
 import subprocess
 import time
 from contextlib import closing
@@ -30,9 +29,8 @@ if TYPE_CHECKING:
     from tests.interop.servers import RunningServer
 
 DEADLINE = 20.0
-CURL = shutil.which("curl")
 
-needs_curl = pytest.mark.skipif(CURL is None, reason="install curl to run this test")
+needs_curl = pytest.mark.needs("curl")
 codings = pytest.mark.parametrize("coding", ["gzip", "identity"])
 
 
