@@ -13,26 +13,12 @@ from middlewares.testing import (
     DriverError,
     http_scope,
 )
+from tests.testing.apps import START, quiet, reading
 
 if TYPE_CHECKING:
     from middlewares.asgi import Message, Receive, Scope, Send
 
-START: Message = {"type": "http.response.start", "status": 200, "headers": []}
 SOON = 0.01  # a deadline that is meant to pass
-
-
-async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
-    """Take events for ever and say nothing."""
-    while True:
-        await receive()
-
-
-async def reading(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer once the body is whole."""
-    while (await receive()).get("more_body"):
-        pass
-    await send(START)
-    await send({"type": "http.response.body", "body": b"done"})
 
 
 async def failing(scope: Scope, receive: Receive, send: Send) -> None:

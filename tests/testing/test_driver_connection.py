@@ -7,25 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from middlewares.testing import ClientDisconnected, Driver, http_scope, lifespan_scope, websocket_scope
+from tests.testing.apps import START, quiet, reading
 
 if TYPE_CHECKING:
     from middlewares.asgi import Message, Receive, Scope, Send
-
-START: Message = {"type": "http.response.start", "status": 200, "headers": []}
-
-
-async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
-    """Take events for ever and say nothing."""
-    while True:
-        await receive()
-
-
-async def reading(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer once the body is whole."""
-    while (await receive()).get("more_body"):
-        pass
-    await send(START)
-    await send({"type": "http.response.body", "body": b"done"})
 
 
 async def test_a_disconnect_comes_after_what_was_fed_and_again_each_time() -> None:
