@@ -15,7 +15,7 @@ from middlewares.core.headers import HeaderList, Headers, remove
 from middlewares.core.memo import Memo
 from middlewares.core.vary import VaryOn
 
-from .encoders import Codec
+from .codecs import Codec
 
 if TYPE_CHECKING:
     from collections.abc import Collection

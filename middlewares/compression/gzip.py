@@ -13,8 +13,8 @@ from middlewares.core.negotiation import CodingChooser
 from middlewares.core.options import check_types
 from middlewares.errors import OptionErrors
 
+from .codecs import GZipCodec
 from .eligibility import COMPRESSIBLE_TYPES, MediaTypes, Plan, judge, media_type_problem
-from .encoders import GZipCodec
 from .response import CompressedResponse
 
 __all__ = ("GZip",)

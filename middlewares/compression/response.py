@@ -21,8 +21,8 @@ from middlewares.core.exchange import EXCHANGE, Coding
 from middlewares.core.headers import find
 from middlewares.core.memo import Memo
 
+from .codecs import NoBody
 from .eligibility import described_anew, encoded, forbids_transformation, judge, weakened
-from .encoders import NoBody
 from .stream import EncodedStream, body_of, encode_off_loop
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from middlewares.asgi import Message, Send
 
-    from .encoders import Encoder
+    from .codecs import Encoder
 
 __all__ = ("EncodedStream", "body_of", "encode_off_loop")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from middlewares import GZip
-from middlewares.compression.encoders import GZipCodec
+from middlewares.compression.codecs import GZipCodec
 from middlewares.testing import Driver, http_scope, request
 from tests.compression.answers import GZ, TEXT, answering, body, decoded_so_far, start, streaming, whole
 

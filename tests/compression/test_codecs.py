@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middlewares.compression.encoders import GZipCodec, NoBody
+from middlewares.compression.codecs import GZipCodec, NoBody
 
 LEVELS = range(1, 10)
 
