@@ -1,0 +1,65 @@
+"""Which store a URL means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from middlewares.errors import did_you_mean
+
+from .base import DEADLINE
+from .memory import MemoryStore
+from .redis_client import REDIS_SCHEMES
+
+if TYPE_CHECKING:
+    from .base import Store
+
+__all__ = ("open_store", "url_problem")
+
+_SCHEMES: Final = ("memory", "sqlite", *REDIS_SCHEMES)
+
+
+def url_problem(url: str) -> tuple[str, str | None] | None:
+    """Return what is wrong with the URL of a store, in words that follow an option's name, and a hint; or ``None``."""
+    rule = "must be the URL of a store: 'memory://', 'sqlite:///path.db' or 'redis://host:6379/0'"
+    try:
+        parts = urlsplit(url)
+        has_port = parts.scheme in ("redis+sentinel", "memory", "sqlite") or parts.port != 0
+    except ValueError as error:
+        return rule, str(error)
+    if parts.scheme not in _SCHEMES:
+        return rule, did_you_mean(parts.scheme, _SCHEMES)
+    if parts.scheme == "sqlite" and (parts.netloc or len(parts.path) < 2):
+        return rule, "three slashes for a relative path, four for an absolute one"
+    if parts.scheme == "memory" and _max_records(url) is None:
+        return rule, "max_records must be a whole number above 0"
+    return None if has_port else (rule, "a port is above 0")
+
+
+def open_store(url: str, *, namespace: str = "records", deadline: float = DEADLINE) -> Store:
+    """Return the store that a URL means; nothing is opened before its first call.
+
+    ``memory://`` (``?max_records=100000``); ``sqlite:///relative.db`` or ``sqlite:////absolute.db``;
+    ``redis://host:6379/0`` and what else `RedisClient` knows. ``namespace`` keeps the records of different users
+    of one store apart; ``deadline`` is the longest that a call may take, in seconds.
+
+    Raises `ValueError` if the URL names no store.
+    """
+    problem = url_problem(url)
+    if problem is not None:
+        raise ValueError(f"store {problem[0]}; got {urlsplit(url).scheme!r}")
+    parts = urlsplit(url)
+    if parts.scheme == "memory":
+        return MemoryStore(max_records=_max_records(url) or 1)
+    if parts.scheme == "sqlite":
+        from .sqlite import SQLiteStore
+
+        return SQLiteStore(unquote(parts.path[1:]), table=namespace, deadline=deadline)
+    from .redis import RedisStore
+
+    return RedisStore(url, prefix=f"middlewares:{namespace}:", deadline=deadline)
+
+
+def _max_records(url: str) -> int | None:
+    (text, *_) = parse_qs(urlsplit(url).query).get("max_records", ["100000"])
+    return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None
