@@ -137,6 +137,13 @@ class Conditional(Layer):
             return await self.app(scope, receive, send)
         await self._wrapped(scope, receive, send)
 
+    async def inner(self, scope: Scope) -> ASGIApp:
+        """Return the middleware, or the application if the request does not match."""
+        matches = all(test(scope) for test in self._tests)
+        if matches and (self.predicate is None or await _ask(self.predicate, scope)):
+            return self._wrapped
+        return self.app
+
     def hands_on_send(self) -> bool:
         """Return whether either branch leads straight to an application that is not ours."""
         return is_foreign(self.app) or is_foreign(self._wrapped)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, NoReturn
 
+from middlewares.asgi import ASGIApp  # noqa: TC001 - annotations of layers are read when one is built
+
 if TYPE_CHECKING:
-    from middlewares.asgi import ASGIApp, Receive, Scope, Send
+    from middlewares.asgi import Receive, Scope, Send
+
+    from .cross_origin import CrossOrigin
 
 __all__ = ("Layer", "freeze", "is_foreign", "is_self_checking", "placeholder")
 
@@ -18,6 +22,16 @@ class Layer:
     """
 
     __slots__ = ()
+
+    app: ASGIApp
+
+    async def inner(self, scope: Scope) -> ASGIApp:
+        """Return the application that a request of ``scope`` would be handed to, unless it is answered here."""
+        return self.app
+
+    def cross_origin(self) -> CrossOrigin | None:
+        """Return the CORS policy that this layer applies, for layers outside it; most have none."""
+        return None
 
     def hands_on_send(self) -> bool:
         """Return whether it may hand the very ``send`` of an HTTP request to an application that is not ours."""

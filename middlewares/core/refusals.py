@@ -21,6 +21,7 @@ from .negotiation import prefer_media_type
 if TYPE_CHECKING:
     from middlewares.asgi import Message, Receive, Scope, Send
 
+    from .cross_origin import InnerPolicy
     from .headers import HeaderList
 
 __all__ = ("Refusal", "refuse")
@@ -72,8 +73,13 @@ class Refusal:
     """WebSocket close code where the server cannot deny a handshake with a response (RFC 6455, 7.4.1)."""
 
 
-async def refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
-    """Answer the HTTP request or WebSocket handshake of ``scope`` with ``refusal``, and record it in the exchange."""
+async def refuse(
+    scope: Scope, receive: Receive, send: Send, refusal: Refusal, *, inner: InnerPolicy | None = None
+) -> None:
+    """Answer the HTTP request or WebSocket handshake of ``scope`` with ``refusal``, and record it in the exchange.
+
+    ``inner`` is the CORS policy inside the layer that refuses: it makes the answer readable for permitted pages.
+    """
     exchange = scope.get(EXCHANGE)
     if exchange is not None:
         exchange.refusals.append(refusal)
@@ -82,6 +88,8 @@ async def refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -
     if scope["type"] == "websocket":
         return await _refuse_handshake(scope, receive, send, refusal)
     start, body = _response(scope, refusal)
+    if inner is not None:
+        start["headers"] = await inner.readable(scope, start["headers"])
     await send({"type": "http.response.start", **start})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 

@@ -1,0 +1,129 @@
+"""What a layer outside a CORS policy must know of it, so that what it answers itself can be read by permitted pages.
+
+A layer that refuses a request answers in place of everything inside it, a CORS layer too: without the headers of that
+policy a browser would keep the answer from the page, which then sees a network error and no status. And a preflight
+carries neither credentials nor a key: refused outside, the request that it announces is never made.
+
+The policy is found by walking inwards: our layers, ``.app`` of others, and the layers registered with a Starlette or
+FastAPI application. What stands behind a router or in a closure is not found; there only a CORS layer outside helps.
+
+Standard: the Fetch standard, 3.3 (CORS protocol).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from .headers import find
+from .layer import Layer
+
+if TYPE_CHECKING:
+    from middlewares.asgi import ASGIApp, Receive, Scope, Send
+
+    from .headers import HeaderList, Headers
+
+__all__ = ("CrossOrigin", "InnerPolicy", "is_preflight")
+
+_FURTHEST = 64
+"""Steps inwards after which the search is given up: somebody wraps itself."""
+
+
+class CrossOrigin(Protocol):
+    """What a CORS policy tells layers outside it."""
+
+    async def readable(self, scope: Scope, headers: HeaderList) -> HeaderList:
+        """Return the headers of a response with those by which a browser shows it to the page that asked for it."""
+        ...
+
+    async def answers(self, scope: Scope) -> bool:
+        """Return whether this policy answers the request itself, as a preflight."""
+        ...
+
+
+class InnerPolicy:
+    """The CORS policy somewhere inside an application, if there is one: looked for at first use.
+
+    ::
+
+        inner = InnerPolicy(app)
+        await refuse(scope, receive, send, refusal, inner=inner)
+    """
+
+    __slots__ = ("_app", "_found", "_is_settled")
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._found: CrossOrigin | None = None
+        self._is_settled = False
+
+    async def readable(self, scope: Scope, headers: HeaderList) -> HeaderList:
+        """Return the headers of a response made outside the policy with what they lack; as they are without one."""
+        policy = self._found if self._is_settled else await self._find(scope)
+        return headers if policy is None else await policy.readable(scope, headers)
+
+    async def answers(self, scope: Scope) -> bool:
+        """Return whether a request is a preflight that the policy inside will answer itself.
+
+        Only such a request may pass unrefused, uncounted and without credentials: it never reaches the application.
+        """
+        if scope.get("method") != "OPTIONS" or not is_preflight(scope["headers"]):
+            return False
+        policy = self._found if self._is_settled else await self._find(scope)
+        return policy is not None and await policy.answers(scope)
+
+    async def _find(self, scope: Scope) -> CrossOrigin | None:
+        app: Any = self._app
+        is_settled = True
+        for _ in range(_FURTHEST):
+            if isinstance(app, Layer):
+                policy = app.cross_origin()
+                if policy is not None:
+                    return self._settle(policy, is_settled)
+                inner = await app.inner(scope)
+                # Where a layer does not simply go on with the application it wraps, it depends on the request.
+                is_settled = is_settled and inner is app.app
+                app = inner
+            else:
+                is_settled = is_settled and getattr(app, "middleware_stack", app) is not None
+                app = _inside(app)
+            if app is None:
+                return self._settle(None, is_settled)
+        return None
+
+    def _settle(self, policy: CrossOrigin | None, is_settled: bool) -> CrossOrigin | None:
+        if is_settled:
+            self._found = policy
+            self._is_settled = True
+        return policy
+
+
+def is_preflight(headers: Headers) -> bool:
+    """Return whether an ``OPTIONS`` request with these headers is a preflight (Fetch, 3.3.2)."""
+    return find(headers, b"origin") is not None and find(headers, b"access-control-request-method") is not None
+
+
+def _inside(app: Any) -> Any:
+    """Return what an application that is not ours hands requests to, or ``None`` if that cannot be told."""
+    registered = getattr(app, "user_middleware", None)
+    if isinstance(registered, list):
+        stack = getattr(app, "middleware_stack", None)
+        return _registered(registered) if stack is None else stack
+    if isinstance(app, partial):
+        return app.func
+    inner = getattr(app, "app", None)
+    return inner if callable(inner) else None
+
+
+def _registered(records: list[Any]) -> Any:
+    """Return the layers of ours among those that a framework will only build with its first request."""
+    app: Any = _end
+    for record in reversed(records):
+        cls, args, kwargs = record
+        if isinstance(cls, type) and issubclass(cls, Layer):
+            app = cls(app, *args, **kwargs)  # type: ignore[call-arg]  # every layer takes its application first
+    return app
+
+
+async def _end(scope: Scope, receive: Receive, send: Send) -> NoReturn:
+    raise RuntimeError("this stack was built to be looked at")
