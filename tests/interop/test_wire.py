@@ -6,7 +6,6 @@ What a server does otherwise stands in `DEVIATIONS`, and is shown too.
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -66,15 +65,6 @@ def get(server: RunningServer, path: str, *headers: str) -> tuple[int, object]:
         return status, json.loads(body)
 
 
-def printed(server: RunningServer, text: str, *, since: int = 0) -> str:
-    """Wait until a server has printed a text; return all that it has printed ``since``."""
-    give_up = time.monotonic() + 10
-    while text not in (output := server.output()[since:]):
-        assert time.monotonic() < give_up, f"{text!r} is not in {output}"
-        time.sleep(0.01)
-    return output
-
-
 def test_each_rule_that_cannot_be_observed_is_shown_with_each_server() -> None:
     assert {rule.id: {*SERVERS} for rule in RULES.values() if rule.unobservable is not None} == SHOWN
 
@@ -91,7 +81,7 @@ def test_what_send_raises_after_the_client_has_gone_is_not_logged(server: Runnin
     assert get(server, "/outcome") == (200, raised[server.name])
     with connect(server) as wire:
         wire.handshake("/ws/raise")  # any other exception is logged
-    output = printed(server, "RuntimeError: in the socket", since=before)
+    output = server.printed("RuntimeError: in the socket", since=before)
     assert output.count("Traceback") == 1
     assert "ClientDisconnected" not in output
 
@@ -124,7 +114,7 @@ def test_an_application_of_asgi_2_is_not_understood(server: RunningServer) -> No
     with connect(server) as wire:
         wire.request("GET", "/")
         assert wire.response()[0] == 500
-    assert "positional arguments" in printed(server, "TypeError")
+    assert "positional arguments" in server.printed("TypeError")
 
 
 # -- HTTP
@@ -264,10 +254,9 @@ def test_pings_and_fragments_do_not_reach_the_application(server: RunningServer)
 @shows("L7", app="tests.interop.wire_app:no_lifespan")
 def test_an_exception_at_startup_leaves_a_server_without_lifespan(server: RunningServer) -> None:
     assert get(server, "/hello") == (200, "hello")
-    server.process.terminate()
-    server.process.wait(10)
-    assert server.output().count("lifespan event: ") == 1
-    assert "lifespan event: lifespan.startup" in server.output()
+    output = server.stop()
+    assert output.count("lifespan event: ") == 1
+    assert "lifespan event: lifespan.startup" in output
 
 
 @shows("E6")
