@@ -29,8 +29,8 @@ FRAMEWORKS = {
     "django": {BODY_ON_HEAD, MIXED_CASE},
     # Quart sends each body in two events, and that for HEAD too.
     "quart": {BODY_ON_HEAD},
-    # Litestar 2.25 drops the body of its HEAD handlers, but not that of an error for HEAD; `path`, which its router
-    # rebinds in the scope, is one of the keys that routers may.
+    # Litestar drops the body of handlers that are for HEAD alone, but not of those for GET and HEAD, nor of errors.
+    # `path`, which its router rebinds in the scope, is one of the keys that routers may.
     "litestar": {BODY_ON_HEAD},
 }
 """What each framework is known to break, on any server; see the versions in pyproject.toml."""

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from litestar import Litestar, MediaType, Request, Response, WebSocket, get, head, post, websocket
+from litestar import Litestar, MediaType, Request, Response, WebSocket, get, head, post, route, websocket
 from litestar.background_tasks import BackgroundTask
 from litestar.exceptions import WebSocketDisconnect
 from litestar.response import File, Stream
@@ -43,7 +43,7 @@ async def echo(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(await request.body(), media_type="application/octet-stream")
 
 
-@get("/stream")
+@route("/stream", http_method=["GET", "HEAD"])
 async def stream() -> Stream:
     return Stream(iter(["a", "", "b"]))
 
@@ -68,7 +68,7 @@ async def unchanged() -> None:
     pass
 
 
-@get("/file")
+@route("/file", http_method=["GET", "HEAD"])
 async def file() -> File:
     return File(FILE)
 
