@@ -17,9 +17,11 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ("SERVERS", "RunningServer", "ServerNotStarted", "serve")
+__all__ = ("ROOT", "SERVERS", "RunningServer", "ServerNotStarted", "serve")
 
 ROOT = Path(__file__).resolve().parents[2]
+"""The folder of the project."""
+
 HOST = "127.0.0.1"
 
 _START_WITHIN = 30.0  # seconds; generous, for a machine that is busy with other tests

@@ -16,7 +16,7 @@ __all__ = ("app",)
 async def plain(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer HTTP with the request body, and WebSocket messages with themselves; stay until the client has gone."""
     if scope["type"] == "lifespan":
-        return await lifespan(receive, send)
+        return await lifespan(scope, receive, send)
     if scope["type"] == "websocket":
         return await echo_messages(receive, send)
     body, more = b"", True
@@ -50,8 +50,10 @@ async def receive_again(receive: Receive) -> None:
         print(f"\n{AGAIN}", flush=True)  # noqa: T201 - the test reads what the server prints
 
 
-async def lifespan(receive: Receive, send: Send) -> None:
+async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     await receive()
+    if "state" in scope:
+        scope["state"]["of the tests"] = True
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await send({"type": "lifespan.shutdown.complete"})
