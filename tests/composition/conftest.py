@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pytest
 
-pytest.register_assert_rewrite("tests.composition.entries", "tests.composition.stand_ins")
+pytest.register_assert_rewrite("tests.composition.entries", "tests.composition.duties")
 
 _COUNTS = pytest.StashKey[Counter[str]]()
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from middlewares import CORS, GZip, Middleware, Stack, When
 
+from .duties import Authenticated, Counted, Identified, Limited, Remembered, TimedOut
 from .requests import ORIGIN, OTHER_ORIGIN
-from .stand_ins import Authenticated, Counted, Identified, Limited, Remembered, TimedOut
 from .subject import Seen, Subject
 from .traffic import header
 

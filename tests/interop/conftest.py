@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
-    """A running server; the parameter, given with ``indirect``, holds its name and the application."""
-    name, app = request.param
-    with serve(name, app) as running:
+    """A running server; the parameter, given with ``indirect``, holds its name, the application, and options."""
+    with serve(*request.param) as running:
         yield running
 
 

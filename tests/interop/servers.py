@@ -17,13 +17,16 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ("SERVERS", "RunningServer", "ServerNotStarted", "serve")
+__all__ = ("ROOT", "SERVERS", "RunningServer", "ServerNotStarted", "serve")
 
 ROOT = Path(__file__).resolve().parents[2]
+"""The folder of the project."""
+
 HOST = "127.0.0.1"
 
 _START_WITHIN = 30.0  # seconds; generous, for a machine that is busy with other tests
 _STOP_WITHIN = 10.0
+_PRINT_WITHIN = 10.0
 _BETWEEN_ATTEMPTS = 0.02
 
 SERVERS: dict[str, Callable[[str, int], list[str]]] = {
@@ -57,6 +60,20 @@ class RunningServer:
         """Return all that the server has printed so far."""
         self._log.flush()
         return os.pread(self._log.fileno(), 1 << 20, 0).decode(errors="replace")
+
+    def printed(self, text: str, *, times: int = 1, since: int = 0) -> str:
+        """Wait until the server has printed a text so often; return what it has printed ``since`` that position."""
+        give_up = time.monotonic() + _PRINT_WITHIN
+        while (output := self.output()[since:]).count(text) < times:
+            assert time.monotonic() < give_up, f"{text!r} is not there {times} times:\n{output}"
+            time.sleep(_BETWEEN_ATTEMPTS)
+        return output
+
+    def stop(self) -> str:
+        """Let the server end what it does, and stop it; return all that it has printed."""
+        self.process.terminate()
+        self.process.wait(_STOP_WITHIN)
+        return self.output()
 
 
 @contextmanager

@@ -38,6 +38,8 @@ from tests.stand_ins import (
     Trailers,
     TrustedHosts,
 )
+from tests.stand_ins.answering import Alarm
+from tests.stand_ins.observing import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -56,7 +58,7 @@ POLICY = Middleware(CORS, allow_origins=[ORIGIN])
 NOTHING_LEFT = Middleware(RateLimit, quota=0)
 NOTHING_LEFT_FOR_USERS = Middleware(RateLimit, quota=0, key="user")
 FULL = [b"x" * 50_000] * 2
-SESSIONS = {b"ada": {"user": b"ada", "csrf": b"token"}, b"bob": {"user": b"bob"}}
+SESSIONS = {"ada": {"user": b"ada", "csrf": b"token"}, "bob": {"user": b"bob"}}
 PAGE = b"<body>" + b"hello " * 200 + b"</body>"
 
 
@@ -74,6 +76,11 @@ page = answering(PAGE)
 
 async def account(scope: Scope, receive: Receive, send: Send) -> None:
     await answering(scope["session"]["user"] if "session" in scope else b"nobody")(scope, receive, send)
+
+
+async def visited(scope: Scope, receive: Receive, send: Send) -> None:
+    scope["session"]["visits"] = 1
+    await page(scope, receive, send)
 
 
 async def failing(_scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -137,7 +144,7 @@ async def redirects_for_ever(build: Build) -> bool:
 
 @shows("proxy_headers", "sessions", ProxyHeaders, Sessions)
 async def the_cookie_is_not_secure(build: Build) -> bool:
-    response = await request(build(ProxyHeaders, Sessions)(page), headers={"x-forwarded-proto": "https"})
+    response = await request(build(ProxyHeaders, Sessions)(visited), headers={"x-forwarded-proto": "https"})
     return "Secure" not in cast("str", response.header("set-cookie"))
 
 
@@ -192,12 +199,12 @@ async def no_trace_on_the_error_page_and_no_status_in_the_span(build: Build) -> 
 
 async def does_not_see(watcher: type, answerer: Entry, app: ASGIApp, build: Build) -> bool:
     """What a layer answers is neither counted nor logged by one further in."""
-    counted: Counter[int] = Counter()
+    tally = Tally()
     lines: list[Any] = []
-    kept = Middleware(Metrics, counted=counted) if watcher is Metrics else Middleware(AccessLog, lines=lines)
+    kept = Middleware(Metrics, tally=tally) if watcher is Metrics else Middleware(AccessLog, lines=lines)
     response = await request(build(kept, answerer)(app))
     assert response.status in (429, 504)
-    return response.status not in counted + Counter(line[1] for line in lines)
+    return response.status not in [seen[1] for seen in (*tally.outcomes, *lines)]
 
 
 for role, watcher in (("metrics", Metrics), ("access_log", AccessLog)):
@@ -249,18 +256,18 @@ async def a_bare_error_page(build: Build) -> bool:
 @shows("sessions", "csrf", Sessions, CSRF)
 async def the_right_token_is_refused(build: Build) -> bool:
     app = build(Middleware(Sessions, store=SESSIONS), CSRF)(page)
-    return (await request(app, "POST", headers={"cookie": "ada", "x-csrf": "token"})).status == 403
+    return (await request(app, "POST", headers={"cookie": "session=ada", "x-csrf": "token"})).status == 403
 
 
 @shows("sessions", "auth", Sessions, Auth)
 async def who_is_logged_in_is_a_stranger(build: Build) -> bool:
     app = build(Middleware(Sessions, store=SESSIONS), Auth)(page)
-    return (await request(app, headers={"cookie": "ada"})).status == 401
+    return (await request(app, headers={"cookie": "session=ada"})).status == 401
 
 
 @shows("rate_limit", "sessions", NOTHING_LEFT, Sessions)
 async def a_session_is_loaded_for_nothing(build: Build) -> bool:
-    loads: list[bytes] = []
+    loads: list[str] = []
     response = await request(build(NOTHING_LEFT, Middleware(Sessions, loads=loads))(page))
     assert response.status == 429
     return bool(loads)
@@ -276,8 +283,8 @@ async def one_quota_for_all_users(build: Build) -> bool:
 @shows("sessions", "cache", Sessions, Cache)
 async def the_page_of_another_session(build: Build) -> bool:
     app = build(Middleware(Sessions, store=SESSIONS), Cache)(account)
-    await request(app, path="/account", headers={"cookie": "ada"})
-    return (await request(app, path="/account", headers={"cookie": "bob"})).body == b"ada"
+    await request(app, path="/account", headers={"cookie": "session=ada"})
+    return (await request(app, path="/account", headers={"cookie": "session=bob"})).body == b"ada"
 
 
 @shows("auth", "cache", Auth, Cache)
@@ -317,15 +324,15 @@ async def nothing_to_rewrite(build: Build) -> bool:
 
 @shows("timeout", "base_http", Timeout, Plain)
 async def a_piece_is_taken_for_the_whole(build: Build) -> bool:
-    sent = anyio.Event()
+    alarm = Alarm()
 
     async def stalling(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"a piece", "more_body": True})
-        sent.set()
+        alarm.ring()
         await anyio.sleep_forever()
 
-    app = build(Middleware(Timeout, expired=sent.wait), Plain)(stalling)
+    app = build(Middleware(Timeout, alarm=alarm, is_for_whole=True), Plain)(stalling)
     response = await request(app, raise_exceptions=False)
     assert response.body == b"a piece"
     return not response.messages[-1].get("more_body", False)
@@ -375,7 +382,7 @@ def test_the_rules_have_no_cycle() -> None:
 
 
 async def test_a_limit_that_stands_twice_charges_twice() -> None:
-    used: Counter[str] = Counter()
+    used: Counter[Any] = Counter()
     limit = Middleware(RateLimit, quota=2, used=used)
     stack = Stack(limit, limit)
     [warning] = stack.check()

@@ -1,0 +1,141 @@
+"""What the duty of each stand-in is, wherever it stands.
+
+Whoever builds the layer takes its subject from here, and its stand-in out of `tests.stand_ins`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from middlewares import Middleware
+from tests.stand_ins import Auth, Metrics, RateLimit, RequestID, Sessions, Timeout
+from tests.stand_ins.answering import Alarm
+from tests.stand_ins.observing import Tally
+
+from .subject import Seen, Subject
+from .traffic import header
+
+if TYPE_CHECKING:
+    from .requests import Request
+
+__all__ = ("Authenticated", "Counted", "Identified", "Limited", "Remembered", "TimedOut")
+
+SPENT = b"spent"
+"""The key of a client whose quota is used up."""
+
+
+class Limited(Subject):
+    """A client over its quota is refused; each other request is counted once."""
+
+    def __init__(self) -> None:
+        self.used: Counter[Any] = Counter({SPENT: 1})
+
+    def record(self) -> Middleware:
+        return Middleware(RateLimit, key="x-key", used=self.used)
+
+    def answers(self, request: Request) -> int | None:
+        return 429 if request.type != "lifespan" and request.header("x-key") == SPENT.decode() else None
+
+    def check(self, seen: Seen) -> None:
+        is_let_in = seen.request.type != "lifespan" and self.answers(seen.request) is None
+        assert self.used.total() == 1 + is_let_in, "the request was not counted once"
+        if not is_let_in and seen.is_whole and seen.outside.start:
+            assert header(seen.outside.start, b"retry-after") == [b"60"]
+
+
+class Authenticated(Subject):
+    """Who has no credentials is refused; of everybody else the application knows the name."""
+
+    def __init__(self) -> None:
+        self.admitted: list[bytes] = []
+
+    def record(self) -> Middleware:
+        return Middleware(Auth, admitted=self.admitted)
+
+    def answers(self, request: Request) -> int | None:
+        return 401 if request.type != "lifespan" and request.header("authorization") is None else None
+
+    def check(self, seen: Seen) -> None:
+        is_admitted = seen.request.type != "lifespan" and self.answers(seen.request) is None
+        user = (seen.request.header("authorization") or "").encode()
+        assert self.admitted == [user] * is_admitted
+        if is_admitted and seen.inside.scope is not None:
+            assert seen.inside.scope["user"] == user
+            assert (seen.outside.scope or {})["user"] == user, "not handed back to the outer scope"
+
+
+class Identified(Subject):
+    """Every response carries the id of its request, once."""
+
+    def record(self) -> Middleware:
+        return Middleware(RequestID)
+
+    def check(self, seen: Seen) -> None:
+        if seen.request.type == "http" and seen.outside.start:
+            wanted = (seen.request.header("x-request-id") or "id-1").encode()
+            assert header(seen.outside.start, b"x-request-id") == [wanted]
+            assert seen.client.status is None or seen.client.values(b"x-request-id") == [wanted]
+
+
+class Counted(Subject):
+    """Each request is counted once, with its status and why it was refused; none stays in flight."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+
+    def record(self) -> Middleware:
+        return Middleware(Metrics, tally=self.tally)
+
+    def check(self, seen: Seen) -> None:
+        assert self.tally.in_flight == 0, "a request is still in flight"
+        assert len(self.tally.outcomes) == (seen.request.type == "http"), "the request was not counted once"
+        for outcome, status, reasons in self.tally.outcomes:
+            assert status == (seen.outside.start or {}).get("status")
+            assert (outcome == "returned") == (seen.outside.error is None)
+            if status in (401, 403, 429, 504):
+                assert reasons, "a refusal further in was not seen"
+
+
+class Remembered(Subject):
+    """What the application put into its session is kept, and a cookie of the response names it, once."""
+
+    def __init__(self) -> None:
+        self.store: dict[str, dict[str, Any]] = {"visits.4": {"visits": 4}}
+
+    def record(self) -> Middleware:
+        return Middleware(Sessions, store=self.store)
+
+    def check(self, seen: Seen) -> None:
+        scope = seen.inside.scope
+        if seen.request.type != "http" or scope is None:
+            return
+        session = scope.get("session", {})
+        name, was = ("visits.4", 4) if seen.request.header("cookie") else ("new", 0)
+        if session.get("visits", 0) == was + 1 and seen.outside.start:
+            assert self.store[name] == {"visits": was + 1}, "the session was not saved"
+            cookie = f"session={name}; Path=/; HttpOnly".encode()
+            assert header(seen.outside.start, b"set-cookie").count(cookie) == 1, "the session was not saved"
+            assert seen.client.status is None or cookie in seen.client.values(b"set-cookie")
+        assert (seen.outside.scope or {}).get("session") is not None, "not handed back to the outer scope"
+
+
+class TimedOut(Subject):
+    """A response that has not begun in time is replaced; one that has begun is left alone."""
+
+    def __init__(self) -> None:
+        self.alarm = Alarm()
+
+    def record(self) -> Middleware:
+        return Middleware(Timeout, alarm=self.alarm)
+
+    def times_out(self, request: Request) -> bool:
+        return request.type == "http"
+
+    def ring(self) -> bool:
+        return self.alarm.ring()
+
+    def check(self, seen: Seen) -> None:
+        assert not self.alarm.waiting, "the alarm is still set"
+        if seen.outside.start and not seen.inside.start:
+            assert seen.outside.start["status"] == 504

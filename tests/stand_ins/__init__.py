@@ -1,0 +1,35 @@
+"""Stand-ins for layers that do not exist yet: each is the smallest that shows how such a layer meets others.
+
+Whoever builds the layer takes its stand-in out of here, and puts the layer in its place wherever it is used. What
+they keep, a test hands in and looks at afterwards; nothing here is fit for production.
+"""
+
+from __future__ import annotations
+
+from .answering import ErrorPage, Timeout
+from .bodies import BodyLimit, BodyRewrite, Cache, Decompress, ETag, SecurityHeaders, Trailers
+from .clients import CSRF, Auth, HTTPSRedirect, ProxyHeaders, RateLimit, Sessions, TrustedHosts
+from .observing import AccessLog, Metrics, RequestID, Tracing
+
+__all__ = (
+    "CSRF",
+    "AccessLog",
+    "Auth",
+    "BodyLimit",
+    "BodyRewrite",
+    "Cache",
+    "Decompress",
+    "ETag",
+    "ErrorPage",
+    "HTTPSRedirect",
+    "Metrics",
+    "ProxyHeaders",
+    "RateLimit",
+    "RequestID",
+    "SecurityHeaders",
+    "Sessions",
+    "Timeout",
+    "Tracing",
+    "Trailers",
+    "TrustedHosts",
+)

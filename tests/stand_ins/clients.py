@@ -1,0 +1,159 @@
+"""Stand-ins that tell who the client is, which host it means, and whether it may."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from middlewares.core.cookies import parse_cookies
+from middlewares.core.exchange import hand_back
+from middlewares.core.headers import append, find, find_all, set_header
+from middlewares.core.refusals import Refusal, refuse
+
+from .base import StandIn, changing_start
+
+if TYPE_CHECKING:
+    from middlewares.asgi import Receive, Scope, Send
+
+__all__ = ("CSRF", "Auth", "HTTPSRedirect", "ProxyHeaders", "RateLimit", "Sessions", "TrustedHosts")
+
+
+class ProxyHeaders(StandIn):
+    """Believes every proxy."""
+
+    order_role: ClassVar = "proxy_headers"
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = scope["headers"]
+        forwarded = {**scope}
+        if address := find(headers, b"x-forwarded-for"):
+            forwarded["client"] = (address.decode(), 0)
+        if scheme := find(headers, b"x-forwarded-proto"):
+            forwarded["scheme"] = scheme.decode()
+        if host := find(headers, b"x-forwarded-host"):
+            forwarded["headers"] = set_header(headers, b"host", host)
+        await self.app(forwarded, receive, send)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrustedHosts(StandIn):
+    """Refuses other hosts with 400."""
+
+    order_role: ClassVar = "trusted_hosts"
+    hosts: tuple[bytes, ...] = (b"shop.example",)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if find(scope["headers"], b"host") not in self.hosts:
+            return await refuse(scope, receive, send, Refusal(status=400, reason="trusted_hosts.host"))
+        await self.app(scope, receive, send)
+
+
+class HTTPSRedirect(StandIn):
+    """Redirects plain HTTP with 307."""
+
+    order_role: ClassVar = "https_redirect"
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("scheme") == "https":
+            return await self.app(scope, receive, send)
+        location = b"https://" + (find(scope["headers"], b"host") or b"") + scope["raw_path"]
+        refusal = Refusal(status=307, reason="https_redirect.scheme", headers=((b"location", location),))
+        await refuse(scope, receive, send, refusal)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RateLimit(StandIn):
+    """Refuses what is over ``quota`` with 429: by address, by user, or by the value of a header."""
+
+    types: ClassVar = ("http", "websocket")
+    order_role: ClassVar = staticmethod(
+        lambda options: "user_rate_limit" if options.get("key") == "user" else "rate_limit"
+    )
+    quota: int = 1
+    key: str = "client"
+    """``client``, ``user``, or the name of a header."""
+    used: Counter[Any] = field(default_factory=Counter[Any])
+    """How often each client was let in."""
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        partition = self.partition(scope)
+        if self.used[partition] >= self.quota:
+            refusal = Refusal(status=429, reason="rate_limit.quota", headers=((b"retry-after", b"60"),))
+            return await refuse(scope, receive, send, refusal)
+        self.used[partition] += 1
+        await self.app(scope, receive, send)
+
+    def partition(self, scope: Scope) -> Any:
+        """Return who shares a quota."""
+        if self.key == "client":
+            return scope["client"][0]
+        return scope.get("user") if self.key == "user" else find(scope["headers"], self.key.encode())
+
+    def hands_on_send(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Auth(StandIn):
+    """Knows the user from the ``Authorization`` header or the session, and refuses strangers with 401."""
+
+    types: ClassVar = ("http", "websocket")
+    order_role: ClassVar = "auth"
+    admitted: list[bytes] = field(default_factory=list[bytes])
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        user = find(scope["headers"], b"authorization") or scope.get("session", {}).get("user")
+        if not user:
+            refusal = Refusal(status=401, reason="auth.missing", headers=((b"www-authenticate", b"Bearer"),))
+            return await refuse(scope, receive, send, refusal)
+        self.admitted.append(user)
+        inner = {**scope, "user": user}
+        try:
+            await self.app(inner, receive, send)
+        finally:
+            hand_back(inner, scope)
+
+    def hands_on_send(self) -> bool:
+        return True
+
+
+class CSRF(StandIn):
+    """Refuses a POST with 403 unless its ``X-CSRF`` header is the token of the session."""
+
+    order_role: ClassVar = "csrf"
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        token = scope.get("session", {}).get("csrf")
+        if scope["method"] == "POST" and (token is None or find(scope["headers"], b"x-csrf") != token):
+            return await refuse(scope, receive, send, Refusal(status=403, reason="csrf.token"))
+        await self.app(scope, receive, send)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sessions(StandIn):
+    """Loads the session that a cookie names; saves it if it was changed, with a cookie that is Secure over HTTPS."""
+
+    types: ClassVar = ("http", "websocket")
+    order_role: ClassVar = "sessions"
+    store: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    loads: list[str] = field(default_factory=list[str])
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        name = parse_cookies(find_all(scope["headers"], b"cookie")).get("session", "new")
+        self.loads.append(name)
+        before = self.store.get(name, {})
+        session = dict(before)
+        cookie = f"session={name}; Path=/; HttpOnly{'; Secure' * (scope.get('scheme') == 'https')}".encode()
+
+        def saved(headers: Any) -> Any:
+            if session == before:
+                return headers
+            self.store[name] = session
+            return append(headers, b"set-cookie", cookie)
+
+        inner = {**scope, "session": session}
+        try:
+            await self.app(inner, receive, changing_start(send, saved))
+        finally:
+            hand_back(inner, scope)
