@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from middlewares.errors import MiddlewaresError
+from middlewares.errors import MiddlewaresError, did_you_mean
 
 from .common import Refused, find_modules_here
 
@@ -81,6 +81,10 @@ def _check(
 
     from .lint_formats import Subject
 
+    unknown = [rule for rule in ignore if rule not in probes.ALL_RULES]
+    if unknown:
+        hint = did_you_mean(unknown[0], probes.ALL_RULES)
+        raise Refused(f"--ignore: there is no rule {unknown[0]!r}" + (f"; {hint}" if hint else ""))
     session = probes.Session(timeout=timeout, ignore=ignore)
     stack, inner = load_parts(app, lambda: from_config(config) if config else Stack())
     between = [layer for entry in stack for layer in (entry, session.lint)]
@@ -88,7 +92,7 @@ def _check(
     try:
         plan = probes.plan(paths, probes.discover(inner) if discover else None)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="'--path'") from None
+        raise Refused(f"--path: {error}") from None
     return Subject.of(app, inner, config), session.run(linted, plan, strict=strict)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from .discovery import Paths, discover
 from .plan import Probe, plan
-from .report import HANG, Merged, Note, Report
+from .report import ALL_RULES, HANG, Merged, Note, Report
 from .session import Session
 
-__all__ = ("HANG", "Merged", "Note", "Paths", "Probe", "Report", "Session", "discover", "plan")
+__all__ = ("ALL_RULES", "HANG", "Merged", "Note", "Paths", "Probe", "Report", "Session", "discover", "plan")

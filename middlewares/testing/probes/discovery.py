@@ -60,6 +60,9 @@ def _walk(routes: Any, prefix: str, depth: int) -> Iterator[tuple[str, str]]:
         return
     for route in routes:
         path, inner = _get(route, "path"), _get(route, "routes")
+        if path is None:  # a router that FastAPI has included, which holds the prefix elsewhere
+            path = _get(_get(route, "include_context"), "prefix")
+            inner = _get(_get(route, "original_router"), "routes")
         if not isinstance(path, str):
             continue
         if inner:

@@ -17,7 +17,7 @@ from middlewares.testing.scopes import lifespan_scope
 
 from .client import Client
 from .plan import UNKNOWN_TYPE, Probe
-from .report import CURRENT, Place, Report
+from .report import CURRENT, HANG, Place, Report
 from .watchdog import Blocked, Watchdog
 
 if TYPE_CHECKING:
@@ -57,11 +57,16 @@ class Session:
         self._slow: set[str] = set()
         self._hung: Counter[str] = Counter()
         self._state: dict[str, Any] | None = None
-        Lint(_nothing, ignore=self.ignore)
+        self._options: dict[str, Any] = {
+            "report": self._found,
+            "ignore": tuple(rule for rule in ignore if rule != HANG.id),
+            "deadline": timeout,
+        }
+        Lint(_nothing, **self._options)  # which checks them
 
     def lint(self, app: ASGIApp) -> Lint:
         """Return ``app`` inside a lint of this session: to be put around each layer of a stack, and the application."""
-        made = Lint(app, report=self._found, ignore=self.ignore, deadline=self.timeout)
+        made = Lint(app, **self._options)
         self.lints.append(made)
         return made
 
@@ -83,7 +88,7 @@ class Session:
     # -- the course of a run
 
     async def _run(self, app: ASGIApp, probes: Sequence[Probe], *, strict: bool) -> None:
-        with Watchdog(self.timeout, self._hangs):
+        with Watchdog(self.timeout, self.hangs):
             lifespan = _Lifespan(self, app)
             if not await lifespan.start():
                 return
@@ -146,7 +151,7 @@ class Session:
         if client.ended and was_answered:
             self.report.note("background", "ran on long after the response, and was cancelled")
         else:
-            self._hangs("the call did not end after its client had left")
+            self.hangs("the call did not end after its client had left")
 
     async def end(self, task: asyncio.Task[None]) -> None:
         """Cancel a call, and leave it behind if that does not end it."""
@@ -162,9 +167,11 @@ class Session:
         if finding.party != "server" and not is_echo:  # the server is this session
             self.report.add(finding)
 
-    def _hangs(self, detail: str) -> None:
+    def hangs(self, detail: str) -> None:
+        """Take note that the request that runs hangs."""
         self._hung[CURRENT.get().path] += 1
-        self.report.add_hang(detail)
+        if HANG.id not in self.ignore:
+            self.report.add_hang(detail)
 
     def _note_exception(self, error: BaseException | None, probe: Probe) -> None:
         is_expected = probe.kind == UNKNOWN_TYPE or isinstance(error, Blocked) or _is_farewell(error)
@@ -211,7 +218,7 @@ class _Lifespan:
             self.session.report.note("lifespan", f"the shutdown failed: {self._client.failure or 'without a message'}")
         if not await _ends(self._task, self.session.timeout):
             await self.session.end(self._task)
-            self.session.report.add_hang("the lifespan did not end")
+            self.session.hangs("the lifespan did not end")
         elif not self._task.cancelled() and (error := self._task.exception()) is not None:
             self.session.report.note("lifespan", f"the application raised {described(error)}")
 
