@@ -62,6 +62,8 @@ def run(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
 def path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    # Else the plugin would be there twice where the project is installed.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 
 def test_the_project_declares_the_plugin():
@@ -69,6 +71,16 @@ def test_the_project_declares_the_plugin():
     [(name, module)] = project["entry-points"]["pytest11"].items()
     assert name == "middlewares"
     assert import_module(module) is pytest_plugin
+
+
+def test_an_installation_loads_it(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
+    info = pytester.mkdir("middlewares-0.dist-info")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: middlewares\nVersion: 0\n")
+    (info / "entry_points.txt").write_text("[pytest11]\nmiddlewares = middlewares.testing.pytest_plugin\n")
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{pytester.path}")
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    pytester.makepyfile("def test_it(asgi_lint): pass")
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
 def test_loading_the_plugin_imports_nothing_but_itself():

@@ -21,6 +21,8 @@ from middlewares import CORS, GZip, Middleware, OptionError, Stack
 from middlewares.testing.probes import Paths, Report, Session, discover, plan
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from middlewares.asgi import ASGIApp
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -216,7 +218,7 @@ def test_an_exit_of_the_application_does_not_end_the_run():
 
 
 def test_a_stream_that_ends_with_its_client_is_a_note():
-    async def stream() -> Any:
+    async def stream() -> AsyncIterator[bytes]:
         while True:
             yield b"data: news\n\n"
             await asyncio.sleep(0.01)
