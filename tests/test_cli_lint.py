@@ -115,7 +115,7 @@ def test_the_table_says_who_what_and_how_to_mend_it(folder: Path):
         shop:shouting: 1 error and 0 warnings in 63 requests
     """)
     notes = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
-    assert notes[0].startswith("note: lifespan startup: not supported: the application raised NotImplementedError")
+    assert notes[0].startswith("note: lifespan: not supported: the application raised NotImplementedError")
     assert notes[1].endswith(" (18 times)")
     assert len(notes) == 2
 

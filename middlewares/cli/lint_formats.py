@@ -11,6 +11,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from middlewares import __version__
 from middlewares.testing.probes.report import ALL_RULES
@@ -192,7 +193,7 @@ def _sarif_place(subject: Subject, party: str) -> dict[str, Any]:
     file = subject.config if is_layer else subject.file
     path = Path(file or subject.name.partition(":")[0].replace(".", "/") + ".py").absolute()
     try:
-        artifact = {"uri": path.relative_to(Path.cwd()).as_posix(), "uriBaseId": "%SRCROOT%"}
+        artifact = {"uri": quote(path.relative_to(Path.cwd()).as_posix()), "uriBaseId": "%SRCROOT%"}
     except (OSError, ValueError):
         artifact = {"uri": path.as_uri()}
     return {"artifactLocation": artifact, "region": {"startLine": 1 if is_layer else subject.line}}

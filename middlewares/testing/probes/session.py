@@ -53,6 +53,8 @@ class Session:
         self.report = Report()
         self.lints: list[Lint] = []
         """Innermost first, as a stack is built."""
+        self.is_starting = True
+        """Whether the startup goes on; if that takes too long, the report says so in words of its own."""
         self._is_strict = False
         self._slow: set[str] = set()
         self._hung: Counter[str] = Counter()
@@ -170,7 +172,7 @@ class Session:
     def hangs(self, detail: str) -> None:
         """Take note that the request that runs hangs."""
         self._hung[CURRENT.get().path] += 1
-        if HANG.id not in self.ignore:
+        if HANG.id not in self.ignore and not self.is_starting:
             self.report.add_hang(detail)
 
     def _note_exception(self, error: BaseException | None, probe: Probe) -> None:
@@ -187,13 +189,14 @@ class _Lifespan:
         self._client = Client("lifespan", [{"type": "lifespan.startup"}], "last", fails_sends=False)
         scope = lifespan_scope()
         self._state = scope["state"]
-        self._name("startup")
+        CURRENT.set(Place(-1, "lifespan"))
         self._task = asyncio.create_task(_called(app, scope, self._client))
 
     async def start(self) -> bool:
         """Start the application up; return whether requests may follow."""
         report = self.session.report
         await self._answered("startup")
+        self.session.is_starting = False
         if self._client.answers[:1] == ["lifespan.startup.complete"]:
             self.session._state = self._state  # noqa: SLF001 - its other half
             return True
@@ -202,7 +205,11 @@ class _Lifespan:
         elif not self._task.done():
             report.not_started = f"its startup was not complete within {self.session.timeout:g} s"
             await self.session.end(self._task)
-        elif not self._task.cancelled() and (error := self._task.exception()) is not None:
+        elif self._task.cancelled():
+            report.note("lifespan", "not supported: the application cancelled itself")
+        elif isinstance(error := self._task.exception(), Blocked):
+            report.not_started = f"its startup was not complete within {self.session.timeout:g} s, and blocked"
+        elif error is not None:
             # Lifespan: the server goes on without it, since the application may not know this protocol.
             report.note("lifespan", f"not supported: the application raised {described(error)}")
         return report.not_started is None
@@ -211,14 +218,14 @@ class _Lifespan:
         """Shut the application down."""
         if self._task.done():
             return
-        self._name("shutdown")
+        CURRENT.set(Place(-1, "lifespan"))
         self._client.feed({"type": "lifespan.shutdown"})
         await self._answered("shutdown")
-        if self._client.answers[-1] == "lifespan.shutdown.failed":
+        if self._client.answers[-1:] == ["lifespan.shutdown.failed"]:
             self.session.report.note("lifespan", f"the shutdown failed: {self._client.failure or 'without a message'}")
         if not await _ends(self._task, self.session.timeout):
+            self.session.hangs("the shutdown did not end")
             await self.session.end(self._task)
-            self.session.hangs("the lifespan did not end")
         elif not self._task.cancelled() and (error := self._task.exception()) is not None:
             self.session.report.note("lifespan", f"the application raised {described(error)}")
 
@@ -232,9 +239,6 @@ class _Lifespan:
         looking = asyncio.create_task(look())
         await asyncio.wait({looking, self._task}, timeout=self.session.timeout, return_when=asyncio.FIRST_COMPLETED)
         looking.cancel()
-
-    def _name(self, step: str) -> None:
-        CURRENT.set(Place(-1 if step == "startup" else self.session.report.requests, f"lifespan {step}"))
 
 
 def described(error: BaseException) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ("Blocked", "Watchdog")
 
 _LOOKS = 4
-"""How many times within the limit the loop shows that it runs."""
+"""How many times within the limit the loop shows that it runs, and the timer rings."""
 
 
 class Blocked(Exception):
@@ -34,7 +34,7 @@ class Watchdog:
     def __init__(self, limit: float, report: Callable[[str], object]) -> None:
         self.limit = limit
         self.report = report
-        self._last = monotonic()
+        self._rings = 0
         self._loop = asyncio.get_running_loop()
         self._beat: asyncio.TimerHandle | None = None
         self._watches = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
@@ -64,13 +64,15 @@ class Watchdog:
         return self.limit / _LOOKS
 
     def _show_life(self) -> None:
-        self._last = monotonic()
+        self._rings = 0
         self._beat = self._loop.call_later(self._pause, self._show_life)
 
     def _ring(self, _number: int, frame: FrameType | None) -> None:
-        if monotonic() - self._last < self.limit or asyncio.current_task(self._loop) is None:
-            return  # it runs, or the machine was busy with others
-        self._last = monotonic()
+        # Rings are counted instead of seconds: a process that was not given any time has heard one of them at most.
+        self._rings += 1
+        if self._rings <= _LOOKS or asyncio.current_task(self._loop) is None:
+            return
+        self._rings = 0
         place = f"{frame.f_code.co_filename}, line {frame.f_lineno}" if frame is not None else "code in C"
         detail = f"the event loop was blocked for {self.limit:g} s ({place})"
         self.report(detail)

@@ -79,6 +79,11 @@ async def slow_start(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.sleep(FOREVER)
 
 
+async def blocked_start(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        time.sleep(FOREVER)  # noqa: ASYNC251 - that is the fault
+
+
 async def slow_stop(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] != "lifespan":
         return await app(scope, receive, send)

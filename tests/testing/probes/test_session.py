@@ -52,7 +52,7 @@ def test_a_good_application_has_no_findings_and_its_rejections_are_notes():
     report = check(good)
     assert seen(report) == []
     assert [(note.kind, note.first.request) for note in report.notes] == [
-        ("lifespan", "lifespan startup"),
+        ("lifespan", "lifespan"),
         ("raised", "WebSocket /, connect and close"),
     ]
     assert report.requests == 2 * len(plan())
@@ -179,8 +179,8 @@ def test_a_failed_shutdown_is_a_note():
         await receive()
         await send({"type": "lifespan.shutdown.failed", "message": "still busy"})
 
-    [*_, note] = check(app).notes
-    assert str(note) == "lifespan shutdown: the shutdown failed: still busy"
+    [note, *_] = check(app).notes
+    assert str(note) == "lifespan: the shutdown failed: still busy"
 
 
 def test_exceptions_are_notes_with_their_place_and_farewells_are_none():
@@ -295,14 +295,16 @@ def test_what_hangs_is_reported_and_not_waited_for(way: str):
     assert "GET /:" not in done.stderr  # the other paths are answered all the same
 
 
-def test_a_startup_that_hangs_is_told():
-    done = run("tests.testing.probes.hanging:slow_start")
+@pytest.mark.parametrize("app", ["slow_start", "blocked_start"])
+def test_a_startup_that_hangs_is_told(app: str):
+    done = run(f"tests.testing.probes.hanging:{app}")
     assert "its startup was not complete within 0.3 s" in done.stderr
+    assert json.loads(done.stdout)["findings"] == []
     assert done.returncode == 2
 
 
 def test_a_shutdown_that_hangs_is_reported():
     done = run("tests.testing.probes.hanging:slow_stop", "--ignore", "H33")
     [found] = json.loads(done.stdout)["findings"]
-    assert (found["id"], found["request"]) == ("HANG", "lifespan shutdown")
+    assert (found["id"], found["request"]) == ("HANG", "lifespan")
     assert done.returncode == 1
