@@ -214,6 +214,24 @@ def test_sarif_knows_a_finding_again_whatever_was_asked_besides(folder: Path):
     assert prints[0] == prints[1]
 
 
+def test_sarif_names_a_file_elsewhere_by_its_whole_path(folder: Path):
+    elsewhere = folder / "else where"
+    elsewhere.mkdir()
+    code = f"import sys; sys.path.insert(0, {str(folder)!r}); from middlewares.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "lint", "shop:shouting", "--format", "sarif"],
+        cwd=elsewhere,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    [result] = results(json.loads(done.stdout))
+    place = result["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert place == {"uri": (folder / "shop.py").as_uri()}
+
+
 @pytest.mark.parametrize("format_", ["table", "json", "sarif"])
 def test_an_application_that_does_not_start_is_told(format_: str, folder: Path):
     done = lint(folder, "shop:failing", "--format", format_)

@@ -36,8 +36,6 @@ _TIME_TO_CANCEL = 1.0
 _LONGEST_REASON = 200
 _LONGEST_CHAIN = 20
 _OWN_FOLDER = str(Path(__file__).parents[2])
-# A strict lint hands on headers that can be read once, in mixed case: a layer that passes them on made neither.
-_ECHOES = {"G18", "H9", "H24"}
 
 
 class Session:
@@ -58,7 +56,8 @@ class Session:
         self._is_strict = False
         self._slow: set[str] = set()
         self._hung: Counter[str] = Counter()
-        self._state: dict[str, Any] | None = None
+        self.state: dict[str, Any] | None = None
+        """What the lifespan hands to every request."""
         self._options: dict[str, Any] = {
             "report": self._found,
             "ignore": tuple(rule for rule in ignore if rule != HANG.id),
@@ -133,7 +132,7 @@ class Session:
         await asyncio.gather(*(send(*other) for other in others))
 
     async def _send(self, app: ASGIApp, probe: Probe) -> None:
-        scope = probe.scope(self._state)
+        scope = probe.scope(self.state)
         client = Client(probe.kind, probe.events, probe.leaves, fails_sends=is_from(scope, 4))
         task = asyncio.create_task(_called(app, scope, client))
         patience = self.timeout / (_LESS_PATIENT if probe.path in self._slow else 1)
@@ -165,8 +164,7 @@ class Session:
     # -- what is seen
 
     def _found(self, finding: Finding) -> None:
-        is_echo = self._is_strict and finding.party == "middleware" and finding.id in _ECHOES
-        if finding.party != "server" and not is_echo:  # the server is this session
+        if finding.party != "server":  # which is this session
             self.report.add(finding)
 
     def hangs(self, detail: str) -> None:
@@ -198,7 +196,7 @@ class _Lifespan:
         await self._answered("startup")
         self.session.is_starting = False
         if self._client.answers[:1] == ["lifespan.startup.complete"]:
-            self.session._state = self._state  # noqa: SLF001 - its other half
+            self.session.state = self._state
             return True
         if self._client.answers:
             report.not_started = f"its startup failed: {self._client.failure or 'without a message'}"

@@ -258,6 +258,52 @@ def test_the_timer_of_others_goes_on_after_a_run():
         signal.signal(signal.SIGALRM, before)
 
 
+INVALID = {
+    "no dict": ("text", "G5", "TypeError: an event must be a dict with a type"),
+    "no type": ({"status": 200}, "G5", "TypeError: an event must be a dict with a type"),
+    "other protocol": ({"type": "websocket.accept"}, "G5", "ValueError: 'websocket.accept' is no event of http"),
+    "no status": ({"type": "http.response.start"}, "H22", "ValueError: http.response.start must have a status"),
+    "wrong status": (
+        {"type": "http.response.start", "status": "200"},
+        "H22",
+        "TypeError: status of http.response.start is of type str",
+    ),
+}
+
+
+@pytest.mark.parametrize(("event", "rule", "raised"), INVALID.values(), ids=INVALID)
+def test_what_no_server_can_encode_is_refused_and_found(event: Any, rule: str, raised: str):
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError(scope["type"])
+        await send(event)
+
+    report = check(app, strict=False)
+    assert {(one.finding.id, one.finding.party) for one in report.findings} == {(rule, "app")}
+    assert any(raised in note.text for note in report.notes)
+
+
+def test_an_application_that_cancels_itself_is_no_failure_of_the_run():
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise asyncio.CancelledError
+
+    report = check(app, strict=False)
+    assert report.requests == len(plan())
+    assert [str(note) for note in report.notes] == ["lifespan: not supported: the application cancelled itself"]
+
+
+def test_a_lifespan_that_returns_without_an_answer_is_found_and_the_requests_follow():
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            return
+        await good(scope, receive, send)
+
+    report = check(app, strict=False)
+    assert seen(report) == [("L4", "app", seen(report)[0][2], "lifespan")]
+    assert report.requests == len(plan())
+
+
 HANGS = {
     "sleep": "the call did not end after its client had left",
     "swallow": "the call did not end after its client had left",
@@ -283,7 +329,8 @@ def test_what_hangs_is_reported_and_not_waited_for(way: str):
     started = monotonic()
     done = run("tests.testing.probes.hanging:app", "--path", f"/{way}", "--ignore", "H36", "--ignore", "H33")
     assert monotonic() - started < 30
-    found = json.loads(done.stdout)["findings"]
+    document = json.loads(done.stdout)
+    found = document["findings"]
     if expected is None:
         assert (found, done.returncode) == ([], 0)
         return
@@ -292,7 +339,11 @@ def test_what_hangs_is_reported_and_not_waited_for(way: str):
     file = ROOT / "tests/testing/probes/hanging.py"
     assert found[0]["detail"].startswith(expected.format(file=file))
     assert done.returncode == 1
-    assert "GET /:" not in done.stderr  # the other paths are answered all the same
+    assert "Task " not in done.stderr  # nothing of asyncio's complaints
+    places = [note["request"] for note in document["notes"] if note["kind"] != "lifespan"]
+    assert all(f"/{way}" in place or place.startswith("WebSocket") for place in places)  # other paths are answered
+    if way != "flood":  # which hangs on old servers only
+        assert "left out" in [note["kind"] for note in document["notes"]]
 
 
 @pytest.mark.parametrize("app", ["slow_start", "blocked_start"])
