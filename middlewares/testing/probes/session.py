@@ -117,7 +117,7 @@ class Session:
     async def _send_to_path(
         self, app: ASGIApp, probes: Sequence[tuple[Place, Probe]], limit: asyncio.Semaphore
     ) -> None:
-        """Send the first request of a path, which shows whether it is slow, and then the others together."""
+        """Send the first request of a path, which shows whether it hangs, and if not the others together."""
 
         async def send(place: Place, probe: Probe) -> None:
             async with limit:
@@ -129,6 +129,8 @@ class Session:
 
         first, *others = probes
         await asyncio.create_task(send(*first))
+        while others and self._hung[first[1].path]:
+            await asyncio.create_task(send(*others.pop(0)))
         await asyncio.gather(*(send(*other) for other in others))
 
     async def _send(self, app: ASGIApp, probe: Probe) -> None:

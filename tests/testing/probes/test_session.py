@@ -310,8 +310,8 @@ HANGS = {
     "thread": "the call did not end after its client had left",
     "ask": "the call did not end after its client had left",
     "flood": "the call did not end after its client had left",
-    "block": "the event loop was blocked for 0.3 s ({file}, line ",
-    "spin": "the event loop was blocked for 0.3 s",
+    "block": "the event loop was blocked for 0.5 s ({file}, line ",
+    "spin": "the event loop was blocked for 0.5 s",
     "listen": None,
     "background": None,
 }
@@ -319,7 +319,7 @@ HANGS = {
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own: what hangs may hold it up."""
-    command = [sys.executable, "-m", "middlewares", "lint", "--format", "json", "--timeout", "0.3", *arguments]
+    command = [sys.executable, "-m", "middlewares", "lint", "--format", "json", "--timeout", "0.5", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -335,6 +335,7 @@ def test_what_hangs_is_reported_and_not_waited_for(way: str):
         assert (found, done.returncode) == ([], 0)
         return
     assert {finding["id"] for finding in found} == {"HANG"}
+    assert sum(finding["count"] for finding in found) == 2 or way == "flood"  # which hangs on old servers only
     assert all(f"/{way}" in finding["request"] for finding in found)
     file = ROOT / "tests/testing/probes/hanging.py"
     assert found[0]["detail"].startswith(expected.format(file=file))
@@ -342,14 +343,14 @@ def test_what_hangs_is_reported_and_not_waited_for(way: str):
     assert "Task " not in done.stderr  # nothing of asyncio's complaints
     places = [note["request"] for note in document["notes"] if note["kind"] != "lifespan"]
     assert all(f"/{way}" in place or place.startswith("WebSocket") for place in places)  # other paths are answered
-    if way != "flood":  # which hangs on old servers only
+    if way != "flood":
         assert "left out" in [note["kind"] for note in document["notes"]]
 
 
 @pytest.mark.parametrize("app", ["slow_start", "blocked_start"])
 def test_a_startup_that_hangs_is_told(app: str):
     done = run(f"tests.testing.probes.hanging:{app}")
-    assert "its startup was not complete within 0.3 s" in done.stderr
+    assert "its startup was not complete within 0.5 s" in done.stderr
     assert json.loads(done.stdout)["findings"] == []
     assert done.returncode == 2
 
