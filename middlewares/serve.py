@@ -17,9 +17,21 @@ from middlewares.config.resolve import Unresolved, describe_error, import_object
 from middlewares.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from middlewares import Stack
     from middlewares.asgi import ASGIApp
 
-__all__ = ("APP_VARIABLE", "CONFIG_VARIABLE", "DEFAULT_CONFIG", "app", "configured_app", "load_app")
+__all__ = (
+    "APP_VARIABLE",
+    "CONFIG_VARIABLE",
+    "DEFAULT_CONFIG",
+    "app",
+    "build_app",
+    "configured_app",
+    "load_app",
+    "load_parts",
+)
 
 APP_VARIABLE = "MIDDLEWARES_APP"
 """The environment variable that names the application, as in ``shop:app`` or ``shop:create_app()``."""
@@ -48,10 +60,15 @@ def configured_app(name: str, config: str | os.PathLike[str] | None = None) -> A
 
     Raises `ConfigError` with the problems of both.
     """
+    return build_app(name, *load_parts(name, lambda: from_config(_existing(config))))
+
+
+def load_parts(name: str, load_stack: Callable[[], Stack]) -> tuple[Stack, Any]:
+    """Return a stack and the application ``name``; raises `ConfigError` with the problems of both."""
     problems: list[str] = []
     stack = inner = None
     try:
-        stack = from_config(_existing(config))
+        stack = load_stack()
     except ConfigError as error:
         problems += error.problems
     try:
@@ -60,6 +77,11 @@ def configured_app(name: str, config: str | os.PathLike[str] | None = None) -> A
         problems += error.problems
     if stack is None or problems:
         raise ConfigError(*problems)
+    return stack, inner
+
+
+def build_app(name: str, stack: Stack, inner: Any) -> ASGIApp:
+    """Return ``inner``, the application ``name``, inside a stack; raises `ConfigError`."""
     try:
         return stack(inner)
     except Exception as error:  # building runs constructors that are not ours and may raise anything

@@ -31,8 +31,8 @@ MAY_IMPORT = {
     "order": BASE | {"core", "record", "registry", "stack", "when"},
     "when": BASE | {"core", "record"},
     "config": BASE | {"registry", "record", "stack", "when"},
-    "serve": BASE | {"config"},
-    "cli": BASE | {"config", "serve", "middlewares"},
+    "serve": BASE | {"config", "middlewares"},
+    "cli": BASE | {"config", "serve", "testing", "middlewares"},
     "__main__": {"cli"},
     "testing": BASE | {"core"},
 }

@@ -6,6 +6,7 @@ import click
 
 from middlewares import __version__
 
+from .lint import lint
 from .run import run
 
 __all__ = ("cli",)
@@ -14,7 +15,8 @@ __all__ = ("cli",)
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
-    """Put middlewares around an ASGI application, as a configuration file says."""
+    """Put middlewares around an ASGI application, as a configuration file says, and check both."""
 
 
 cli.add_command(run)
+cli.add_command(lint)

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
 from middlewares.errors import MiddlewaresError, MissingExtra
 from middlewares.serve import APP_VARIABLE, CONFIG_VARIABLE, DEFAULT_CONFIG, configured_app
 
-__all__ = ("Refused", "run")
+from .common import Refused, find_modules_here
 
-
-class Refused(click.ClickException):
-    """What was asked for cannot be done; the message is shown as it is, since its lines begin with a place."""
-
-    exit_code = 2
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        """Write the message to the standard error stream."""
-        click.echo(self.message, file=file, err=True)
+__all__ = ("run",)
 
 
 @click.command(short_help="Serve an application inside the middlewares of a file.")
@@ -44,8 +33,7 @@ def run(app: str, config: str | None, host: str, port: int, workers: int, reload
     """
     if reload and workers > 1:
         raise click.UsageError("--reload serves with one process: leave out --workers")
-    with contextlib.suppress(OSError):  # the directory may have been deleted
-        sys.path.insert(0, str(Path.cwd()))
+    find_modules_here()
     try:
         # Forwarded headers are for the middlewares to judge: the file says which proxies are trusted.
         options: dict[str, Any] = {"host": host, "port": port, "proxy_headers": False}

@@ -28,16 +28,56 @@ One message at a time, with `Driver`::
     assert lint.findings == []
 
 What takes a clock is given a `ManualClock`. Everything runs on asyncio and on Trio.
+
+The names below are imported when they are first used (PEP 562): pytest loads the plugin of this package in every run.
 """
 
 from __future__ import annotations
 
-from .calls import LifespanFailed, Response, WebSocket, WebSocketRefused, lifespan, request, websocket
-from .clock import ManualClock
-from .driver import ClientDisconnected, Driver, DriverError
-from .lint import Finding, Lint, LintError
-from .messages import Passed
-from .scopes import header_pairs, http_scope, lifespan_scope, websocket_scope
+TYPE_CHECKING = False  # read by type checkers as true
+
+if TYPE_CHECKING:
+    from .calls import LifespanFailed as LifespanFailed
+    from .calls import Response as Response
+    from .calls import WebSocket as WebSocket
+    from .calls import WebSocketRefused as WebSocketRefused
+    from .calls import lifespan as lifespan
+    from .calls import request as request
+    from .calls import websocket as websocket
+    from .clock import ManualClock as ManualClock
+    from .driver import ClientDisconnected as ClientDisconnected
+    from .driver import Driver as Driver
+    from .driver import DriverError as DriverError
+    from .lint import Finding as Finding
+    from .lint import Lint as Lint
+    from .lint import LintError as LintError
+    from .messages import Passed as Passed
+    from .scopes import header_pairs as header_pairs
+    from .scopes import http_scope as http_scope
+    from .scopes import lifespan_scope as lifespan_scope
+    from .scopes import websocket_scope as websocket_scope
+
+_HOME = {
+    "ClientDisconnected": ".driver",
+    "Driver": ".driver",
+    "DriverError": ".driver",
+    "Finding": ".lint",
+    "LifespanFailed": ".calls",
+    "Lint": ".lint",
+    "LintError": ".lint",
+    "ManualClock": ".clock",
+    "Passed": ".messages",
+    "Response": ".calls",
+    "WebSocket": ".calls",
+    "WebSocketRefused": ".calls",
+    "header_pairs": ".scopes",
+    "http_scope": ".scopes",
+    "lifespan": ".calls",
+    "lifespan_scope": ".scopes",
+    "request": ".calls",
+    "websocket": ".calls",
+    "websocket_scope": ".scopes",
+}
 
 __all__ = (
     "ClientDisconnected",
@@ -60,3 +100,17 @@ __all__ = (
     "websocket",
     "websocket_scope",
 )
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOME[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
