@@ -9,7 +9,8 @@ from .http_events import BODY, START, TRAILERS, ZEROCOPY
 from .machines import HTTP_RECEIVED, HTTP_SENT
 from .registry import finds
 from .scopes import is_plain_http, scope_faults
-from .values import content_length, plain_length
+from .sending import stands
+from .values import content_length, freeze, plain_length
 
 if TYPE_CHECKING:
     from middlewares.asgi import Message, Scope
@@ -50,8 +51,58 @@ class HTTPFace(Face):
             for rule, fault in scope_faults(scope, "http"):
                 self.report(rule, OUTER, fault, "warning" if rule == "H9" else "error")
 
+    def passes(self, message: Message) -> bool:
+        """Tell quickly whether an event is beyond doubt; only the two that every response is made of can be."""
+        last = self.last_sent
+        if type(message) is not dict or self.outcome != "runs":
+            return False
+        if last is not None and (last[0] is message or not stands(last)):
+            return False
+        kind = message.get("type")
+        if type(kind) is not str:
+            return False
+        if kind == BODY:
+            return self._passes_body(message)
+        return kind == START and self._passes_start(message)
+
+    def _passes_start(self, message: Message) -> bool:
+        status, headers = message.get("status"), message.get("headers")
+        if (
+            self.sent_state != "idle"
+            or len(message) != len(_START_KEYS)
+            or type(status) is not int
+            or not 200 <= status <= 999
+            or type(headers) is not list
+            or (length := plain_length(headers)) is None
+        ):
+            return False
+        self.sent_state = "started"
+        self.sent_anything = True
+        self.status, self.length = status, length
+        self.last_sent = message, {**message}, freeze(headers)
+        self.history.append(("app sends", START, status))
+        return True
+
+    def _passes_body(self, message: Message) -> bool:
+        body, more = message.get("body"), message.get("more_body", False)
+        counted = self.counted + len(body) if type(body) is bytes else -1
+        if (
+            self.sent_state not in _OPEN
+            or type(more) is not bool
+            or len(message) != 2 + ("more_body" in message)
+            or not 0 <= counted <= (self.length if self.length >= 0 else counted)
+            or (body and self.is_bodiless())
+            or self.trailers
+        ):
+            return False
+        self.sent_state = "streaming" if more else "ended"
+        self.counted = counted
+        self.last_sent = message, {**message}, None
+        self.note("app sends", BODY)
+        return True
+
     def follow_sent(self, message: Message, kind: str) -> None:
-        """Check an event that is sent; the two that every response is made of take a shorter way."""
+        """Check an event that is sent."""
         if kind == START:
             self._follow_start(message)
         elif kind == BODY:

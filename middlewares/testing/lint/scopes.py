@@ -31,20 +31,21 @@ _STANDARD = {
 def is_plain_http(scope: Scope) -> bool:
     """Tell quickly whether an HTTP scope is beyond doubt; others go through all checks."""
     get = scope.get
-    path, raw_path, query, extensions = get("path"), get("raw_path"), get("query_string"), get("extensions")
+    asgi, path, raw_path, query = get("asgi"), get("path"), get("raw_path"), get("query_string")
+    client, server, extensions = get("client"), get("server"), get("extensions")
     return (
         type(scope) is dict
-        and _are_text(scope)
-        and _is_usual(scope, get("asgi"))
+        and type(asgi) is dict
+        and _is_usual(scope, asgi)
         and type(path) is str
         and "%" not in path
         and "?" not in path
         and (raw_path is None or (type(raw_path) is bytes and _QUESTION not in raw_path))
         and type(query) is bytes
-        and query[:1] != b"?"
         and _SPACE not in query
-        and _is_address(get("client"))
-        and _is_address(get("server"))
+        and query[:1] != b"?"
+        and (client is None or _is_address(client))
+        and (server is None or _is_address(server))
         and type(get("state", _NO_STATE)) is dict
         and (extensions is None or _are_plain(extensions))
         and plain_headers(get("headers"))
@@ -57,10 +58,8 @@ _usual: set[tuple[Any, ...]] = set()
 """What the server, the protocol and the method determine, as it was found good."""
 
 
-def _is_usual(scope: Scope, asgi: Any) -> bool:
-    """Return whether the values of which there are few combinations are good; those that are, are remembered."""
-    if type(asgi) is not dict:
-        return False
+def _is_usual(scope: Scope, asgi: dict[str, Any]) -> bool:
+    """Return whether keys, and values of which there are few combinations, are good; those that are, are remembered."""
     get = scope.get
     values = (
         get("http_version"),
@@ -69,6 +68,7 @@ def _is_usual(scope: Scope, asgi: Any) -> bool:
         get("root_path", ""),
         asgi.get("version", ""),
         asgi.get("spec_version", ""),
+        *scope,
     )
     try:
         return values in _usual or _learn(values)
@@ -103,9 +103,9 @@ def _are_text(keys: Iterable[Any]) -> bool:
 
 
 def _is_address(value: Any) -> bool:
-    return value is None or (
-        type(value) in (tuple, list) and len(value) == 2 and type(value[0]) is str and type(value[1]) is int
-    )
+    """Return whether a value is a pair of str and int."""
+    is_pair = (type(value) is tuple or type(value) is list) and len(value) == 2
+    return is_pair and type(value[0]) is str and type(value[1]) is int
 
 
 def _are_plain(extensions: Any) -> bool:
@@ -118,7 +118,7 @@ def _are_plain(extensions: Any) -> bool:
 
 @check("G1", *_ANY)
 def _dict_with_str_keys(scope: Any, _: Scope) -> str | None:
-    if type(scope) is not dict:
+    if not isinstance(scope, dict):
         return f"the scope must be a dict; got a {type(scope).__name__}"
     wrong = [key for key in scope if not isinstance(key, str)]
     return f"keys must be str; got {shown(wrong[0])}" if wrong else None
@@ -236,14 +236,14 @@ def _no_pseudo_headers(scope: Scope, _: Scope) -> str | None:
 @check("H12", *_CONNECTION)
 def _client(scope: Scope, _: Scope) -> str | None:
     client = scope.get("client")
-    return None if _is_address(client) else f"client is {shown(client)}"
+    return None if client is None or _is_address(client) else f"client is {shown(client)}"
 
 
 @check("H13", *_CONNECTION)
 def _server(scope: Scope, _: Scope) -> str | None:
     server: Any = scope.get("server")
     is_socket = isinstance(server, (list, tuple)) and len(server) == 2 and isinstance(server[0], str)
-    fits = _is_address(server) or (is_socket and server[1] is None)
+    fits = server is None or _is_address(server) or (is_socket and server[1] is None)
     return None if fits else f"server is {shown(server)}"
 
 
