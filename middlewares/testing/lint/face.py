@@ -9,7 +9,7 @@ from middlewares.core.exchange import hand_back
 
 from .receiving import Receiving
 from .registry import finds
-from .sending import Sending
+from .sending import Sending, stands
 from .sides import INNER, KEY, OUTER, Sides
 from .values import freeze, shown
 
@@ -92,7 +92,9 @@ class Face(Sending, Receiving):
         """Check what holds however the call ended."""
         if self.inners and any(face.outcome == "runs" for face in self.inners):
             self.report("G18", INNER, "the layer returned before its inner call did")
-        self._check_last(None)
+        last = self.last_sent
+        if last is not None and not stands(last):
+            self._check_last(None)
         self.check_scopes()
         if outcome == "returned" and len(self.inners) == 1:
             self._check_carried(self.inners[0])

@@ -62,15 +62,21 @@ def plain_length(headers: Any) -> int | None:
 
     In its values there are no line breaks either, and it holds at most one content-length.
     """
-    if not plain_headers(headers):
+    if type(headers) is not list and type(headers) is not tuple:
         return None
-    length, values = -1, []
-    for name, value in headers:
-        values.append(value)
-        if name == b"content-length":
-            if length >= 0 or not _is_number(value):
+    known, length = _good_names, -1
+    values: list[bytes] = []
+    try:
+        for name, value in headers:
+            if type(name) is not bytes or type(value) is not bytes or not (name in known or _is_good(name)):
                 return None
-            length = int(value)
+            if name == b"content-length":
+                if length >= 0 or not _is_number(value):
+                    return None
+                length = int(value)
+            values.append(value)
+    except (TypeError, ValueError):  # no pair
+        return None
     joined = b"".join(values)
     # An int is looked for by memchr: a third of the time of one byte of bytes.
     return None if _LF in joined or _CR in joined or _NUL in joined else length
