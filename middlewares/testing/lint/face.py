@@ -71,7 +71,11 @@ class Face(Sending, Receiving):
             self.report("G4", INNER, f"the call gave {shown(result)}")
         if self.unknown_received:
             self.report("G8", INNER, "the application did not raise on an event that its protocol does not have")
-        if _is_cancelled():
+        try:
+            task = current_task()
+        except RuntimeError:  # another event loop than asyncio's
+            task = None
+        if task is not None and task.cancelling():  # and nobody has said that this is dealt with
             self.report("H36", INNER, "a cancellation was swallowed")
         elif self.inners and any(face.outcome == "raised" and face.begun_outside for face in self.inners):
             self.report("H36", INNER, "the inner application raised after the start, and the layer returned")
@@ -87,11 +91,10 @@ class Face(Sending, Receiving):
         if extra:
             self.report("G9", INNER, f"the application raised {shown(error)} over the key {extra[0]!r}")
 
-    @finds("G18", "G20")
     def left(self, outcome: str) -> None:
         """Check what holds however the call ended."""
-        if self.inners and any(face.outcome == "runs" for face in self.inners):
-            self.report("G18", INNER, "the layer returned before its inner call did")
+        if self.inners or self.carried:
+            self.check_end(outcome)
         last = self.last_sent
         if last is not None and not stands(last):
             self._check_last(None)
@@ -99,6 +102,13 @@ class Face(Sending, Receiving):
         if outcome == "returned" and len(self.inners) == 1:
             self._check_carried(self.inners[0])
 
+    @finds("G18")
+    def check_end(self, outcome: str) -> None:
+        """Check what inner calls, and events of extensions, have left behind."""
+        if any(face.outcome == "runs" for face in self.inners):
+            self.report("G18", INNER, "the layer returned before its inner call did")
+
+    @finds("G20")
     def _check_carried(self, inner: Sides) -> None:
         missing = [kind for kind in inner.carried if kind not in self.carried and "send" not in kind]
         if missing and self.may_miss(inner):
@@ -137,12 +147,3 @@ def _changed(scope: Scope, before: Scope) -> set[str]:
 
 def _listed(keys: set[str]) -> str:
     return ", ".join(sorted(map(str, keys)))
-
-
-def _is_cancelled() -> bool:
-    """Return whether the task has been cancelled, and nobody has said that this is dealt with."""
-    try:
-        task = current_task()
-    except RuntimeError:  # another event loop than asyncio's
-        return False
-    return task is not None and task.cancelling() > 0

@@ -10,6 +10,7 @@ from .machines import HTTP_RECEIVED, HTTP_SENT
 from .registry import finds
 from .scopes import is_plain_http, scope_faults
 from .sending import stands
+from .sides import MOST_NOTES
 from .values import content_length, freeze, plain_length
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _START_KEYS = {"type", "status", "headers"}
 _BODY_KEYS = {"type", "body", "more_body"}
 _BODIES = {BODY, ZEROCOPY}
 _BODY_END = f"{BODY}!"
+_BODY_NOTE = ("app sends", BODY, None)
 _OPEN = {"started", "streaming"}
 _UNFINISHED = {"started", "streaming", "trailers"}
 
@@ -98,7 +100,10 @@ class HTTPFace(Face):
         self.sent_state = "streaming" if more else "ended"
         self.counted = counted
         self.last_sent = message, {**message}, None
-        self.note("app sends", BODY)
+        history = self.history
+        history.append(_BODY_NOTE)
+        if len(history) > MOST_NOTES:
+            self.shorten()
         return True
 
     def follow_sent(self, message: Message, kind: str) -> None:
@@ -171,7 +176,7 @@ class HTTPFace(Face):
     def check_return(self) -> None:
         """Check that the response is whole."""
         state = self.sent_state
-        if self.received_state == "gone":
+        if self.received_state == "gone" or (state == "ended" and self.counted >= self.length):
             return
         if state in ("idle", "debugged"):
             if not self.misplaced:
@@ -184,15 +189,15 @@ class HTTPFace(Face):
             self.report("H33", INNER, f"{self.counted} bytes were sent, but content-length says {self.length}")
 
     @finds("H37", "E2")
-    def left(self, outcome: str) -> None:
-        """Check what holds however the call ended."""
+    def check_end(self, outcome: str) -> None:
+        """Check what inner calls, and files, have left behind."""
         if self.inners and self.sent_state == "ended":
             broken = [face for face in self.inners if isinstance(face, HTTPFace) and face.is_broken_off(outcome)]
             if broken and self.received_state != "gone":
                 self.report("H37", INNER, "a response that was broken off inside was completed")
         if self.files:
             self._check_files()
-        super().left(outcome)
+        super().check_end(outcome)
 
     def _check_files(self) -> None:
         if any(getattr(file, "closed", True) is False for file in self.files):

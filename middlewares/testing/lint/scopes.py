@@ -29,61 +29,62 @@ _STANDARD = {
 
 
 def is_plain_http(scope: Scope) -> bool:
-    """Tell quickly whether an HTTP scope is beyond doubt; others go through all checks."""
+    """Tell quickly whether an HTTP scope is beyond doubt; others go through all checks.
+
+    Every request takes this way, so it is written out where calls of functions would cost more than what they do.
+    """
+    if type(scope) is not dict:
+        return False
     get = scope.get
-    asgi, path, raw_path, query = get("asgi"), get("path"), get("raw_path"), get("query_string")
+    try:
+        asgi, path, raw_path, query = scope["asgi"], scope["path"], scope["raw_path"], scope["query_string"]
+        usual = (
+            tuple(scope),
+            scope["http_version"],
+            scope["method"],
+            get("scheme", "http"),
+            get("root_path", ""),
+            asgi.get("version", ""),
+            asgi.get("spec_version", ""),
+        )
+        if usual not in _usual and not _learn(*usual):
+            return False
+        headers = scope["headers"]
+    except (KeyError, TypeError, AttributeError):
+        return False
     client, server, extensions = get("client"), get("server"), get("extensions")
     return (
-        type(scope) is dict
-        and type(asgi) is dict
-        and _is_usual(scope, asgi)
+        type(asgi) is dict
         and type(path) is str
         and "%" not in path
         and "?" not in path
         and (raw_path is None or (type(raw_path) is bytes and _QUESTION not in raw_path))
         and type(query) is bytes
         and _SPACE not in query
-        and query[:1] != b"?"
+        and (not query or query[0] != _QUESTION)
         and (client is None or _is_address(client))
         and (server is None or _is_address(server))
-        and type(get("state", _NO_STATE)) is dict
         and (extensions is None or _are_plain(extensions))
-        and plain_headers(get("headers"))
+        and type(get("state", _NO_STATE)) is dict
+        and plain_headers(headers)
     )
 
 
 _MOST_USUAL = 1024
 _NO_STATE: dict[str, Any] = {}
 _usual: set[tuple[Any, ...]] = set()
-"""What the server, the protocol and the method determine, as it was found good."""
+"""Keys, and values of which there are few combinations, as they were found good."""
 
 
-def _is_usual(scope: Scope, asgi: dict[str, Any]) -> bool:
-    """Return whether keys, and values of which there are few combinations, are good; those that are, are remembered."""
-    get = scope.get
-    values = (
-        get("http_version"),
-        get("method"),
-        get("scheme", "http"),
-        get("root_path", ""),
-        asgi.get("version", ""),
-        asgi.get("spec_version", ""),
-        *scope,
-    )
-    try:
-        return values in _usual or _learn(values)
-    except TypeError:
-        return False
-
-
-def _learn(values: tuple[Any, ...]) -> bool:
+def _learn(keys: tuple[Any, ...], *values: Any) -> bool:
+    """Return whether what the server, the protocol and the method determine is good, and if so remember it."""
     version, method, scheme, root_path = values[:4]
     is_good = version in _VERSIONS and method in _METHODS and scheme in _SCHEMES and root_path == ""
-    if not is_good or not _are_text(values):
+    if not is_good or not _are_text(keys) or not _are_text(values):
         return False
     if len(_usual) >= _MOST_USUAL:
         _usual.clear()
-    _usual.add(values)
+    _usual.add((keys, *values))
     return True
 
 

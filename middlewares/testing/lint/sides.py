@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from .layer import Lint
     from .machines import Machine
 
-__all__ = ("INNER", "KEY", "OUTER", "Sides")
+__all__ = ("INNER", "KEY", "MOST_NOTES", "OUTER", "Sides")
 
 KEY = "middlewares.testing.lint"
 """The scope key under which each lint tells the next one inside of itself."""
 
 OUTER, INNER = "outer", "inner"
 _HISTORY = 40
+MOST_NOTES = 2 * _HISTORY
 
 
 class Sides:
@@ -136,8 +137,12 @@ class Sides:
         """Keep what passed, for findings to tell: the last 40 events, in a list because a deque costs more to make."""
         history = self.history
         history.append((who, kind, detail))
-        if len(history) > 2 * _HISTORY:
-            del history[:-_HISTORY]
+        if len(history) > MOST_NOTES:
+            self.shorten()
+
+    def shorten(self) -> None:
+        """Forget what no finding tells any more."""
+        del self.history[:-_HISTORY]
 
     def events(self) -> tuple[str, ...]:
         """Return what has passed, in words."""
