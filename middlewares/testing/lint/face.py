@@ -51,7 +51,8 @@ class Face(Sending, Receiving):
             self._check_handed()
         if self.given is not None and self.scope != self.given and (changed := _changed(self.scope, self.given)):
             self.report("G15", OUTER, f"the scope was changed after the call: {_listed(changed)}")
-        if self.scope_headers is not None and freeze(self.before["headers"]) != self.scope_headers:
+        frozen = self.scope_headers
+        if frozen is not None and tuple(self.before["headers"]) != frozen != freeze(self.before["headers"]):
             self.report("G14", INNER, "the header list of the scope was changed in place")
 
     @finds("G14")
@@ -96,7 +97,7 @@ class Face(Sending, Receiving):
         if self.inners or self.carried:
             self.check_end(outcome)
         last = self.last_sent
-        if last is not None and not stands(last):
+        if last is not None and (last[0] != last[1] or (last[2] is not None and not stands(last))):
             self._check_last(None)
         self.check_scopes()
         if outcome == "returned" and len(self.inners) == 1:

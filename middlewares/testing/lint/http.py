@@ -80,7 +80,10 @@ class HTTPFace(Face):
             return False
         self.sent_state = "started"
         self.sent_anything = True
-        self.status, self.length = status, length
+        self.status = status
+        self.length = length
+        self.counted = 0
+        self.trailers = False
         self.last_sent = message, {**message}, freeze(headers)
         self.history.append(("app sends", START, status))
         return True

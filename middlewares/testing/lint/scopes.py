@@ -33,29 +33,29 @@ def is_plain_http(scope: Scope) -> bool:
 
     Every request takes this way, so it is written out where calls of functions would cost more than what they do.
     """
-    if type(scope) is not dict:
-        return False
     get = scope.get
+    asgi = get("asgi")
+    if type(scope) is not dict or type(asgi) is not dict:
+        return False
     try:
-        asgi, path, raw_path, query = scope["asgi"], scope["path"], scope["raw_path"], scope["query_string"]
+        path, raw_path, query, headers = scope["path"], scope["raw_path"], scope["query_string"], scope["headers"]
+        client, server = scope["client"], scope["server"]
         usual = (
             tuple(scope),
             scope["http_version"],
             scope["method"],
-            get("scheme", "http"),
-            get("root_path", ""),
-            asgi.get("version", ""),
+            scope["scheme"],
+            scope["root_path"],
+            asgi["version"],
             asgi.get("spec_version", ""),
         )
         if usual not in _usual and not _learn(*usual):
             return False
-        headers = scope["headers"]
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError):  # what is missing or cannot be hashed
         return False
-    client, server, extensions = get("client"), get("server"), get("extensions")
+    extensions = get("extensions")
     return (
-        type(asgi) is dict
-        and type(path) is str
+        type(path) is str
         and "%" not in path
         and "?" not in path
         and (raw_path is None or (type(raw_path) is bytes and _QUESTION not in raw_path))

@@ -43,7 +43,7 @@ class Sending(Sides):
         if result is not None:
             self._check_result(result)
         last = self.last_sent
-        if last is not None and last[0] is message and not stands(last):
+        if last is not None and last[0] is message and (message != last[1] or (last[2] is not None and not stands(last))):
             self._changed_outside(message)
         if is_invalid:
             self.report_lenience(message)
@@ -191,4 +191,6 @@ class Sending(Sides):
 def stands(sent: tuple[Message, Message, tuple[Any, ...] | None]) -> bool:
     """Return whether an event still says what it said."""
     message, copy, headers = sent
-    return message == copy and (headers is None or freeze(message["headers"]) == headers)
+    if message != copy:
+        return False
+    return headers is None or tuple(message["headers"]) == headers or freeze(message["headers"]) == headers
