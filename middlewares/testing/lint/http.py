@@ -25,7 +25,7 @@ _START_KEYS = {"type", "status", "headers"}
 _BODY_KEYS = {"type", "body", "more_body"}
 _BODIES = {BODY, ZEROCOPY}
 _BODY_END = f"{BODY}!"
-_BODY_NOTE = ("app sends", BODY, None)
+_SENDS = "app sends"
 _OPEN = {"started", "streaming"}
 _UNFINISHED = {"started", "streaming", "trailers"}
 
@@ -61,16 +61,20 @@ class HTTPFace(Face):
         if last is not None and (last[0] is message or not stands(last)):
             return False
         kind = message.get("type")
-        if type(kind) is not str:
+        if type(kind) is not str or not (self._is_body(message) if kind == BODY else self._is_start(message, kind)):
             return False
-        if kind == BODY:
-            return self._passes_body(message)
-        return kind == START and self._passes_start(message)
+        history = self.history
+        history.append((_SENDS, kind, message.get("status")))
+        if len(history) > MOST_NOTES:
+            self.shorten()
+        return True
 
-    def _passes_start(self, message: Message) -> bool:
+    def _is_start(self, message: Message, kind: str) -> bool:
+        """Take note of a start that is beyond doubt."""
         status, headers = message.get("status"), message.get("headers")
         if (
-            self.sent_state != "idle"
+            kind != START
+            or self.sent_state != "idle"
             or len(message) != len(_START_KEYS)
             or type(status) is not int
             or not 200 <= status <= 999
@@ -85,28 +89,24 @@ class HTTPFace(Face):
         self.counted = 0
         self.trailers = False
         self.last_sent = message, {**message}, freeze(headers)
-        self.history.append(("app sends", START, status))
         return True
 
-    def _passes_body(self, message: Message) -> bool:
-        body, more = message.get("body"), message.get("more_body", False)
-        counted = self.counted + len(body) if type(body) is bytes else -1
+    def _is_body(self, message: Message) -> bool:
+        """Take note of a part of the body that is beyond doubt."""
+        body, more, state = message.get("body"), message.get("more_body", False), self.sent_state
         if (
-            self.sent_state not in _OPEN
+            (state != "started" and state != "streaming")
+            or type(body) is not bytes
             or type(more) is not bool
             or len(message) != 2 + ("more_body" in message)
-            or not 0 <= counted <= (self.length if self.length >= 0 else counted)
+            or (self.length >= 0 and self.counted + len(body) > self.length)
             or (body and self.is_bodiless())
             or self.trailers
         ):
             return False
         self.sent_state = "streaming" if more else "ended"
-        self.counted = counted
+        self.counted += len(body)
         self.last_sent = message, {**message}, None
-        history = self.history
-        history.append(_BODY_NOTE)
-        if len(history) > MOST_NOTES:
-            self.shorten()
         return True
 
     def follow_sent(self, message: Message, kind: str) -> None:

@@ -50,8 +50,9 @@ def plain_headers(headers: Any) -> bool:
     known = _good_names
     try:
         for name, value in headers:
-            if type(name) is not bytes or type(value) is not bytes or not (name in known or _is_good(name)):
-                return False
+            if type(name) is type(value) is bytes and (name in known or _is_good(name)):
+                continue
+            return False
     except (TypeError, ValueError):  # no pair
         return False
     return True
