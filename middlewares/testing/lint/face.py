@@ -97,7 +97,7 @@ class Face(Sending, Receiving):
         if self.inners or self.carried:
             self.check_end(outcome)
         last = self.last_sent
-        if last is not None and (last[0] != last[1] or (last[2] is not None and not stands(last))):
+        if last is not None and not (last[0] == last[1] if last[2] is None else stands(last)):
             self._check_last(None)
         self.check_scopes()
         if outcome == "returned" and len(self.inners) == 1:

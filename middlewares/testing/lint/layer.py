@@ -153,7 +153,7 @@ class Lint(Layer):
 
     def _open(self, scope: Scope, receive: Receive, send: Send) -> tuple[Any, Scope, Receive, Send]:
         """Check how the application is called, and return what it is to be called with."""
-        kind = scope.get("type") if hasattr(scope, "get") else None
+        kind = scope.get("type")
         face = _FACES.get(kind, UnknownFace)(self, scope, receive, send)
         if face.shares_scope:
             face.check_outer_scope()

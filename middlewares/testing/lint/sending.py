@@ -43,7 +43,7 @@ class Sending(Sides):
         if result is not None:
             self._check_result(result)
         last = self.last_sent
-        if last is not None and last[0] is message and (message != last[1] or (last[2] is not None and not stands(last))):
+        if last is not None and last[0] is message and not (message == last[1] if last[2] is None else stands(last)):
             self._changed_outside(message)
         if is_invalid:
             self.report_lenience(message)

@@ -84,7 +84,8 @@ class Sides:
         self.send_outer = send
         self.history: list[tuple[str, Any, Any]] = []
         # Read on every call, where an attribute of the instance is found quicker than a default of the class.
-        self.outer = self.last_sent = self.last_received = self.given = self.scope_headers = self.lead = None
+        self.outer = self.last_sent = self.last_received = self.given = self.readable = None
+        self.scope_headers = self.lead = None
         self.inners = self.carried = ()
         self.outcome = "runs"
         self.shares_scope = self.unknown_received = False
