@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncio import current_task
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from middlewares.core.exchange import hand_back
@@ -127,7 +128,8 @@ class Face(Sending, Receiving):
         if self.outer is not None:
             self.begun_outside = self.outer.has_begun()
         if len(self.handed) > len(self.before):
-            hand_back(self.handed, self.scope)
+            with suppress(Exception):  # a scope may refuse to be written to, and is then left as it is
+                hand_back(self.handed, self.scope)
         if self.inners:
             for face in self.inners:
                 face.faults = {} if face.faults is None else face.faults

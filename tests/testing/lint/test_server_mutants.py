@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import UserDict
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -60,9 +61,10 @@ async def test_a_scope_is_found_under_its_rule(rule, kind, change):
         assert_server(findings, rule)
 
 
-async def test_a_scope_that_is_no_dict_is_found():
+@pytest.mark.parametrize("kind", [UserDict, MappingProxyType])
+async def test_a_scope_that_is_no_dict_is_found(kind):
     lint = around(legal)
-    await serve(lint, UserDict(make_scope()))
+    await serve(lint, kind(make_scope()))
     assert_server(lint.findings, "G1")
 
 
