@@ -47,6 +47,8 @@ class Sending(Sides):
             self._changed_outside(message)
         if is_invalid:
             self.report_lenience(message)
+        elif self.received_state == "gone":
+            self.check_farewell(message)
 
     def passes(self, message: Message) -> bool:
         """Tell quickly whether an event is beyond doubt, and if so take note of it; others go through all checks."""
@@ -60,6 +62,9 @@ class Sending(Sides):
     @finds("G16")
     def _check_result(self, result: object) -> None:
         self.report("G16", OUTER, f"send gave {shown(result)}")
+
+    def check_farewell(self, message: Message) -> None:
+        """Look whether `send` may have taken an event after the disconnect, as it may where a no-op is legal."""
 
     @finds("G7")
     def report_lenience(self, message: Any) -> None:
@@ -163,7 +168,7 @@ class Sending(Sides):
             self.report("G5", INNER, f"{shown(kind)} is no event of {self.kind}")
             self.invalid = True
 
-    @finds("G9", "G10", "G16", "G20", "W14", "H33")
+    @finds("G9", "G10", "G16", "G20", "G22", "W14", "H33")
     def check_refusal(self, message: Message, error: BaseException, sending: Any, *, is_invalid: bool) -> None:
         """Look whether `send` had a right to raise."""
         if not isinstance(error, Exception) or isinstance(error, LintError):
@@ -184,6 +189,8 @@ class Sending(Sides):
             self.report("G9" if kind not in EXTENSION_OF else "G20", OUTER, f"{raised} for {sorted(message)}")
         elif kind in self.carried:
             self.report("G20", OUTER, f"{raised} for {kind}")
+        elif self.receiving and self.outer is not None:
+            self.report("G22", OUTER, f"{raised} while another task waits in receive")
         else:
             self.report(self.refusal_rule(), OUTER, raised)
 
