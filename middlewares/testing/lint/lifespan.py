@@ -97,7 +97,11 @@ class LifespanFace(Face):
         if lost := self.kept.keys() - state.keys():
             return face.report("H14", OUTER, f"state lacks {', '.join(sorted(lost))} of the lifespan's")
         objects = [(value, state[key]) for key, value in self.kept.items() if not isinstance(value, _PLAIN)]
-        if face.outer is None and objects and all(there is not here and type(there) is type(here) for there, here in objects):
+        if (
+            face.outer is None
+            and objects
+            and all(there is not here and type(there) is type(here) for there, here in objects)
+        ):
             face.report("H14", OUTER, "state is a copy in depth: none of its values is that of the lifespan")
 
     @finds("L4", "L9", "L10", "L12")

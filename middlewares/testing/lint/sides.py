@@ -148,7 +148,8 @@ class Sides:
     def events(self) -> tuple[str, ...]:
         """Return what has passed, in words."""
         return tuple(
-            f"{who} {shown(kind)[1:-1]}{'' if note is None else f' {note}'}" for who, kind, note in self.history[-_HISTORY:]
+            f"{who} {shown(kind)[1:-1]}{'' if note is None else f' {note}'}"
+            for who, kind, note in self.history[-_HISTORY:]
         )
 
     @finds("G5")

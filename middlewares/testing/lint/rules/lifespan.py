@@ -56,7 +56,7 @@ LIFESPAN_RULES = (
         "The server copies `state` and never edits it.",
         LIFESPAN,
         "Hand a copy to each request.",
-        unseen="a key that was added or set anew may be the application's own doing, and how keys are named is its choice",
+        unseen="a key that was added or set anew may be the application's own doing; how keys are named is its choice",
     ),
     Rule(
         "L12",
@@ -72,6 +72,6 @@ LIFESPAN_RULES = (
         "A layer's own error at startup is answered by startup.failed.",
         ours("an exception means that lifespan is unsupported, and the server would serve without the resource"),
         "Catch the error of your own resource, and send lifespan.startup.failed.",
-        unseen="where the inner application raises too, nobody sees whether the layer has a resource that needs an answer",
+        unseen="where the inner application raises, nobody sees whether the layer has a resource to answer for",
     ),
 )
