@@ -21,12 +21,9 @@ if TYPE_CHECKING:
 __all__ = ("HTTPFace",)
 
 _WITHOUT_BODY = (204, 304)
-_START_KEYS = {"type", "status", "headers"}
-_BODY_KEYS = {"type", "body", "more_body"}
 _BODIES = {BODY, ZEROCOPY}
 _BODY_END = f"{BODY}!"
 _SENDS = "app sends"
-_OPEN = {"started", "streaming"}
 _UNFINISHED = {"started", "streaming", "trailers"}
 
 
@@ -75,7 +72,7 @@ class HTTPFace(Face):
         if (
             kind != START
             or self.sent_state != "idle"
-            or len(message) != len(_START_KEYS)
+            or len(message) != 3  # type, status, headers
             or type(status) is not int
             or not 200 <= status <= 999
             or type(headers) is not list
@@ -98,7 +95,7 @@ class HTTPFace(Face):
             (state != "started" and state != "streaming")
             or type(body) is not bytes
             or type(more) is not bool
-            or len(message) != 2 + ("more_body" in message)
+            or len(message) != 2 + ("more_body" in message)  # and type, body
             or (self.length >= 0 and self.counted + len(body) > self.length)
             or (body and self.is_bodiless())
             or self.trailers
@@ -130,28 +127,18 @@ class HTTPFace(Face):
             self.sent_state = "trailers"
 
     def _follow_start(self, message: Message) -> None:
-        status, headers = message.get("status"), message.get("headers", ())
-        length = plain_length(headers)
-        if length is None or not (type(status) is int and 200 <= status <= 999 and _START_KEYS.issuperset(message)):
-            self.check_content(message)
-            self.trailers = message.get("trailers") is True
-            length = content_length(headers)
-        if self.sent_state == "idle":
-            self.sent_state = "started"
-        else:
-            self.move_sent(message, START)
+        self.check_content(message)
+        self.move_sent(message, START)
+        status = message.get("status")
         self.status = status if isinstance(status, int) else 0
-        self.length = length
+        self.trailers = message.get("trailers") is True
+        self.length = content_length(message.get("headers", ()))
 
     @finds("H33")
     def _follow_body(self, message: Message) -> None:
         body, more = message.get("body", b""), message.get("more_body", False)
-        if not (type(body) is bytes and type(more) is bool and _BODY_KEYS.issuperset(message)):
-            self.check_content(message)
-        if self.sent_state in _OPEN and not self.trailers:
-            self.sent_state = "streaming" if more else "ended"
-        else:
-            self.move_sent(message, BODY if more else _BODY_END)
+        self.check_content(message)
+        self.move_sent(message, BODY if more else _BODY_END)
         if not body or not isinstance(body, (bytes, memoryview)):
             return
         if self.is_bodiless():
