@@ -150,7 +150,7 @@ class HTTPFace(Face):
 
     def is_bodiless(self) -> bool:
         """Return whether a body is dropped by the server (RFC 9110, 6.4.1)."""
-        return self.scope.get("method") == "HEAD" or self.status in _WITHOUT_BODY
+        return self.status in _WITHOUT_BODY or self.scope.get("method") == "HEAD"
 
     def refusal_rule(self) -> str:
         """Return the rule that is broken by an exception of `send`."""

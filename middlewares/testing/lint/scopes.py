@@ -53,6 +53,11 @@ def is_plain_http(scope: Scope) -> bool:
             return False
     except (KeyError, TypeError):  # what is missing or cannot be hashed
         return False
+    if type(client) is type(server) is tuple and len(client) == len(server) == 2:
+        (host, port), (name, bound) = client, server
+        are_addresses = type(host) is type(name) is str and type(port) is type(bound) is int
+    else:
+        are_addresses = (client is None or _is_address(client)) and (server is None or _is_address(server))
     extensions = get("extensions")
     return (
         type(path) is str
@@ -62,8 +67,7 @@ def is_plain_http(scope: Scope) -> bool:
         and type(query) is bytes
         and _SPACE not in query
         and (not query or query[0] != _QUESTION)
-        and (client is None or _is_address(client))
-        and (server is None or _is_address(server))
+        and are_addresses
         and (extensions is None or _are_plain(extensions))
         and type(get("state", _NO_STATE)) is dict
         and plain_headers(headers)

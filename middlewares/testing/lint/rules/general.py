@@ -7,7 +7,13 @@ from .rule import CORE, EXTENSIONS, Rule, ours
 __all__ = ("GENERAL",)
 
 GENERAL = (
-    Rule("G1", "server", "The scope is a dict whose keys are str, and its `type` is a str.", CORE, "Hand over a dict."),
+    Rule(
+        "G1",
+        "server",
+        "The scope is a dict, also of a derived class, whose keys are str, and its `type` is a str.",
+        CORE,
+        "Hand over a dict.",
+    ),
     Rule(
         "G2",
         "server",
