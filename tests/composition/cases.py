@@ -134,11 +134,18 @@ class Run:
 
     def _around(self, app: ASGIApp, index: int) -> ASGIApp:
         traffic = self.traffic[index]
-        # The lint takes only a dict itself for a scope, and hands on a copy, which can be changed.
-        is_strict = self.case.strict and index in (0, -1)
-        linted = app if self.case.frozen else with_lint(app, traffic.place, self._linted, strict=is_strict)
-        is_outermost = traffic is self.traffic[0]
-        return Tap(linted, traffic, frozen=self.case.frozen, listener=self._show if is_outermost else None)
+        is_strict, is_frozen = self.case.strict and index in (0, -1), self.case.frozen
+
+        def linted(app: ASGIApp) -> ASGIApp:
+            # The lint reads headers that can be read once, and nobody outside would meet them.
+            is_bare = is_frozen and self.case.style == "generator"
+            return app if is_bare else with_lint(app, traffic.place, self._linted, strict=is_strict)
+
+        def tapped(app: ASGIApp) -> ASGIApp:
+            return Tap(app, traffic, frozen=is_frozen, listener=self._show if traffic is self.traffic[0] else None)
+
+        # The lint hands on a copy, which can be changed: so what freezes the scope of a layer comes after it.
+        return linted(tapped(app)) if is_frozen and index >= 0 else tapped(linted(app))
 
     def _show(self, message: Message) -> None:
         if self._driver.connected:
