@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from anyio import get_cancelled_exc_class
 from anyio.lowlevel import checkpoint
 
 from middlewares.asgi import mark_coroutine_function
-from middlewares.core.refusals import refuse
+from middlewares.core.refusals import Refusal, refuse
 
 from .failures import CorruptDataError, LimitError, RefusedBody, refused
 
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from middlewares.asgi import Message, Receive, Scope, Send
-    from middlewares.core.refusals import Refusal
 
     from .chain import Chain
+    from .threads import DecodingThreads
 
 __all__ = ("DecodedBody",)
 
@@ -40,13 +41,15 @@ class DecodedBody:
         "_receive",
         "_scope",
         "_send",
+        "_threads",
         "is_response_over",
         "is_response_started",
         "refusal",
     )
 
-    def __init__(self, chain: Chain, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, chain: Chain, threads: DecodingThreads, scope: Scope, receive: Receive, send: Send) -> None:
         self._chain = chain
+        self._threads = threads
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -104,12 +107,15 @@ class DecodedBody:
                 if message["type"] != "http.request":
                     return message  # the client left, or an event that is not ours
                 self._message = message
-                chain.feed(_body_of(message))
-            if self._has_worked:
-                # Bytes are at hand, so nothing else would let other tasks have their turn.
-                await checkpoint()
+                chain.feed(_body_of(message), is_last=not message.get("more_body", False))
+            if chain.is_slow:
+                data = await self._step_in_thread()
+            else:
+                if self._has_worked:
+                    # Bytes are at hand, so nothing else would let other tasks have their turn.
+                    await checkpoint()
+                data = chain.step()
             self._has_worked = True
-            data = chain.step()
             more = self._message.get("more_body", False) or not chain.needs_input
             if not more:
                 # Before the application sees the end: it may take everything for the truth then.
@@ -118,6 +124,14 @@ class DecodedBody:
                 self.close()
             if data or not more:
                 return {**self._message, "body": data, "more_body": more}
+
+    async def _step_in_thread(self) -> bytes:
+        try:
+            return await self._threads.run(self._chain.step)
+        except get_cancelled_exc_class():
+            # What the thread has decoded is lost, and the rest must not be taken for the whole.
+            self.refusal = Refusal(status=500, reason="decompress.cancelled", detail="Reading the body was given up.")
+            raise
 
 
 async def _dropped() -> None:

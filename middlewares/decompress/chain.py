@@ -1,7 +1,7 @@
 """Decoders one after the other, as codings are stacked, under limits that hold for all of them.
 
 No I/O: bytes from the wire go in, decoded bytes come out step by step. One step is a bounded amount of work, some
-0.3 ms and at worst about 1 ms, so that between two the event loop can serve others.
+0.3 ms and at worst about 1 ms, so that between two the event loop can serve others; a chain that ``is_slow`` says so.
 """
 
 from __future__ import annotations
@@ -61,10 +61,12 @@ def too_large(limits: Limits) -> LimitError:
 class Chain:
     """The decoders of one body; bytes pass them in the order of the list."""
 
-    __slots__ = ("_decoders", "_given", "_limits", "_received", "_source")
+    __slots__ = ("_announced", "_decoders", "_given", "_limits", "_received", "_source")
 
-    def __init__(self, makers: Sequence[Callable[[], Decoder]], limits: Limits) -> None:
+    def __init__(self, makers: Sequence[Callable[[], Decoder]], limits: Limits, length: int | None = None) -> None:
+        """``length``: bytes that will come from the wire, if that is known."""
         self._decoders = [make() for make in makers]
+        self._announced = length
         self._given = [0] * len(makers)
         self._limits = limits
         self._received = 0
@@ -75,12 +77,20 @@ class Chain:
         """Whether there is nothing left to do without more bytes from the wire."""
         return not self._source and all(decoder.needs_input for decoder in self._decoders)
 
-    def feed(self, data: bytes) -> None:
+    @property
+    def is_slow(self) -> bool:
+        """Whether a step may hold up an event loop for longer than others should wait."""
+        return any(decoder.is_slow for decoder in self._decoders)
+
+    def feed(self, data: bytes, *, is_last: bool = False) -> None:
         """Take bytes from the wire, which may only come when the chain ``needs_input``. Raises `LimitError`."""
         self._received += len(data)
         if self._received > self._limits.encoded:
             raise too_large(self._limits)
+        if is_last:
+            self._announced = self._received
         self._source = memoryview(data)
+        self._look(0, data)
 
     def step(self) -> bytes:
         """Do a bounded amount of work, and return what came out at the end of the chain: often nothing.
@@ -96,10 +106,11 @@ class Chain:
             at = 0
             data, self._source = bytes(self._source[:_INPUT]), self._source[_INPUT:]
         while True:
-            data = self._decode(at, data, is_last=at == last)
+            data = self._decode(at, data)
             if at == last or not data:
                 return data
             at += 1
+            self._look(at, data)
 
     def finish(self) -> None:
         """Say that nothing more comes from the wire. Raises `CorruptDataError` if the data is cut short.
@@ -114,9 +125,19 @@ class Chain:
         self._decoders.clear()
         self._source = memoryview(b"")
 
-    def _decode(self, at: int, data: bytes, *, is_last: bool) -> bytes:
-        decoder, limits = self._decoders[at], self._limits
-        most = limits.max_size if is_last else limits.encoded
+    def _most(self, at: int) -> int:
+        return self._limits.max_size if at == len(self._decoders) - 1 else self._limits.encoded
+
+    def _look(self, at: int, data: bytes) -> None:
+        size = self._decoders[at].look(data)
+        if size:
+            # What has not come yet may make up for the ratio, where nobody knows how much that is.
+            received = self._limits.max_size if self._announced is None else self._announced
+            self._limits.check(size, self._most(at), received)
+
+    def _decode(self, at: int, data: bytes) -> bytes:
+        decoder, limits, most = self._decoders[at], self._limits, self._most(at)
+        is_last = at == len(self._decoders) - 1
         output = decoder.decode(data, min(_OUTPUT if is_last else _INPUT, most - self._given[at] + 1))
         self._given[at] += len(output)
         limits.check(self._given[at], most, self._received)

@@ -30,6 +30,11 @@ _BROTLI_LEAST: Final = 32_752
 """Bytes of brotli's first output buffer: it fills this much whatever it is asked for, and if asked for no more, stops
 there; with larger buffers it overshoots by half."""
 
+_BROTLI_HEAD: Final = 5
+"""Bytes that hold the window, and kind and length of the first block."""
+_BROTLI_QUICK: Final = 256 * 1024
+"""Bytes of a brotli block that are decoded within 1 ms."""
+
 
 class Decoder(Protocol):
     """One encoded body on its way."""
@@ -49,6 +54,15 @@ class Decoder(Protocol):
         """How many members or frames have begun."""
         ...
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether one call may take longer than other requests should wait."""
+        ...
+
+    def look(self, data: bytes) -> int:
+        """Return how many bytes the coded data says it will come to, as far as its first ``data`` tells, or 0."""
+        ...
+
     def decode(self, data: bytes, limit: int) -> bytes:
         """Return what comes next: about ``limit`` bytes at most, often nothing; brotli gives 32 KB if there are.
 
@@ -62,6 +76,7 @@ class _MembersDecoder:
 
     __slots__ = ("_member", "_pending", "is_complete", "members", "needs_input")
 
+    is_slow = False
     coding: str
     error: type[Exception]
 
@@ -71,6 +86,9 @@ class _MembersDecoder:
         self.needs_input = True
         self.is_complete = False
         self.members = 0
+
+    def look(self, data: bytes) -> int:
+        return 0
 
     def decode(self, data: bytes, limit: int) -> bytes:
         if data:
@@ -186,18 +204,35 @@ class _ZstdDecoder(_MembersDecoder):
 
 
 class _BrotliDecoder:
-    """Brotli, with windows of up to 16 MB (RFC 7932, 9.1): the "large window" variant is no content coding."""
+    """Brotli, with windows of up to 16 MB (RFC 7932, 9.1): the "large window" variant is no content coding.
 
-    __slots__ = ("_decompressor", "_error", "is_complete", "members", "needs_input")
+    The library decodes a whole window before it hands out the first byte, whatever it is asked for: that may take
+    30 ms and 16 MB. So the head of the data is read here, and what may be large is left to a thread, or refused.
+    """
+
+    __slots__ = ("_decompressor", "_error", "_head", "is_complete", "is_slow", "members", "needs_input")
 
     def __init__(self) -> None:
         import brotli  # type: ignore[import-untyped]  # it has no types
 
         self._decompressor = brotli.Decompressor()
         self._error = brotli.error
+        self._head = b""
         self.needs_input = True
         self.is_complete = False
+        self.is_slow = True  # until its head is known
         self.members = 1
+
+    def look(self, data: bytes) -> int:
+        if len(self._head) == _BROTLI_HEAD:
+            return 0
+        self._head += data[: _BROTLI_HEAD - len(self._head)]
+        if len(self._head) < _BROTLI_HEAD:
+            self.is_slow = False  # so few bytes stand for nothing yet
+            return 0
+        is_last, size = _brotli_block(int.from_bytes(self._head, "little"))
+        self.is_slow = not is_last or size > _BROTLI_QUICK
+        return size
 
     def decode(self, data: bytes, limit: int) -> bytes:
         if self.is_complete:
@@ -212,6 +247,24 @@ class _BrotliDecoder:
         # It accepts more as soon as its input is read, though output may wait that this has made.
         self.needs_input = self.is_complete or (not output and self._decompressor.can_accept_more_data())
         return output
+
+
+def _brotli_block(bits: int) -> tuple[bool, int]:
+    """Return whether the first block of brotli data is the last, and the bytes that it stands for (RFC 7932, 9)."""
+    if not bits & 1:
+        bits >>= 1  # the window: 1, 4 or 7 bits
+    else:
+        bits >>= 4 if bits & 0b1110 else 7
+    is_last = bool(bits & 1)
+    bits >>= 1
+    if is_last:
+        if bits & 1:
+            return True, 0  # and empty
+        bits >>= 1
+    nibbles = 4 + (bits & 0b11)
+    if nibbles == 7:
+        return is_last, 0  # metadata
+    return is_last, ((bits >> 2) & ((1 << 4 * nibbles) - 1)) + 1
 
 
 @cache

@@ -21,6 +21,7 @@ from .body import DecodedBody
 from .chain import Chain, Limits, too_large
 from .decoders import DECODERS, Decoder, new_raw_deflate
 from .failures import RefusedBody, refused
+from .threads import DecodingThreads
 
 __all__ = ("Decompress",)
 
@@ -61,6 +62,7 @@ class Decompress(Layer):
     corrupt body."""
     _decoding: Memo[_Makers | Refusal] = field(init=False, repr=False)
     _limits: Limits = field(init=False, repr=False)
+    _threads: DecodingThreads = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -87,7 +89,8 @@ class Decompress(Layer):
             headers=((b"accept-encoding", b", ".join(makers)),),
         )
         decoding = Memo(partial(_decoding, makers, self.max_codings, unsupported))
-        freeze(self, _decoding=decoding, _limits=Limits(self.max_size, self.max_ratio, self.ratio_floor))
+        limits = Limits(self.max_size, self.max_ratio, self.ratio_floor)
+        freeze(self, _decoding=decoding, _limits=limits, _threads=DecodingThreads())
 
     def hands_on_send(self) -> bool:
         """Return whether the application inside, which is handed the very ``send``, is not ours."""
@@ -107,14 +110,15 @@ class Decompress(Layer):
             return await self.app(scope, receive, send)
         if isinstance(makers, Refusal):
             return await refuse(scope, receive, send, makers)
-        if (parse_digits(find(scope["headers"], b"content-length") or b"") or 0) > self._limits.encoded:
+        length = parse_digits(find(scope["headers"], b"content-length") or b"")
+        if length is not None and length > self._limits.encoded:
             return await refuse(scope, receive, send, refused(too_large(self._limits)))
-        await self._decoded(makers, scope, receive, send)
+        chain = Chain(makers, self._limits, length)
+        await self._decoded(DecodedBody(chain, self._threads, scope, receive, send), scope)
 
-    async def _decoded(self, makers: _Makers, scope: Scope, receive: Receive, send: Send) -> None:
-        # RFC 9110, 8.6 and 8.4: both describe the bytes as they were sent.
+    async def _decoded(self, body: DecodedBody, scope: Scope) -> None:
+        # RFC 9110, 8.4 and 8.6: both describe the bytes as they were sent.
         inner = {**scope, "headers": remove(scope["headers"], b"content-encoding", b"content-length")}
-        body = DecodedBody(Chain(makers, self._limits), scope, receive, send)
         try:
             await self.app(inner, body.receive, body.send)
         except Exception as error:
