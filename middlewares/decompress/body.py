@@ -126,11 +126,21 @@ class DecodedBody:
                 return {**self._message, "body": data, "more_body": more}
 
     async def _step_in_thread(self) -> bytes:
+        claim = [True]
+        step = self._chain.step
+
+        def step_unless_given_up() -> bytes:
+            # Whoever takes the claim decides: the thread that begins, or the task that gives up before.
+            return step() if claim and claim.pop() else b""
+
         try:
-            return await self._threads.run(self._chain.step)
+            return await self._threads.run(step_unless_given_up)
         except get_cancelled_exc_class():
-            # What the thread has decoded is lost, and the rest must not be taken for the whole.
-            self.refusal = Refusal(status=500, reason="decompress.cancelled", detail="Reading the body was given up.")
+            if not claim:
+                # What the thread decodes is lost, and the rest must not be taken for the whole. Only asyncio's own
+                # cancellation comes here: a cancelled scope of anyio waits for the thread.
+                self.refusal = Refusal(status=500, reason="decompress.cancelled", detail="Reading was given up.")
+            claim.clear()
             raise
 
 

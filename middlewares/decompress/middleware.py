@@ -51,7 +51,7 @@ class Decompress(Layer):
     unless its extra is installed."""
     max_size: int = 10_000_000
     """Bytes to which a body may be decoded."""
-    max_ratio: int | None = 200
+    max_ratio: int | None = 100
     """Decoded bytes to one encoded byte; ``None``: any number."""
     ratio_floor: int = 128_000
     """Decoded bytes up to which the ratio is not judged: small bodies of much repetition are honest."""
