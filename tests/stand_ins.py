@@ -6,7 +6,6 @@ looks at afterwards; nothing here is fit for production.
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -27,7 +26,6 @@ __all__ = (
     "BodyLimit",
     "BodyRewrite",
     "Cache",
-    "Decompress",
     "ETag",
     "ErrorPage",
     "HTTPSRedirect",
@@ -37,6 +35,7 @@ __all__ = (
     "RequestID",
     "SecurityHeaders",
     "Sessions",
+    "Signature",
     "Timeout",
     "Tracing",
     "Trailers",
@@ -373,24 +372,23 @@ class BodyRewrite(Whole):
         return {**start, "headers": set_header(start["headers"], b"content-length", b"%d" % len(body))}, body
 
 
-class Decompress(StandIn):
-    """Hands a gzipped request body on decompressed, message by message, without any bound."""
+class Signature(StandIn):
+    """Reads the request body, and refuses it with 401 unless a header has its digest, standing for a signature."""
 
-    order_role: ClassVar = "decompress"
+    order_role: ClassVar = "signature"
 
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if find(scope["headers"], b"content-encoding") != b"gzip":
-            return await self.app(scope, receive, send)
-        decoder = zlib.decompressobj(wbits=31)
+        read = [await receive()]
+        while read[-1].get("more_body", False):
+            read.append(await receive())
+        digest = sha256(b"".join(message.get("body", b"") for message in read)).hexdigest().encode()
+        if find(scope["headers"], b"x-signature") != digest:
+            return await refuse(scope, receive, send, Refusal(status=401, reason="signature.wrong"))
 
-        async def receive_decoded() -> Message:
-            message = await receive()
-            if message["type"] == "http.request":
-                message = {**message, "body": decoder.decompress(message.get("body", b""))}
-            return message
+        async def replay() -> Message:
+            return read.pop(0) if read else await receive()
 
-        headers = remove(scope["headers"], b"content-encoding", b"content-length")
-        await self.app({**scope, "headers": headers}, receive_decoded, send)
+        await self.app(scope, replay, send)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ Whoever builds one of them takes its class and its subject out of this file, and
 
 from __future__ import annotations
 
+import gzip
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_corout
 from middlewares.core.cookies import parse_cookies
 from middlewares.core.exchange import hand_back, join
 from middlewares.core.headers import append, find, find_all, set_header, with_headers
-from middlewares.core.layer import Layer
+from middlewares.core.layer import Layer, is_foreign
 from middlewares.core.refusals import Refusal, refuse
 
 from .subject import Seen, Subject
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from .requests import Request
 
-__all__ = ("Authenticated", "Counted", "Identified", "Limited", "Remembered", "TimedOut")
+__all__ = ("Authenticated", "Counted", "Identified", "Limited", "Remembered", "TimedOut", "Upload")
 
 SPENT = b"spent"
 """The key of a client whose quota is used up."""
@@ -363,3 +364,32 @@ class TimedOut(Subject):
         assert not self.alarm.waiting, "the alarm is still set"
         if seen.outside.start and not seen.inside.start:
             assert seen.outside.start["status"] == 504
+
+
+# -- a client that encodes
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
+class Upload(Layer):
+    """Encode request bodies, message by message."""
+
+    app: ASGIApp = field(kw_only=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+
+        async def receive_encoded() -> Message:
+            event = await receive()
+            if event["type"] == "http.request":
+                event = {**event, "body": gzip.compress(bytes(event.get("body", b"")))}
+            return event
+
+        inner = {**scope, "headers": append(scope["headers"], b"content-encoding", b"gzip")}
+        try:
+            await self.app(inner, receive_encoded, send)
+        finally:
+            hand_back(inner, scope)
+
+    def hands_on_send(self) -> bool:
+        return is_foreign(self.app)

@@ -306,8 +306,7 @@ async def test_a_body_whose_decoding_thread_was_given_up_is_not_taken_for_whole(
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         reading = asyncio.ensure_future(receive())
-        while not begun.is_set():
-            await asyncio.sleep(0)
+        assert await asyncio.to_thread(begun.wait, 5)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
