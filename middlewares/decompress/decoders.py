@@ -127,6 +127,7 @@ class _MembersDecoder:
         return output
 
     def _new(self) -> Any:
+        """Return a decompressor for the member that begins."""
         raise NotImplementedError
 
     @staticmethod

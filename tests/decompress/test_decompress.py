@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import sys
 from itertools import product
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 
 from middlewares import CORS, Decompress, Middleware, MissingExtra, OptionError, Stack
 from middlewares.core.exchange import EXCHANGE, Exchange
+from middlewares.core.refusals import Refusal
+from middlewares.decompress import RefusedBody, decoders
 from middlewares.testing import Lint, http_scope, request, websocket
 from tests.decompress.bodies import ENCODERS, NOISY, TEXT, Reader, encoded, post, reason
 
@@ -32,6 +36,13 @@ async def test_a_body_is_decoded(name: str, data: bytes) -> None:
     reader = Reader()
     response = await post(Lint(Decompress(Lint(reader))), encoded(data, NAMES[name]), name)
     assert (response.status, reader.body) == (200, data)
+
+
+@pytest.mark.parametrize("coding", ENCODERS)
+async def test_the_end_may_come_in_an_event_of_its_own(coding: str) -> None:
+    reader = Reader()
+    assert (await post(Decompress(reader), [b"", encoded(TEXT, coding), b"", b""], coding)).status == 200
+    assert reader.body == TEXT
 
 
 @pytest.mark.parametrize(("first", "second"), [*product(ENCODERS, repeat=2)])
@@ -111,8 +122,6 @@ async def test_codings_can_be_chosen() -> None:
 
 
 async def test_a_coding_whose_extra_is_missing_is_left_out_or_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    from middlewares.decompress import decoders
-
     def missing() -> Any:
         raise MissingExtra("Decompress: the coding zstd", "zstd")
 
@@ -121,6 +130,14 @@ async def test_a_coding_whose_extra_is_missing_is_left_out_or_asked_for(monkeypa
     assert (response.status, response.header("accept-encoding")) == (415, "gzip, deflate, br")
     with pytest.raises(MissingExtra, match=r"middlewares\[zstd\]"):
         Decompress(Reader(), codings=["gzip", "zstd"])
+
+
+def test_zstd_is_looked_for_where_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoders._zstd.cache_clear()
+    monkeypatch.setitem(sys.modules, "compression", None)
+    monkeypatch.setitem(sys.modules, "backports", None)
+    with pytest.raises(MissingExtra, match=r"middlewares\[zstd\]"):
+        decoders.DECODERS["zstd"]()
 
 
 @pytest.mark.parametrize("coding", [*ENCODERS])
@@ -170,3 +187,10 @@ async def test_keys_that_inner_code_adds_are_handed_back() -> None:
 def test_options_are_checked(options: dict[str, Any], problem: str) -> None:
     with pytest.raises(OptionError, match=problem):
         Decompress(Reader(), **options)
+
+
+def test_the_error_survives_pickling() -> None:
+    """As when a worker process hands it on."""
+    refusal = Refusal(status=413, reason="decompress.size", detail="too large")
+    error = pickle.loads(pickle.dumps(RefusedBody(refusal)))  # noqa: S301 - our own
+    assert (error.refusal.reason, error.status_code, str(error)) == ("decompress.size", 413, "413: too large")
