@@ -59,8 +59,9 @@ WHOLE: dict[str, tuple[str, bytes, bytes]] = {
     "frames": ("zstd", encoded(TEXT, "zstd") * 2, TEXT * 2),
     "skippable frames": ("zstd", SKIPPABLE + encoded(TEXT, "zstd") + SKIPPABLE * 30, TEXT),
     "skippable frames alone": ("zstd", SKIPPABLE, b""),
+    "metadata": ("br", b"\x0c" + b"\x06" * 10 + b"\x03", b""),  # RFC 7932, 9.2: empty blocks of it, and the end
 }
-"""Requirements 20 and 23: coding, bytes, and what they stand for."""
+"""Requirements 20, 22 and 23: coding, bytes, and what they stand for."""
 
 CORRUPT: dict[str, tuple[str, bytes]] = {
     "not gzip": ("gzip", TEXT),
