@@ -8,6 +8,7 @@ __all__ = ("BUILTIN", "load_builtin")
 
 BUILTIN: dict[str, str] = {
     "cors": "middlewares.cors:CORS",
+    "decompress": "middlewares.decompress:Decompress",
     "gzip": "middlewares.compression:GZip",
 }
 

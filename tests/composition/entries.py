@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from middlewares import CORS, GZip, Middleware, Stack, When
+from middlewares import CORS, Decompress, GZip, Middleware, Stack, When
+from tests.stand_ins import Upload
 
 from .duties import Authenticated, Counted, Identified, Limited, Remembered, TimedOut
 from .requests import ORIGIN, OTHER_ORIGIN
@@ -96,6 +97,24 @@ class CrossOrigin(Subject):
             assert any(b"origin" in value.lower() for value in header(outside, b"vary"))
 
 
+class Decoded(Subject):
+    """What a client encoded, the application gets as it was before; the client is a layer just outside."""
+
+    builtin = "decompress"
+
+    def record(self) -> Middleware:
+        return Middleware(Stack(Middleware(Upload), Middleware(Decompress)))
+
+    def check(self, seen: Seen) -> None:
+        if seen.request.type != "http" or seen.inside.scope is None:
+            return
+        assert not header(seen.inside.scope, b"content-encoding"), "still called encoded"
+        outside, inside = _uploaded(seen.outside.events), _uploaded(seen.inside.events)
+        assert outside.startswith(inside), "the application got other bytes than were sent"
+        if any(event["type"] == "http.request" and not event.get("more_body") for event in seen.inside.events):
+            assert inside == outside, "the application took a part for the whole"
+
+
 class Sometimes(Subject):
     """A layer does its duty for matching requests, and leaves others alone."""
 
@@ -161,6 +180,10 @@ def _record(cls: type, **options: Any) -> Middleware:
     return Middleware(cls, **options)
 
 
+def _uploaded(events: list[Message]) -> bytes:
+    return b"".join(bytes(event.get("body", b"")) for event in events if event["type"] == "http.request")
+
+
 def _in_api(request: Request) -> bool:
     return request.path.startswith("/api/")
 
@@ -175,6 +198,7 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "cors": lambda: CrossOrigin(ORIGIN),
     "cors-any": lambda: CrossOrigin("*", allow_headers=("*",)),
     "cors-several": lambda: CrossOrigin(ORIGIN, OTHER_ORIGIN, allow_credentials=True, expose_headers=("x-request-id",)),
+    "decompress": Decoded,
     "when-gzip": lambda: Sometimes(Compressed(), _in_api, paths=["/api/*"]),
     "when-cors": lambda: Sometimes(
         CrossOrigin(ORIGIN, OTHER_ORIGIN), lambda request: not _in_api(request), exclude_paths=["/api/*"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from middlewares.core.cookies import parse_cookies
@@ -14,9 +15,9 @@ from middlewares.core.refusals import Refusal, refuse
 from .base import StandIn, changing_start
 
 if TYPE_CHECKING:
-    from middlewares.asgi import Receive, Scope, Send
+    from middlewares.asgi import Message, Receive, Scope, Send
 
-__all__ = ("CSRF", "Auth", "HTTPSRedirect", "ProxyHeaders", "RateLimit", "Sessions", "TrustedHosts")
+__all__ = ("CSRF", "Auth", "HTTPSRedirect", "ProxyHeaders", "RateLimit", "Sessions", "Signature", "TrustedHosts")
 
 
 class ProxyHeaders(StandIn):
@@ -128,6 +129,25 @@ class CSRF(StandIn):
         if scope["method"] == "POST" and (token is None or find(scope["headers"], b"x-csrf") != token):
             return await refuse(scope, receive, send, Refusal(status=403, reason="csrf.token"))
         await self.app(scope, receive, send)
+
+
+class Signature(StandIn):
+    """Reads the request body, and refuses it with 401 unless a header has its digest, standing for a signature."""
+
+    order_role: ClassVar = "signature"
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        read = [await receive()]
+        while read[-1].get("more_body", False):
+            read.append(await receive())
+        digest = sha256(b"".join(message.get("body", b"") for message in read)).hexdigest().encode()
+        if find(scope["headers"], b"x-signature") != digest:
+            return await refuse(scope, receive, send, Refusal(status=401, reason="signature.wrong"))
+
+        async def replay() -> Message:
+            return read.pop(0) if read else await receive()
+
+        await self.app(scope, replay, send)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
