@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .compression import GZip as GZip
     from .config import from_config as from_config
     from .cors import CORS as CORS
+    from .cors import CORSPolicy as CORSPolicy
     from .errors import ConfigError as ConfigError
     from .errors import MiddlewaresError as MiddlewaresError
     from .errors import MissingExtra as MissingExtra
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "CORS": ".cors",
+    "CORSPolicy": ".cors",
     "ConfigError": ".errors",
     "GZip": ".compression",
     "Middleware": ".stack",
@@ -38,6 +40,7 @@ _HOME = {
 
 __all__ = (
     "CORS",
+    "CORSPolicy",
     "ConfigError",
     "GZip",
     "Middleware",

@@ -111,7 +111,7 @@ class TrustedHosts(StandIn):
 
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
         if find(scope["headers"], b"host") not in self.hosts:
-            return await refuse(scope, receive, send, Refusal(status=400, reason="trusted_hosts.host"))
+            return await refuse(scope, receive, send, Refusal(status=400, code="trusted_hosts.host"))
         await self.app(scope, receive, send)
 
 
@@ -124,7 +124,7 @@ class HTTPSRedirect(StandIn):
         if scope["scheme"] == "https":
             return await self.app(scope, receive, send)
         location = b"https://" + (find(scope["headers"], b"host") or b"") + scope["raw_path"]
-        refusal = Refusal(status=307, reason="https_redirect.scheme", headers=((b"location", location),))
+        refusal = Refusal(status=307, code="https_redirect.scheme", headers=((b"location", location),))
         await refuse(scope, receive, send, refusal)
 
 
@@ -195,7 +195,7 @@ class ErrorPage(StandIn):
             await self.app(scope, receive, send)
         except Exception:  # noqa: BLE001 - any failure of the application
             detail = f"id {scope.get('request_id')}, trace {scope.get('trace_id')}"
-            await refuse(scope, receive, send, Refusal(status=500, reason="error_page", detail=detail))
+            await refuse(scope, receive, send, Refusal(status=500, code="error_page", detail=detail))
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +228,7 @@ class Timeout(StandIn):
         if is_cut and started:
             raise TimeoutError
         if is_cut:
-            await refuse(scope, receive, send, Refusal(status=504, reason="timeout"))
+            await refuse(scope, receive, send, Refusal(status=504, code="timeout"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +246,7 @@ class RateLimit(StandIn):
         partition = scope["client"][0] if self.key == "client" else scope.get("user", "anonymous")
         self.used[partition] += 1
         if self.used[partition] > self.quota:
-            return await refuse(scope, receive, send, Refusal(status=429, reason="rate_limit.quota"))
+            return await refuse(scope, receive, send, Refusal(status=429, code="rate_limit.quota"))
         await self.app(scope, receive, send)
 
 
@@ -258,7 +258,7 @@ class Auth(StandIn):
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
         user = find(scope["headers"], b"authorization") or scope.get("session", {}).get("user")
         if not user:
-            return await refuse(scope, receive, send, Refusal(status=401, reason="auth"))
+            return await refuse(scope, receive, send, Refusal(status=401, code="auth"))
         await self.app({**scope, "user": user}, receive, send)
 
 
@@ -270,7 +270,7 @@ class CSRF(StandIn):
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
         token = scope.get("session", {}).get("csrf")
         if scope["method"] == "POST" and (token is None or find(scope["headers"], b"x-csrf") != token):
-            return await refuse(scope, receive, send, Refusal(status=403, reason="csrf.token"))
+            return await refuse(scope, receive, send, Refusal(status=403, code="csrf.token"))
         await self.app(scope, receive, send)
 
 
@@ -405,7 +405,7 @@ class BodyLimit(StandIn):
         while not read or read[-1].get("more_body", False):
             read.append(await receive())
             if sum(len(message.get("body", b"")) for message in read) > self.limit:
-                return await refuse(scope, receive, send, Refusal(status=413, reason="body_limit.size"))
+                return await refuse(scope, receive, send, Refusal(status=413, code="body_limit.size"))
 
         async def replay() -> Message:
             return read.pop(0) if read else await receive()

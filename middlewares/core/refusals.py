@@ -56,8 +56,10 @@ class Refusal:
 
     status: int
     """HTTP status code, 300 to 599."""
-    reason: str
-    """For machines and logs, never sent: the layer and what failed, such as ``cors.origin``."""
+    code: str
+    """For machines, never sent: the layer and what failed, in words that do not change, such as ``cors.method``."""
+    reason: str = ""
+    """For logs, never sent: what a code leaves open, such as ``PATCH not allowed``. It may quote the client."""
     detail: str = ""
     """For the person who made the request; it must not give away what the layer protects."""
     title: str = ""
@@ -77,8 +79,10 @@ async def refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -
     exchange = scope.get(EXCHANGE)
     if exchange is not None:
         exchange.refusals.append(refusal)
-    # As repr, cut: a path may hold line ends, and is as long as a client likes.
-    _log.debug("%s: refused %.200r with %d", refusal.reason, scope["path"], refusal.status)
+    if _log.isEnabledFor(logging.DEBUG):
+        # As repr, cut: paths and reasons may hold line ends, and are as long as a client likes.
+        reason = f" ({repr(refusal.reason[:200])[1:-1]})" if refusal.reason else ""
+        _log.debug("%s: refused %.200r with %d%s", refusal.code, scope["path"], refusal.status, reason)
     if scope["type"] == "websocket":
         return await _refuse_handshake(scope, receive, send, refusal)
     start, body = _response(scope, refusal)

@@ -49,7 +49,7 @@ class RateLimit(Layer):
             return await self.app(scope, receive, send)
         key = find(scope["headers"], b"x-key") or b""
         if key == SPENT:
-            refusal = Refusal(status=429, reason="rate_limit.quota", headers=((b"retry-after", b"60"),))
+            refusal = Refusal(status=429, code="rate_limit.quota", headers=((b"retry-after", b"60"),))
             return await refuse(scope, receive, send, refusal)
         self.taken.append(key)
         await self.app(scope, receive, send)
@@ -91,7 +91,7 @@ class Authentication(Layer):
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         if find(scope["headers"], b"authorization") is None:
-            refusal = Refusal(status=401, reason="auth.missing", headers=((b"www-authenticate", b"Bearer"),))
+            refusal = Refusal(status=401, code="auth.missing", headers=((b"www-authenticate", b"Bearer"),))
             return await refuse(scope, receive, send, refusal)
         self.admitted.append("alice")
         inner = {**scope, "user": "alice"}
@@ -341,7 +341,7 @@ class Timeout(Layer):
 
             await self.app(scope, receive, send_in_time)
         if block.cancelled_caught:
-            await refuse(scope, receive, send, Refusal(status=504, reason="timeout.start"))
+            await refuse(scope, receive, send, Refusal(status=504, code="timeout.start"))
 
 
 class TimedOut(Subject):
