@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .exchange import EXCHANGE
 from .headers import add_vary, joined
+from .memo import Memo
 from .negotiation import prefer_media_type
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ _PHRASES = {
     416: "Range Not Satisfiable",
     422: "Unprocessable Content",
 }
+
+# A flood of refusals should cost little, and clients say few different things.
+_preferred = Memo(lambda accept: prefer_media_type(accept, _OFFERS) or PROBLEM_JSON)
 
 _PAGE = """\
 <!doctype html>
@@ -105,7 +109,7 @@ async def _refuse_handshake(scope: Scope, receive: Receive, send: Send, refusal:
 def _response(scope: Scope, refusal: Refusal) -> tuple[Message, bytes]:
     """Return status and headers, and the body."""
     accept = joined(scope["headers"], b"accept")
-    media_type = prefer_media_type(accept, _OFFERS) or PROBLEM_JSON
+    media_type = PROBLEM_JSON if accept is None else _preferred[accept]
     # Details may quote what a client sent; a lone surrogate in it must not turn the answer into a crash.
     body = _render(refusal, media_type).encode(errors="replace")
     if media_type.endswith("json"):

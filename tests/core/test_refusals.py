@@ -25,7 +25,9 @@ from middlewares.testing import (
 if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp, Receive, Scope, Send
 
-TEAPOT = Refusal(status=418, code="test.teapot", detail="Short & <stout>.", title="I'm a <teapot>")
+TEAPOT = Refusal(
+    status=418, code="test.teapot", reason="short\r\nand stout", detail="Short & <stout>.", title="I'm a <teapot>"
+)
 
 
 def refusing(refusal: Refusal) -> ASGIApp:
@@ -130,11 +132,12 @@ async def test_braces_in_a_detail_are_no_placeholders():
     assert "<p>{title.__class__} {0} {</p>" in (await refused(refusal, headers={"accept": "text/html"})).text
 
 
-async def test_the_reason_is_never_sent():
+async def test_code_and_reason_are_never_sent():
     for accept in (JSON, "text/plain", "text/html"):
         response = await refused(headers={"accept": accept})
-        assert b"test.teapot" not in response.body
-        assert all(b"test.teapot" not in value for _, value in response.headers)
+        for words in (b"test.teapot", b"and stout"):
+            assert words not in response.body
+            assert all(words not in value for _, value in response.headers)
 
 
 @pytest.mark.parametrize("accept", [JSON, "text/plain", "text/html"])
@@ -265,9 +268,16 @@ async def test_a_log_line_stays_one_line_of_bounded_length(caplog: pytest.LogCap
     await refused(path="/a\r\nINFO: all is well\u2028\x1b[31m" + "x" * 50_000)
     (line,) = caplog.messages
     assert line.startswith(r"test.teapot: refused '/a\r\nINFO: all is well\u2028\x1b[31mxxx")
-    assert line.endswith(" with 418")
+    assert line.endswith(r" with 418 (short\r\nand stout)")
     assert line.isprintable()
-    assert len(line) < 300
+    assert len(line) < 350
+    caplog.clear()
+    await refused(Refusal(status=403, code="test", reason="\x1b" * 5_000))
+    await refused(Refusal(status=403, code="test"))
+    long, short = caplog.messages
+    assert long.isprintable()
+    assert len(long) < 1_000
+    assert short == "test: refused '/' with 403"
 
 
 async def test_at_the_usual_level_nothing_is_logged(caplog: pytest.LogCaptureFixture):

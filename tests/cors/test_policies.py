@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from middlewares import CORS, CORSPolicy
+from middlewares import CORS, ConfigError, CORSPolicy, from_config
 from middlewares.core.refusals import Refusal
 from middlewares.testing import http_scope, request
 from tests.cors.policies import (
@@ -23,6 +23,8 @@ from tests.cors.policies import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from starlette.requests import HTTPConnection
 
 BELOW = "https://*.example.com"
@@ -163,6 +165,18 @@ async def test_the_first_policy_whose_path_matches_holds() -> None:
     asks = {"origin": B, "access-control-request-method": "PUT"}
     for path, status in {"/partner/orders": 204, "/public/logo": 403, "/closed": 403, "/": 403}.items():
         assert (await request(app, "OPTIONS", path, headers=asks)).status == status
+
+
+async def test_a_file_gives_policies_as_tables(tmp_path: Path) -> None:
+    file = tmp_path / "m.toml"
+    table = '[[middleware]]\nuse = "cors"\n[[middleware.policies]]\npaths = ["/public/*"]\nallow_origins = '
+    file.write_text(f'{table}["*"]')
+    app = from_config(file)(answering())
+    assert_fields(await request(app, path="/public/x", headers={"origin": A}), origin="*")
+    assert_fields(await request(app, path="/", headers={"origin": A}))
+    file.write_text(f'{table}["null"]')
+    with pytest.raises(ConfigError, match=r"middleware\[1\] \(cors\): policies\[0\].allow_origins must hold origins"):
+        from_config(file)
 
 
 async def test_paths_are_those_that_the_router_at_this_place_sees() -> None:
