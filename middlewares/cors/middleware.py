@@ -40,7 +40,7 @@ class CORS(PolicyOptions, Layer):
 
     app: ASGIApp = field(kw_only=False)
     policies: Collection[CORSPolicy | Mapping[str, Any]] = ()
-    """Other policies for some paths, as `CORSPolicy` or a table of its options; the first whose ``paths`` match
+    """Other policies for some paths, as ``CORSPolicy`` or a table of its options; the first whose ``paths`` match
     holds, and where none does, the options above."""
 
     _only: Policy | None = field(init=False, repr=False)

@@ -167,6 +167,7 @@ LOOSE = "must escape its dots: an unescaped one matches any character, and so ot
                     {"path": ["/b"], "allow_origins": ["https://b.example/"], "max_age": -2},
                     {"paths": ["b"], "allow_methods": "GET"},
                     {"paths": ["b*"]},
+                    {"paths": ["/c"], "allow_orgins": [A]},
                     {"paths": []},
                 ],
             },
@@ -178,7 +179,8 @@ LOOSE = "must escape its dots: an unescaped one matches any character, and so ot
                 "policies[1].max_age must not be negative; got -2",
                 "policies[2].allow_methods must be a list of strings; got 'GET' (write ['GET'])",
                 "policies[3].paths must hold patterns that begin with '/'; got 'b*'",
-                "policies[4].paths must hold a pattern, such as '/api/*'; got []",
+                "policies[4].allow_orgins is no option of a policy (did you mean 'allow_origins'?)",
+                "policies[5].paths must hold a pattern, such as '/api/*'; got []",
             ],
         ),
         # CORS 14: no page may read it

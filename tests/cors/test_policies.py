@@ -199,6 +199,9 @@ async def test_a_policy_can_be_asked_without_sending() -> None:
     answer = await policy.decide(scope, A.encode())
     assert dict(answer) == {b"vary": b"Origin", b"access-control-allow-origin": A.encode()}
     assert await policy.decide(scope, EVIL.encode()) == await policy.decide(scope, None) == ((b"vary", b"Origin"),)
+    one = CORS(answering(), allow_origins=[A]).policy_of(scope)
+    assert one is not None
+    assert await one.decide(scope, EVIL.encode()) == await one.decide(scope, None) == one.always
     assert isinstance(await policy.preflight(scope, A.encode(), b"PUT"), list)
     refused = await policy.preflight(scope, EVIL.encode(), b"PUT")
     assert isinstance(refused, Refusal)
