@@ -49,6 +49,7 @@ class CORS(PolicyOptions, Layer):
     _by_path: tuple[tuple[Callable[[str], object], Policy], ...] = field(init=False, repr=False)
     _is_silent: bool = field(init=False, repr=False)
     """Whether another layer of this class stands further in, and decides."""
+    _checks_handshakes: bool = field(init=False, repr=False)
     _foreign: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -56,16 +57,19 @@ class CORS(PolicyOptions, Layer):
         check_types(problems, self)
         problems.raise_if_any()
         check_policy(problems, self)
-        by_path = as_policies(problems, self.policies)
+        given = as_policies(problems, self.policies)
         problems.raise_if_any()
         default = Policy(self)
+        by_path = tuple((compile_paths(policy.paths), Policy(policy)) for policy in given)
         is_silent = _has_inner(self.app)
+        checking = [policy for policy in (default, *(policy for _, policy in by_path)) if policy.checks_handshakes]
         freeze(
             self,
             _only=None if by_path or is_silent else default,
             _default=default,
-            _by_path=tuple((compile_paths(policy.paths), Policy(policy)) for policy in by_path),
+            _by_path=by_path,
             _is_silent=is_silent,
+            _checks_handshakes=bool(checking) and not is_silent,
             _foreign=is_foreign(self.app),
         )
 
@@ -80,7 +84,12 @@ class CORS(PolicyOptions, Layer):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self._other(scope, receive, send)
+            if scope["type"] == "websocket" and self._checks_handshakes:
+                policy = self.policy_of(scope)
+                refusal = None if policy is None else await policy.handshake(scope)
+                if refusal is not None:
+                    return await refuse(scope, receive, send, refusal)
+            return await self.app(scope, receive, send)
         policy = self._only or self.policy_of(scope)
         if policy is None:
             return await self.app(scope, receive, send)
@@ -103,14 +112,6 @@ class CORS(PolicyOptions, Layer):
         if self._foreign:
             mark_coroutine_function(wrapped)
         await self.app(scope, receive, wrapped)
-
-    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            policy = self.policy_of(scope)
-            refused = None if policy is None else await policy.handshake(scope)
-            if refused is not None:
-                return await refuse(scope, receive, send, refused)
-        await self.app(scope, receive, send)
 
 
 async def _preflight(policy: Policy, scope: Scope, receive: Receive, send: Send, origin: bytes, method: bytes) -> None:

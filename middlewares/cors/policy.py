@@ -53,6 +53,11 @@ class Policy:
             # One answer for all requests: it does not vary, for a browser compares the origin itself.
             self.always = self.answers[single[0]][1:] if single else ()
 
+    @property
+    def checks_handshakes(self) -> bool:
+        """Whether `handshake` may refuse one."""
+        return self._websockets is not False
+
     def answer_to(self, origin: bytes) -> Answer:
         """Return the headers of a response to a request of an origin, where they depend on it; no callable is asked."""
         answer = self.answers.get(origin)
