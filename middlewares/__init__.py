@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .compression import GZip as GZip
     from .config import from_config as from_config
     from .cors import CORS as CORS
+    from .cors import CORSPolicy as CORSPolicy
     from .decompress import Decompress as Decompress
     from .errors import ConfigError as ConfigError
     from .errors import MiddlewaresError as MiddlewaresError
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "CORS": ".cors",
+    "CORSPolicy": ".cors",
     "ConfigError": ".errors",
     "Decompress": ".decompress",
     "GZip": ".compression",
@@ -40,6 +42,7 @@ _HOME = {
 
 __all__ = (
     "CORS",
+    "CORSPolicy",
     "ConfigError",
     "Decompress",
     "GZip",

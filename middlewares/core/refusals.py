@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .exchange import EXCHANGE
 from .headers import add_vary, joined
+from .memo import Memo
 from .negotiation import prefer_media_type
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ _PHRASES = {
     422: "Unprocessable Content",
 }
 
+# A flood of refusals should cost little, and clients say few different things.
+_preferred = Memo(lambda accept: prefer_media_type(accept, _OFFERS) or PROBLEM_JSON)
+
 _PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -57,8 +61,10 @@ class Refusal:
 
     status: int
     """HTTP status code, 300 to 599."""
-    reason: str
-    """For machines and logs, never sent: the layer and what failed, such as ``cors.origin``."""
+    code: str
+    """For machines, never sent: the layer and what failed, in words that do not change, such as ``cors.method``."""
+    reason: str = ""
+    """For logs, never sent: what a code leaves open, such as ``PATCH not allowed``. It may quote the client."""
     detail: str = ""
     """For the person who made the request; it must not give away what the layer protects."""
     title: str = ""
@@ -83,8 +89,10 @@ async def refuse(
     exchange = scope.get(EXCHANGE)
     if exchange is not None:
         exchange.refusals.append(refusal)
-    # As repr, cut: a path may hold line ends, and is as long as a client likes.
-    _log.debug("%s: refused %.200r with %d", refusal.reason, scope["path"], refusal.status)
+    if _log.isEnabledFor(logging.DEBUG):
+        # As repr, cut: paths and reasons may hold line ends, and are as long as a client likes.
+        reason = f" ({repr(refusal.reason[:200])[1:-1]})" if refusal.reason else ""
+        _log.debug("%s: refused %.200r with %d%s", refusal.code, scope["path"], refusal.status, reason)
     if scope["type"] == "websocket":
         return await _refuse_handshake(scope, receive, send, refusal)
     start, body = _response(scope, refusal)
@@ -109,7 +117,7 @@ async def _refuse_handshake(scope: Scope, receive: Receive, send: Send, refusal:
 def _response(scope: Scope, refusal: Refusal) -> tuple[Message, bytes]:
     """Return status and headers, and the body."""
     accept = joined(scope["headers"], b"accept")
-    media_type = prefer_media_type(accept, _OFFERS) or PROBLEM_JSON
+    media_type = PROBLEM_JSON if accept is None else _preferred[accept]
     # Details may quote what a client sent; a lone surrogate in it must not turn the answer into a crash.
     body = _render(refusal, media_type).encode(errors="replace")
     if media_type.endswith("json"):

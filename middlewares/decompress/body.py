@@ -139,7 +139,7 @@ class DecodedBody:
             if not claim:
                 # What the thread decodes is lost, and the rest must not be taken for the whole. Only asyncio's own
                 # cancellation comes here: a cancelled scope of anyio waits for the thread.
-                self.refusal = Refusal(status=500, reason="decompress.cancelled", detail="Reading was given up.")
+                self.refusal = Refusal(status=500, code="decompress.cancelled", detail="Reading was given up.")
             claim.clear()
             raise
 

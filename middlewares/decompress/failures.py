@@ -26,8 +26,8 @@ class LimitError(Exception):
 def refused(error: CorruptDataError | LimitError) -> Refusal:
     """Return how a request is answered whose body is at fault."""
     if isinstance(error, LimitError):
-        return Refusal(status=413, reason=f"decompress.{error.limit}", detail=str(error))
-    return Refusal(status=400, reason="decompress.corrupt", detail=str(error))
+        return Refusal(status=413, code=f"decompress.{error.limit}", detail=str(error))
+    return Refusal(status=400, code="decompress.corrupt", detail=str(error))
 
 
 class RefusedBody(MiddlewaresError, HTTPException):

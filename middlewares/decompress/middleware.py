@@ -83,7 +83,7 @@ class Decompress(Layer):
             makers[b"deflate"] = new_raw_deflate
         unsupported = Refusal(
             status=415,
-            reason="decompress.coding",
+            code="decompress.coding",
             detail="The content coding of the request body is not supported.",
             # RFC 9110, 15.5.16 and 12.5.3: only where the coding is the reason.
             headers=((b"accept-encoding", b", ".join(makers)),),
@@ -156,7 +156,7 @@ def _decoding(
     names = [name for element in split_list(value) if (name := element.lower()) != b"identity"]
     if len(names) > most:
         detail = f"The request body has {len(names)} content codings, and at most {most} are decoded."
-        return Refusal(status=415, reason="decompress.codings", detail=detail)
+        return Refusal(status=415, code="decompress.codings", detail=detail)
     # 8.4.1.3: x-gzip is gzip.
     found = [makers.get(b"gzip" if name == b"x-gzip" else name) for name in names]
     known = tuple(make for make in found if make is not None)

@@ -230,6 +230,9 @@ def test_name_up_to_a_hyphen_selects_a_group() -> None:
         "cors-no-origin",
         "cors-allowed-origin",
         "cors-preflight",
+        "cors-any",
+        "cors-many-origins",
+        "cors-hostile-preflight",
     ]
 
 

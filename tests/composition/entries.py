@@ -77,9 +77,12 @@ class CrossOrigin(Subject):
         return origin is not None and (origin in self.allowed or "*" in self.allowed)
 
     def answers(self, request: Request) -> int | None:
+        origin = request.header("origin")
+        if request.type == "websocket":
+            return None if origin is None or self.allows(origin) else 403
         if not request.is_preflight:
             return None
-        return 204 if self.allows(request.header("origin")) else 403
+        return 204 if self.allows(origin) else 403
 
     def check(self, seen: Seen) -> None:
         outside, origin = seen.outside.start, seen.request.header("origin")

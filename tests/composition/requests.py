@@ -108,6 +108,7 @@ WEBSOCKET = {
         _WEBSOCKET,
         replace(_WEBSOCKET, name="socket-plain", path="/", extensions=()),
         replace(_WEBSOCKET, name="socket-anonymous", headers=_without("authorization")),
+        replace(_WEBSOCKET, name="socket-stranger", headers=(*_without("origin"), ("origin", STRANGER))),
         replace(_WEBSOCKET, name="socket-spent", headers=(*_without("x-key"), ("x-key", "spent")), extensions=()),
     )
 }

@@ -159,7 +159,7 @@ async def test_a_refusal_is_recorded_and_readable_through_cors() -> None:
     inner = Stack(Middleware(CORS, allow_origins=["https://a.example"]), Decompress)(Reader())
     response = await post(outer, TEXT, "gzip", origin="https://a.example")
     assert response.header("access-control-allow-origin") == "https://a.example"
-    assert [refusal.reason for refusal in exchange.refusals] == ["decompress.corrupt"]
+    assert [refusal.code for refusal in exchange.refusals] == ["decompress.corrupt"]
 
 
 async def test_keys_that_inner_code_adds_are_handed_back() -> None:
@@ -191,6 +191,6 @@ def test_options_are_checked(options: dict[str, Any], problem: str) -> None:
 
 def test_the_error_survives_pickling() -> None:
     """As when a worker process hands it on."""
-    refusal = Refusal(status=413, reason="decompress.size", detail="too large")
+    refusal = Refusal(status=413, code="decompress.size", detail="too large")
     error = pickle.loads(pickle.dumps(RefusedBody(refusal)))  # noqa: S301 - our own
-    assert (error.refusal.reason, error.status_code, str(error)) == ("decompress.size", 413, "413: too large")
+    assert (error.refusal.code, error.status_code, str(error)) == ("decompress.size", 413, "413: too large")

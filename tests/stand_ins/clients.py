@@ -46,7 +46,7 @@ class TrustedHosts(StandIn):
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if find(scope["headers"], b"host") not in self.hosts:
-            return await refuse(scope, receive, send, Refusal(status=400, reason="trusted_hosts.host"))
+            return await refuse(scope, receive, send, Refusal(status=400, code="trusted_hosts.host"))
         await self.app(scope, receive, send)
 
 
@@ -59,7 +59,7 @@ class HTTPSRedirect(StandIn):
         if scope.get("scheme") == "https":
             return await self.app(scope, receive, send)
         location = b"https://" + (find(scope["headers"], b"host") or b"") + scope["raw_path"]
-        refusal = Refusal(status=307, reason="https_redirect.scheme", headers=((b"location", location),))
+        refusal = Refusal(status=307, code="https_redirect.scheme", headers=((b"location", location),))
         await refuse(scope, receive, send, refusal)
 
 
@@ -80,7 +80,7 @@ class RateLimit(StandIn):
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         partition = self.partition(scope)
         if self.used[partition] >= self.quota:
-            refusal = Refusal(status=429, reason="rate_limit.quota", headers=((b"retry-after", b"60"),))
+            refusal = Refusal(status=429, code="rate_limit.quota", headers=((b"retry-after", b"60"),))
             return await refuse(scope, receive, send, refusal)
         self.used[partition] += 1
         await self.app(scope, receive, send)
@@ -106,7 +106,7 @@ class Auth(StandIn):
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         user = find(scope["headers"], b"authorization") or scope.get("session", {}).get("user")
         if not user:
-            refusal = Refusal(status=401, reason="auth.missing", headers=((b"www-authenticate", b"Bearer"),))
+            refusal = Refusal(status=401, code="auth.missing", headers=((b"www-authenticate", b"Bearer"),))
             return await refuse(scope, receive, send, refusal)
         self.admitted.append(user)
         inner = {**scope, "user": user}
@@ -127,7 +127,7 @@ class CSRF(StandIn):
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         token = scope.get("session", {}).get("csrf")
         if scope["method"] == "POST" and (token is None or find(scope["headers"], b"x-csrf") != token):
-            return await refuse(scope, receive, send, Refusal(status=403, reason="csrf.token"))
+            return await refuse(scope, receive, send, Refusal(status=403, code="csrf.token"))
         await self.app(scope, receive, send)
 
 
@@ -142,7 +142,7 @@ class Signature(StandIn):
             read.append(await receive())
         digest = sha256(b"".join(message.get("body", b"") for message in read)).hexdigest().encode()
         if find(scope["headers"], b"x-signature") != digest:
-            return await refuse(scope, receive, send, Refusal(status=401, reason="signature.wrong"))
+            return await refuse(scope, receive, send, Refusal(status=401, code="signature.wrong"))
 
         async def replay() -> Message:
             return read.pop(0) if read else await receive()
