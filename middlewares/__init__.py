@@ -8,7 +8,10 @@ from __future__ import annotations
 TYPE_CHECKING = False  # read by type checkers as true; importing typing would take longer than all the rest
 
 if TYPE_CHECKING:
+    from .compression import Brotli as Brotli
+    from .compression import Compress as Compress
     from .compression import GZip as GZip
+    from .compression import Zstd as Zstd
     from .config import from_config as from_config
     from .cors import CORS as CORS
     from .errors import ConfigError as ConfigError
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Brotli": ".compression",
     "CORS": ".cors",
+    "Compress": ".compression",
     "ConfigError": ".errors",
     "GZip": ".compression",
     "Middleware": ".stack",
@@ -33,11 +38,14 @@ _HOME = {
     "OrderWarning": ".order",
     "Stack": ".stack",
     "When": ".when",
+    "Zstd": ".compression",
     "from_config": ".config",
 }
 
 __all__ = (
+    "Brotli",
     "CORS",
+    "Compress",
     "ConfigError",
     "GZip",
     "Middleware",
@@ -47,6 +55,7 @@ __all__ = (
     "OrderWarning",
     "Stack",
     "When",
+    "Zstd",
     "__version__",
     "from_config",
 )

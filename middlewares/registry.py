@@ -7,8 +7,11 @@ from importlib import import_module
 __all__ = ("BUILTIN", "load_builtin")
 
 BUILTIN: dict[str, str] = {
+    "brotli": "middlewares.compression:Brotli",
+    "compress": "middlewares.compression:Compress",
     "cors": "middlewares.cors:CORS",
     "gzip": "middlewares.compression:GZip",
+    "zstd": "middlewares.compression:Zstd",
 }
 
 

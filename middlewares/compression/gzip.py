@@ -38,4 +38,4 @@ class GZip(CompressionLayer):
         check_level(problems, "compresslevel", self.compresslevel, 9)
 
     def _codecs(self) -> Sequence[Codec]:
-        return [GZipCodec(self.compresslevel or 6)]
+        return [GZipCodec(self.compresslevel)]
