@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ("EncodedStream", "body_of")
 
-_SURELY_QUICK: Final = 2048
+_SURELY_QUICK: Final = 512
 """Bytes up to which no codec need be asked how long it takes."""
+_HASHED: Final = 65_536
+"""Bytes of a stream's first chunk that decide on its padding; this is done on the event loop."""
 
 
 class EncodedStream:
@@ -89,7 +91,7 @@ class EncodedStream:
     def _begin(self, body: bytes) -> Encoder:
         if self._is_head:
             return NoBody()
-        padding = padding_for(body) if self._plan.pads else 0
+        padding = padding_for(body[:_HASHED]) if self._plan.pads else 0
         return self._codec.stream(size=self.size, events=self.events, padding=padding)
 
     def _seconds(self, body: bytes) -> float:
