@@ -307,7 +307,7 @@ class CompressedResponse:
         return self._streaming(start or {})
 
     async def _send_released(self, start: Message) -> None:
-        waiting = self._waiting or []
+        waiting = [] if self._waiting is None else self._waiting
         try:
             await self._send(start)
             self._waiting = None
