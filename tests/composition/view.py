@@ -6,15 +6,43 @@ import os
 import zlib
 from typing import TYPE_CHECKING, Any
 
+import brotli
+from backports import zstd
+
 from .traffic import Traffic, header
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from middlewares.asgi import Message
 
 __all__ = ("View",)
 
 _BODILESS = frozenset({204, 304})
 _GZIP = 16 + zlib.MAX_WBITS
+
+
+class _Brotli:
+    """Brotli's decoder with the attributes of zlib's."""
+
+    unused_data = b""  # it raises instead
+
+    def __init__(self) -> None:
+        self._decoder = brotli.Decompressor()
+
+    def decompress(self, data: bytes) -> bytes:
+        return self._decoder.process(data)
+
+    @property
+    def eof(self) -> bool:
+        return self._decoder.is_finished()
+
+
+_DECODERS: dict[bytes | None, Callable[[], Any]] = {
+    b"gzip": lambda: zlib.decompressobj(_GZIP),
+    b"br": _Brotli,
+    b"zstd": zstd.ZstdDecompressor,
+}
 
 
 class View:
@@ -69,8 +97,8 @@ class View:
         # Read only once: they may be a generator, which the driver of the test has kept.
         self.headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
         self.encoding = next(iter(self.values(b"content-encoding")), None)
-        if self.encoding == b"gzip" and self.has_body:
-            self._decoder = zlib.decompressobj(_GZIP)
+        if self.encoding in _DECODERS and self.has_body:
+            self._decoder = _DECODERS[self.encoding]()
 
     def _read(self, data: bytes) -> None:
         if self.has_body:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,11 @@ import zlib_ng.zlib_ng
 from backports import zstd
 
 from middlewares import Brotli, Compress, GZip, Zstd
+from middlewares.asgi import ASGIApp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from middlewares.asgi import ASGIApp
     from middlewares.testing import Response
 
 __all__ = ("CODERS", "Coder")

@@ -87,9 +87,7 @@ SIZED = {"content-length": str(len(TEXT))}
 )
 @methods
 @shapes
-async def test_1_to_7_the_client_decides(
-    coder: Coder, lines: list[str], takes: bool, shape: str, method: str
-) -> None:
+async def test_1_to_7_the_client_decides(coder: Coder, lines: list[str], takes: bool, shape: str, method: str) -> None:
     """Also compression 15: Vary stands on either variant."""
     asked = [("accept-encoding", line.format(c=coder.coding, C=coder.coding.upper())) for line in lines]
     response = await request(coder.make(app_of(shape, headers=SIZED)), method, headers=asked)
@@ -308,9 +306,7 @@ async def test_a_whole_body_never_grows(coder: Coder) -> None:
 
 async def test_trailers_follow_an_encoded_body_without_digests_of_other_bytes(coder: Coder) -> None:
     fields = [(b"server-timing", b"app;dur=1"), (b"content-digest", b"sha-256=:x:")]
-    app = answering(
-        {**start(), "trailers": True}, body(TEXT), {"type": "http.response.trailers", "headers": fields}
-    )
+    app = answering({**start(), "trailers": True}, body(TEXT), {"type": "http.response.trailers", "headers": fields})
     response = await request(coder.make(app), headers=coder.accepts)
     assert response.trailers == fields[:1]
     assert response.header("content-length") is None

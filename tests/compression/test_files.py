@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from middlewares.compression import files
@@ -60,9 +61,7 @@ async def test_a_file_is_encoded_slice_by_slice(coder: Coder, page: Path, method
 @pytest.mark.parametrize("content_type", ["text/event-stream", "text/html"])
 async def test_a_file_is_encoded_also_after_its_start_has_left(coder: Coder, page: Path, content_type: str) -> None:
     push: Message = {"type": "http.response.push", "path": "/style.css", "headers": []}
-    app = answering(
-        start(content_type=content_type), push, {"type": "http.response.pathsend", "path": str(page)}
-    )
+    app = answering(start(content_type=content_type), push, {"type": "http.response.pathsend", "path": str(page)})
     response = await request(coder.make(app), headers=coder.accepts)
     assert coder.read(response) == DATA
 
@@ -131,7 +130,7 @@ async def test_a_file_is_closed_when_its_client_goes(
         else:
             with anyio.fail_after(5):
                 while not call.sent[1:]:
-                    await anyio.sleep(0)
+                    await anyio.lowlevel.checkpoint()
                     monkeypatch.setattr(files, "_SLICE", 10_000_000)
             call.disconnect()
             with pytest.raises(OSError, match="disconnected"):
