@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from middlewares.compression.codecs import Codec
 
-__all__ = ("CODINGS", "Coding")
+__all__ = ("CODINGS", "Coding", "find_codings")
 
 
 class _Build(Protocol):
@@ -27,22 +27,23 @@ class Coding(NamedTuple):
     codec: _Build
     level: int
     """The level that is used unless another is asked for."""
-    memory: Callable[[int], int]
-    """How many bytes preparing a dictionary of so many bytes takes at most."""
+    memory: Callable[[int, int], int]
+    """How many bytes preparing takes at most, by the bytes of the dictionary and the level."""
 
 
-def _available() -> dict[bytes, Coding]:
+def find_codings() -> dict[bytes, Coding]:
+    """Return the codings for which everything is installed."""
     codings: dict[bytes, Coding] = {}
     try:
         from . import dcz
     except ImportError:
         pass
     else:
-        codings[b"dcz"] = Coding(dcz.DCZCodec, 3, dcz.memory)
+        codings[b"dcz"] = Coding(dcz.DCZCodec, 5, dcz.memory)
     if dcb.is_available():
         codings[b"dcb"] = Coding(dcb.DCBCodec, 5, dcb.memory)
     return codings
 
 
-CODINGS: Final = _available()
+CODINGS: Final = find_codings()
 """By name. ``dcz`` is first: it is ten times quicker than ``dcb``, and nearly as small."""

@@ -25,7 +25,7 @@ def is_available() -> bool:
     return libbrotli.is_available()
 
 
-def memory(size: int) -> int:
+def memory(size: int, level: int) -> int:
     """Return how many bytes preparing a dictionary of ``size`` bytes takes at most."""
     return 5 * size + 600_000  # tables; the bytes themselves are not copied
 

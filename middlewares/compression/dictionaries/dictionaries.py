@@ -18,7 +18,7 @@ from .gate import is_of_this_origin, is_secure
 from .learning import Collected, Learner, is_public, is_storable, is_without_credentials
 from .patterns import compile_pattern, request_path
 from .sources import Sources
-from .store import Held, Learned
+from .store import SMALLEST, Held, Learned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -65,8 +65,8 @@ class Dictionaries:
         "_declarations",
         "_declared",
         "_learned",
+        "_levels",
         "_next_look",
-        "_prepared",
         "_routes",
         "_sources",
         "_values",
@@ -86,7 +86,7 @@ class Dictionaries:
         """Make an empty store for ``declarations``.
 
         ``beside`` are the codings that are there without a dictionary: one of them that the client gives a higher
-        weight is preferred. ``levels`` are those of ``dcz`` (1 to 19, 3 by default) and ``dcb`` (5 to 11, 5 by
+        weight is preferred. ``levels`` are those of ``dcz`` (1 to 19, 5 by default) and ``dcb`` (5 to 11, 5 by
         default). ``maximum_bytes`` bounds the memory for files, and again that for what is learned, with all that is
         prepared from them.
         """
@@ -98,14 +98,11 @@ class Dictionaries:
         self._values = tuple(
             use_as_dictionary(each.match, match_dest=each.match_dest, id=each.id) for each in declarations
         )
-        self._prepared = {
-            coding: partial(CODINGS[coding].codec, level=(levels or {}).get(coding, CODINGS[coding].level))
-            for coding in self.codings
-        }
+        self._levels = {name: (levels or {}).get(name, coding.level) for name, coding in CODINGS.items()}
         self._clock = clock
         self._choose = Memo(partial(_choose, self.codings, tuple(beside)))
         self._routes = Memo(partial(_route, [_Paths.of(each) for each in declarations]))
-        self._cost = partial(_cost, self.codings)
+        self._cost = partial(_cost, self._levels)
         self._background = Background(maximum_bytes)
         self._collected = Collected(maximum_bytes // 4)
         self._sources = Sources(self._declarations, most=maximum_bytes, cost=self._cost)
@@ -211,6 +208,8 @@ class Dictionaries:
         self._declared = declared
 
     def _learn(self, number: int, path: str, body: bytes) -> None:
+        if len(body) < SMALLEST:
+            return
         latest = self._learned.latest(path)
         expires = self._clock() + self._declarations[number].max_age
         # Comparing bytes is far quicker than hashing them, and most responses are as they were.
@@ -226,7 +225,7 @@ class Dictionaries:
 
     def _prepare(self, held: Held, coding: bytes) -> None:
         if coding not in held.codecs:
-            held.codecs[coding] = self._prepared[coding](held.data)
+            held.codecs[coding] = CODINGS[coding].codec(held.data, self._levels[coding])
 
 
 class _Paths(NamedTuple):
@@ -259,5 +258,6 @@ def _choose(codings: Sequence[bytes], beside: Sequence[bytes], field: bytes) -> 
     return choice if choice in codings else None
 
 
-def _cost(codings: Sequence[bytes], size: int) -> int:
-    return size + sum(CODINGS[coding].memory(size) for coding in codings)
+def _cost(levels: Mapping[bytes, int], size: int) -> int:
+    """Return how many bytes of memory a dictionary of ``size`` bytes may take, prepared for all codings."""
+    return size + sum(CODINGS[coding].memory(size, level) for coding, level in levels.items())

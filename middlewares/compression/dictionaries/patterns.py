@@ -35,7 +35,7 @@ def pattern_problem(pattern: str) -> str | None:
         # RFC 9842, 2.1.1: the pattern must be of the dictionary's own origin, which a path is by itself.
         return "must be a path that begins with one '/', such as '/static/app.*.js'"
     if "?" in pattern or "#" in pattern:
-        return "must not hold '?' or '#': patterns are compared with the path, and match any query"
+        return "must not hold '?' or '#': patterns are compared with the path, not with a query"
     if len(pattern) > _LONGEST or not _PATTERN.fullmatch(pattern):
         return "must be a path of URL characters in which '*' stands for anything and ':name' for one whole segment"
     if _DOT_SEGMENT.search(pattern):
@@ -60,7 +60,7 @@ def request_path(scope: Scope) -> str:
     raw: bytes | None = scope.get("raw_path")
     if raw:
         return raw.partition(b"?")[0].decode("latin-1")
-    return quote(scope["path"], safe=_PATH_CHARACTERS)
+    return quote(scope["path"], safe=_PATH_CHARACTERS, errors="replace")
 
 
 def _expression(part: str) -> str:

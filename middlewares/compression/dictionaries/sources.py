@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from .store import Held
+from .store import SMALLEST, Held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -91,7 +91,7 @@ class Sources:
         except OSError as error:
             self._report(path, f"cannot be read: {error.strerror}")
             return
-        if not stat.S_ISREG(found.st_mode) or not found.st_size:
+        if not stat.S_ISREG(found.st_mode) or found.st_size < SMALLEST:
             return
         if found.st_size > declaration.maximum_size:
             self._report(path, f"is left out: it has {found.st_size} bytes, more than maximum_size")

@@ -6,14 +6,17 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from middlewares.compression.codecs import Codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ("Held", "Learned")
+__all__ = ("SMALLEST", "Held", "Learned")
+
+SMALLEST: Final = 64
+"""Bytes below which a dictionary saves nothing; Zstandard itself takes none of less than 8."""
 
 
 @dataclass(eq=False, slots=True)
