@@ -251,6 +251,12 @@ def test_levels_can_be_chosen(tmp_path: Path) -> None:
     assert sizes[1] < sizes[0]
 
 
+@pytest.mark.parametrize(("coding", "level"), [(b"dcz", 0), (b"dcz", 20), (b"dcb", 4), (b"dcb", 12)])
+def test_levels_that_do_not_exist_are_refused(coding: bytes, level: int) -> None:
+    with pytest.raises(ValueError, match=f"{coding.decode()}: level must be from .* got {level}"):
+        Dictionaries([], levels={coding: level})
+
+
 def test_without_libraries_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libbrotli, "_LIBRARY", None)
     assert [*find_codings()] == [b"dcz"]
@@ -258,7 +264,8 @@ def test_without_libraries_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delattr(package, "dcz")
     assert [*find_codings()] == []
     monkeypatch.setattr(f"{Dictionaries.__module__}.CODINGS", {})
-    nothing = Dictionaries([Dictionary(match="/products", learn=True)])
+    nothing = Dictionaries([Dictionary(match="/products", learn=True, path=__file__)])
+    assert nothing.settle()
     assert nothing.codings == ()
     assert not nothing.varies(request())
     assert nothing.offer(request(), ALL, HASH) is None

@@ -84,6 +84,13 @@ def test_every_flushed_chunk_of_dcb_can_be_decoded_at_once() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [0, 5, 2 * len(NEW)])
+def test_a_wrong_size_does_no_harm(name: bytes, size: int) -> None:
+    """An application may announce one length and send another."""
+    assert decoded(codec_for(name).stream(size=size).finish(NEW), name, OLD) == NEW
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_padding_adds_bytes_and_changes_nothing(name: bytes) -> None:
     codec = codec_for(name)
     plain = len(codec.whole(NEW))

@@ -126,12 +126,15 @@ def test_a_body_that_is_too_small_is_not_learned(body: bytes) -> None:
 
 def test_bodies_being_collected_are_bounded_together() -> None:
     dictionaries = learning(maximum_bytes=40_000)
-    learners = [dictionaries.learner(request(), 200, PUBLIC) for _ in range(10)]
-    for learner in learners:
-        assert learner is not None
-        learner.add(bytes(3000))
+    learners = [learner for _ in range(10) if (learner := dictionaries.learner(request(), 200, PUBLIC)) is not None]
+    for number in range(10):
+        learners[number].add(bytes(3000))
     assert dictionaries._collected.bytes == 9000
-    del learner, learners
+    learners[0].add(bytes(1000))
+    learners[0].add(bytes(1000))  # no room: the first is given up, and takes nothing more
+    learners[0].add(b"x")
+    assert dictionaries._collected.bytes == 6000
+    learners.clear()
     assert dictionaries._collected.bytes == 0
 
 
@@ -276,9 +279,14 @@ def test_the_newest_are_kept_when_there_are_too_many(releases: Path, caplog: pyt
 def test_the_same_bytes_are_held_once(releases: Path) -> None:
     write(releases / "a", OLD, 1)
     write(releases / "b", OLD, 2)
-    files = sources(Dictionary(match="/a", path=releases), Dictionary(match="/b", path=releases / "b"))
+    declared = Dictionary(match="/a", path=releases), Dictionary(match="/b", path=releases / "b")
+    files = sources(*declared, most=2 * len(OLD))  # room for two, though there are three files
     [held] = files.load().values()
     assert held.declared == {0, 1}
+    (releases / "b").unlink()
+    [again] = files.load().values()
+    assert again is held
+    assert held.declared == {0}
 
 
 def test_what_cannot_be_read_is_reported_once(releases: Path, caplog: pytest.LogCaptureFixture) -> None:

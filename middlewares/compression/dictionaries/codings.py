@@ -24,11 +24,21 @@ class _Build(Protocol):
 class Coding(NamedTuple):
     """How to make a codec of a dictionary."""
 
+    name: str
     codec: _Build
     level: int
     """The level that is used unless another is asked for."""
+    levels: range
     memory: Callable[[int, int], int]
     """How many bytes preparing takes at most, by the bytes of the dictionary and the level."""
+
+    def level_or(self, level: int | None) -> int:
+        """Return a level that was asked for, if it exists, and the usual one if none was."""
+        if level is None:
+            return self.level
+        if level not in self.levels:
+            raise ValueError(f"{self.name}: level must be from {self.levels[0]} to {self.levels[-1]}; got {level!r}")
+        return level
 
 
 def find_codings() -> dict[bytes, Coding]:
@@ -39,9 +49,9 @@ def find_codings() -> dict[bytes, Coding]:
     except ImportError:
         pass
     else:
-        codings[b"dcz"] = Coding(dcz.DCZCodec, 5, dcz.memory)
+        codings[b"dcz"] = Coding("dcz", dcz.DCZCodec, 5, range(1, 20), dcz.memory)
     if dcb.is_available():
-        codings[b"dcb"] = Coding(dcb.DCBCodec, 5, dcb.memory)
+        codings[b"dcb"] = Coding("dcb", dcb.DCBCodec, 5, range(5, 12), dcb.memory)
     return codings
 
 

@@ -62,10 +62,8 @@ class DCZCodec:
 
     def stream(self, *, size: int | None = None, events: bool = False, padding: int = 0) -> Encoder:
         """Begin a stream."""
-        compressor = self._compressor()
-        if size is not None:
-            compressor.set_pledged_input_size(size)
-        return _DCZEncoder(compressor, self._header + _skippable(padding))
+        # The size is not pledged: the frame of an application that sends more, or less, must not break here.
+        return _DCZEncoder(self._compressor(), self._header + _skippable(padding))
 
     def seconds(self, size: int) -> float:
         """Predict how long encoding a whole body takes."""

@@ -88,7 +88,7 @@ class Dictionaries:
         ``beside`` are the codings that are there without a dictionary: one of them that the client gives a higher
         weight is preferred. ``levels`` are those of ``dcz`` (1 to 19, 5 by default) and ``dcb`` (5 to 11, 5 by
         default). ``maximum_bytes`` bounds the memory for files, and again that for what is learned, with all that is
-        prepared from them.
+        prepared from them. Raises `ValueError` for a level that does not exist.
         """
         self.codings: tuple[bytes, ...] = tuple(CODINGS)
         """The codings that can be offered, the favourite first: ``dcz`` and ``dcb``, as far as libraries allow."""
@@ -98,7 +98,7 @@ class Dictionaries:
         self._values = tuple(
             use_as_dictionary(each.match, match_dest=each.match_dest, id=each.id) for each in declarations
         )
-        self._levels = {name: (levels or {}).get(name, coding.level) for name, coding in CODINGS.items()}
+        self._levels = {name: coding.level_or((levels or {}).get(name)) for name, coding in CODINGS.items()}
         self._clock = clock
         self._choose = Memo(partial(_choose, self.codings, tuple(beside)))
         self._routes = Memo(partial(_route, [_Paths.of(each) for each in declarations]))
@@ -194,7 +194,7 @@ class Dictionaries:
         return self._routes[request_path(scope).encode("latin-1")]
 
     def _look_at_files(self) -> None:
-        if not self._sources:
+        if not self._sources or not self.codings:
             return
         now = self._clock()
         if now >= self._next_look:

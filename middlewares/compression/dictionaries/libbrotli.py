@@ -95,9 +95,8 @@ class Prepared:
     def __init__(self, data: bytes, quality: int) -> None:
         self.handle = None
         self._library = _library()
-        self._data = ctypes.c_char_p(data)  # holds the bytes, which the prepared dictionary refers to
-        pointer = ctypes.cast(self._data, _POINTER)
-        self.handle = self._library.BrotliEncoderPrepareDictionary(_RAW, len(data), pointer, quality, None, None, None)
+        self._data = data  # what is prepared refers to these bytes
+        self.handle = self._library.BrotliEncoderPrepareDictionary(_RAW, len(data), data, quality, None, None, None)
         if not self.handle:
             raise MemoryError("dcb: a dictionary could not be prepared")
 

@@ -55,18 +55,21 @@ class Sources:
         files = sorted((file for each in self._declarations for file in self._files(*each)), key=attrgetter("modified"))
         kept: dict[_File, Held] = {}
         by_hash: dict[bytes, Held] = {}
+        owners: dict[bytes, set[int]] = {}
         room = self._most
         for file in reversed(files):
             if self._cost(file.size) > room:
                 self._report(file.path, "is left out: the dictionaries before it need all the memory there may be")
                 continue
-            held = self._read.get(file) or self._read_file(file)
-            if held is None:
+            read = self._read.get(file) or self._read_file(file)
+            if read is None:
                 continue
-            held = by_hash.setdefault(held.digest, held)
-            held.declared.add(file.number)
+            held = by_hash.setdefault(read.digest, read)
+            room -= held.cost if held.digest not in owners else 0
+            owners.setdefault(held.digest, set()).add(file.number)
             kept[file] = held
-            room -= held.cost
+        for digest, held in by_hash.items():
+            held.declared = owners[digest]
         self._read = kept
         return by_hash
 
