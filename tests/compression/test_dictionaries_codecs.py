@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -144,6 +145,16 @@ def test_a_large_dictionary_is_used_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_dictionary_is_raw_whatever_it_looks_like(name: bytes) -> None:
+    """RFC 9842, 2.1.4: one that Zstandard has trained, which other tools would parse, is no exception."""
+    rows = [row.encode() for row in OLD.decode().split("}, ")]
+    trained = zstd.train_dict(rows, 4000).dict_content
+    assert trained[:4] == bytes.fromhex("37a430ec")
+    for dictionary in (trained, trained[:4] + OLD):
+        assert decoded(codec_for(name, dictionary).whole(NEW), name, dictionary) == NEW
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_threads_share_a_codec(name: bytes) -> None:
     codec = codec_for(name)
     bodies = [json_versions(60, 60, seed)[1] for seed in range(24)]
@@ -163,6 +174,7 @@ def test_a_stream_outlives_its_codec() -> None:
     assert others
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 def test_memory_of_dcb_is_given_back() -> None:
     """What leaks would be megabytes for each dictionary and encoder."""
 

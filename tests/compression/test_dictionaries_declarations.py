@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from middlewares.compression.dictionaries import Dictionary, declare
@@ -127,6 +128,22 @@ def test_no_path_makes_a_pattern_run_long() -> None:
     began = time.perf_counter()
     assert not is_match("/" + "a" * 20_000 + "/a" * 20_000)
     assert time.perf_counter() - began < 1
+
+
+PIECES = st.lists(st.sampled_from(["/", "a", "b", "*", "/:x/"]), max_size=9).map("".join)
+
+
+@settings(max_examples=300)
+@given(pattern=PIECES, paths=st.lists(st.text("ab/", max_size=12), max_size=20))
+def test_nothing_that_matches_is_missed(pattern: str, paths: list[str]) -> None:
+    """The bounded search agrees with one that tries everything."""
+    pattern = "/" + pattern
+    if pattern_problem(pattern) is not None:
+        return
+    naive = re.compile(pattern.replace("*", ".*").replace(":x", "[^/]+"))
+    is_match = compile_pattern(pattern)
+    for path in paths:
+        assert bool(is_match("/" + path)) == bool(naive.fullmatch("/" + path)), path
 
 
 @given(st.text(max_size=60))

@@ -21,6 +21,8 @@ __all__ = ("DCZCodec", "memory")
 
 _MAGIC: Final = bytes.fromhex("5e2a4d1820000000")  # a skippable frame of 32 bytes, so plain decoders pass it over
 _SKIPPABLE: Final = bytes.fromhex("502a4d18")  # RFC 8878, 3.1.2
+# Digesting would take these bytes for a dictionary with tables of its own (RFC 8878, 5); here all content is raw.
+_FORMATTED: Final = bytes.fromhex("37a430ec")
 _BYTES_PER_SECOND: Final = 100e6
 _MOST_DIGESTED: Final = 256 * 1024
 
@@ -42,7 +44,7 @@ class DCZCodec:
         self._header = _MAGIC + sha256(data).digest()
         self._options: dict[int, int] = {_Parameter.compression_level: level}
         dictionary = zstd.ZstdDict(data, is_raw=True)
-        if len(data) <= _MOST_DIGESTED:
+        if len(data) <= _MOST_DIGESTED and not data.startswith(_FORMATTED):
             # What is digested is kept inside for the level, and shared by all compressors and threads.
             self._dictionary = dictionary.as_digested_dict
             self._compressor()
