@@ -36,10 +36,11 @@ class EncodingThreads:
     They start when they are first needed, also anew in a process that was forked, and end with the layer.
     """
 
-    __slots__ = ("_limiter", "_pool", "_process", "_threads")
+    __slots__ = ("_limiter", "_pool", "_process", "limit")
 
     def __init__(self, threads: int | None = None) -> None:
-        self._threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
+        self.limit = threads or min(_MOST_THREADS, os.cpu_count() or 1)
+        """The most threads that work at the same time."""
         self._pool: ThreadPoolExecutor | None = None
         self._limiter: CapacityLimiter | None = None
         self._process = 0
@@ -58,12 +59,12 @@ class EncodingThreads:
             # that works on for nobody still takes its place among the few.
             return await asyncio.get_running_loop().run_in_executor(self._executor(), encode, data)
         if self._limiter is None:
-            self._limiter = CapacityLimiter(self._threads)
+            self._limiter = CapacityLimiter(self.limit)
         return await to_thread.run_sync(encode, data, limiter=self._limiter)
 
     def _executor(self) -> ThreadPoolExecutor:
         if self._pool is None or self._process != os.getpid():
-            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="middlewares.compression")
+            self._pool = ThreadPoolExecutor(self.limit, thread_name_prefix="middlewares.compression")
             self._process = os.getpid()
         return self._pool
 

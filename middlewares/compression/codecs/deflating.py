@@ -65,7 +65,7 @@ def event_compressor(level: int) -> Compressor:
 def _zlib() -> Deflate:
     return Deflate(
         Levels(
-            steps=(Step(6, 16_384), Step(5, 131_072), Step(4, 1_048_576), Step(2)),
+            steps=(Step(6, 131_072), Step(4, 1_048_576), Step(2)),
             stream=4,
             nanoseconds={1: 10, 2: 12, 3: 19, 4: 20, 5: 25, 6: 40, 7: 70, 8: 140, 9: 160},
             setup=_SETUP,
@@ -81,7 +81,7 @@ def _fast() -> Deflate:
     from zlib_ng import zlib_ng
 
     # libdeflate's level that makes bodies no larger than zlib's level (the index) does.
-    of_zlib = (0, 1, 1, 2, 2, 4, 5, 6, 7, 8)
+    of_zlib = (0, 1, 1, 2, 3, 5, 5, 6, 7, 8)
     small = 1300
 
     def whole(data: bytes, level: int) -> bytes | bytearray:
@@ -91,9 +91,9 @@ def _fast() -> Deflate:
 
     return Deflate(
         Levels(
-            steps=(Step(6, 65_536), Step(5, 262_144), Step(4, 1_048_576), Step(3)),
+            steps=(Step(6, 131_072), Step(3)),
             stream=4,
-            nanoseconds={1: 5, 2: 7, 3: 9, 4: 13, 5: 14, 6: 19, 7: 42, 8: 75, 9: 90},
+            nanoseconds={1: 5, 2: 7, 3: 9, 4: 13, 5: 14, 6: 17, 7: 42, 8: 75, 9: 90},
             setup=_SETUP,
         ),
         whole=whole,
