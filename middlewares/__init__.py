@@ -43,8 +43,8 @@ _HOME = {
 }
 
 __all__ = (
-    "Brotli",
     "CORS",
+    "Brotli",
     "Compress",
     "ConfigError",
     "GZip",

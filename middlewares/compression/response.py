@@ -13,8 +13,7 @@ start that was kept back is on its way, what other tasks of the application send
 
 from __future__ import annotations
 
-from asyncio import CancelledError, get_running_loop
-from contextlib import suppress
+from asyncio import get_running_loop
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -124,9 +123,8 @@ class CompressedResponse:
             return
         self._release.call_off()
         if isinstance(error, Exception):
-            # The start had been sent, as far as the application knew. Who is cancelled meanwhile ends with the error.
-            with suppress(CancelledError):
-                await self._release.join()
+            # The start had been sent, as far as the application knew.
+            await self._release.join()
         else:
             await self._release.cancel()
 

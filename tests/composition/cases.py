@@ -205,13 +205,16 @@ class Run:
 
     def _exceptions(self) -> Iterator[str]:
         raised = self.traffic[-1].error
-        if isinstance(raised, Exception) and self.error is not raised:
+        was_cancelled = self.case.client.kind == "cancelled" and self.steps >= self.case.client.at
+        # A layer may have to wait before it hands an exception on, for a start that is on its way; who is cancelled
+        # there ends as cancelled.
+        is_replaced = was_cancelled and self._driver.cancelled
+        if isinstance(raised, Exception) and self.error is not raised and not is_replaced:
             yield f"the application raised {raised!r}, and {self.error!r} arrived"
         # What sending raises goes through a layer that answers by itself as through an application.
         has_gone = self.case.client.fails and isinstance(self.error, ClientDisconnected)
         if self.error is not None and raised is None and not has_gone:
             yield f"a layer raised {self.error!r}"
-        was_cancelled = self.case.client.kind == "cancelled" and self.steps >= self.case.client.at
         if was_cancelled and not self._driver.cancelled:
             yield "the cancellation was swallowed"
 

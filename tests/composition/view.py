@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import brotli
@@ -23,19 +24,28 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 class _Brotli:
-    """Brotli's decoder with the attributes of zlib's."""
+    """A decoder of Brotli with the attributes of zlib's.
+
+    That of the library keeps back a part of large inputs until the next. Where a stream was flushed it can be ended,
+    though, by a last block that is empty.
+    """
 
     unused_data = b""  # it raises instead
 
     def __init__(self) -> None:
-        self._decoder = brotli.Decompressor()
+        self._data = b""
+        self._size = 0
+        self.eof = False
 
     def decompress(self, data: bytes) -> bytes:
-        return self._decoder.process(data)
-
-    @property
-    def eof(self) -> bool:
-        return self._decoder.is_finished()
+        self._data += data
+        try:
+            decoded = brotli.decompress(self._data)
+            self.eof = True
+        except brotli.error:
+            decoded = brotli.decompress(self._data + b"\x03") if self._data else b""
+        new, self._size = decoded[self._size :], len(decoded)
+        return new
 
 
 _DECODERS: dict[bytes | None, Callable[[], Any]] = {
@@ -69,6 +79,8 @@ class View:
             self._begin(message)
         elif kind == "http.response.body":
             self._read(bytes(message.get("body", b"")))
+        elif kind == "http.response.pathsend":
+            self._read(Path(message["path"]).read_bytes())
         elif kind == "http.response.zerocopysend":
             size = message.get("count", os.fstat(message["file"].fileno()).st_size)
             self._read(os.pread(message["file"].fileno(), size, message.get("offset", 0)))
