@@ -48,15 +48,16 @@ class BrotliCodec:
 
     name = b"br"
 
-    __slots__ = ("_quality",)
+    __slots__ = ("_events", "_levels")
 
     def __init__(self, quality: int | None = None) -> None:
-        self._quality = quality
+        self._levels = _LEVELS.settled(quality)
+        self._events = _EVENT_QUALITY if quality is None else quality
 
     def whole(self, data: bytes, *, padding: int = 0) -> bytes:
         """Return a whole body encoded, with ``padding`` bytes of metadata in front."""
         size = len(data)
-        quality = self._at(size)
+        quality = self._levels.at(size)
         if padding or size > SLICE:
             return BrotliEncoder(quality, _window(size), padding).finish(data)
         encoded: bytes = compress(data, quality=quality, lgwin=_window(size))
@@ -64,21 +65,16 @@ class BrotliCodec:
 
     def stream(self, *, size: int | None = None, events: bool = False, padding: int = 0) -> Encoder:
         """Begin a stream; ``events`` makes do with 380 KB of memory."""
-        quality = self._at(size)
+        quality = self._events if events else self._levels.at(size)
         if events:
-            return BrotliEncoder(self._at_events(), _SMALLEST_WINDOW, padding)
-        window = _STREAM_WINDOW if size is None else _window(size)
+            window = _SMALLEST_WINDOW
+        else:
+            window = _STREAM_WINDOW if size is None else _window(size)
         return BrotliEncoder(max(quality, _LOWEST_FLUSHED), window, padding)
 
     def seconds(self, size: int) -> float:
         """Predict how long encoding a whole body takes."""
-        return _LEVELS.seconds(self._at(size), size)
-
-    def _at(self, size: int | None) -> int:
-        return _LEVELS.at(size) if self._quality is None else self._quality
-
-    def _at_events(self) -> int:
-        return _EVENT_QUALITY if self._quality is None else max(self._quality, _LOWEST_FLUSHED)
+        return self._levels.seconds(size)
 
 
 class BrotliEncoder:

@@ -44,34 +44,34 @@ class GZipCodec:
 
     name = b"gzip"
 
-    __slots__ = ("_deflate", "_level")
+    __slots__ = ("_deflate", "_levels")
 
     def __init__(self, level: int | None = None, *, backend: BackendName | None = None) -> None:
-        self._level = level
         try:
             self._deflate = BACKENDS[backend]() if backend else best_backend()
         except ImportError as error:
             raise MissingExtra("gzip by libdeflate and zlib-ng", "fast") from error
+        self._levels = self._deflate.levels.settled(level)
 
     def whole(self, data: bytes, *, padding: int = 0) -> bytes:
         """Return a whole body encoded, with ``padding`` bytes as a comment that a zero byte ends."""
         size = len(data)
         if size > _SLICED:
             return self.stream(size=size, padding=padding).finish(data)
-        encoded = self._deflate.whole(data, self._level or self._deflate.levels.at(size))
-        # In libdeflate's header XFL and OS are set by other rules than in zlib's; the streams' is taken for all.
-        return b"".join((_header(padding), memoryview(encoded)[_HEADER_SIZE:]))
+        encoded = self._deflate.whole(data, self._levels.at(size))
+        if padding:
+            return b"".join((_header(padding), memoryview(encoded)[_HEADER_SIZE:]))
+        return bytes(encoded)
 
     def stream(self, *, size: int | None = None, events: bool = False, padding: int = 0) -> Encoder:
         """Begin a stream; ``events`` makes do with 30 KB of memory."""
-        level = self._level or self._deflate.levels.at(size)
+        level = self._levels.at(size)
         begin = event_compressor if events else self._deflate.stream
         return GZipEncoder(self._deflate, lambda: begin(level), _header(padding), always_flushes=events)
 
     def seconds(self, size: int) -> float:
         """Predict how long encoding a whole body takes."""
-        levels = self._deflate.levels
-        return levels.seconds(self._level or levels.at(size), size)
+        return self._levels.seconds(size)
 
 
 class GZipEncoder:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-__all__ = ("Levels", "Step")
+__all__ = ("Levels", "Settled", "Step")
 
-_NANO = 1e-9
+_NANO: Final = 1e-9
+_ANY_SIZE: Final = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +16,7 @@ class Step:
     """One level, for bodies up to a size."""
 
     level: int
-    up_to: float = float("inf")
+    up_to: float = _ANY_SIZE
     """Bytes."""
 
 
@@ -31,18 +33,44 @@ class Levels:
     setup: dict[int, float]
     """By level, the seconds that even an empty body takes. A level left out takes the next lower's."""
 
+    def settled(self, level: int | None) -> Settled:
+        """Return which level is taken for each size, if that is ``level``, or (``None``) none is prescribed."""
+        return Settled(self, self.steps if level is None else (Step(level),), self.stream if level is None else level)
+
+
+class Settled:
+    """The levels of one codec."""
+
+    __slots__ = ("_steps", "_stream")
+
+    def __init__(self, levels: Levels, steps: tuple[Step, ...], stream: int) -> None:
+        self._stream = stream
+        # Looked at for every response, so all is worked out here.
+        self._steps = tuple(
+            (
+                step.up_to,
+                step.level,
+                _nearest(levels.setup, step.level),
+                _nearest(levels.nanoseconds, step.level) * _NANO,
+            )
+            for step in steps
+        )
+
     def at(self, size: int | None) -> int:
         """Return the level for a body of ``size`` bytes, or of unknown size."""
         if size is None:
-            return self.stream
-        for step in self.steps:
-            if size <= step.up_to:
-                return step.level
-        raise AssertionError("the last step has no limit")
+            return self._stream
+        for up_to, level, _, _ in self._steps:
+            if size <= up_to:
+                return level
+        return self._stream
 
-    def seconds(self, level: int, size: int) -> float:
+    def seconds(self, size: int) -> float:
         """Predict how long encoding ``size`` bytes takes."""
-        return _nearest(self.setup, level) + size * _nearest(self.nanoseconds, level) * _NANO
+        for up_to, _, setup, each in self._steps:
+            if size <= up_to:
+                return setup + size * each
+        return _ANY_SIZE
 
 
 def _nearest(table: dict[int, float], level: int) -> float:

@@ -62,11 +62,11 @@ class ZstdCodec:
 
     name = b"zstd"
 
-    __slots__ = ("_full", "_level", "_small")
+    __slots__ = ("_full", "_levels", "_small")
 
     def __init__(self, level: int | None = None) -> None:
-        self._level = level
-        settled = _LEVELS.stream if level is None else level
+        self._levels = _LEVELS.settled(level)
+        settled = self._levels.at(None)  # one for all sizes: compressors keep theirs
         # A smaller body bounds the window too, so naming one costs the levels that need it nothing.
         largest: dict[int, int] = {}
         if settled >= _LEVEL_OF_LARGER_WINDOWS:
@@ -96,7 +96,7 @@ class ZstdCodec:
 
     def seconds(self, size: int) -> float:
         """Predict how long encoding a whole body takes."""
-        return _LEVELS.seconds(_LEVELS.at(size) if self._level is None else self._level, size)
+        return self._levels.seconds(size)
 
     def _sliced(self, data: bytes, start: bytes) -> bytes:
         compressor = self._full.new()
