@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from middlewares.errors import MissingExtra
+from middlewares.errors import MissingExtra, OptionErrors
 
+from .dictionaries.declaration import Dictionary, declare
 from .layer import CompressionLayer, check_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from middlewares.errors import OptionErrors
-
     from .codecs import Codec
+    from .dictionaries import Dictionaries
 
 __all__ = ("Compress",)
 
@@ -35,7 +35,8 @@ class Compress(CompressionLayer):
     lifespan events.
 
     Order: outside everything that reads or changes bodies, inside what counts bytes on the wire.
-    Standard: RFC 9110, 8.4, 12.5.3 and 12.5.5; RFC 1952 (gzip); RFC 7932 (br); RFC 8878 and RFC 9659 (zstd).
+    Standard: RFC 9110, 8.4, 12.5.3 and 12.5.5; RFC 1952 (gzip); RFC 7932 (br); RFC 8878 and RFC 9659 (zstd); RFC 9842
+    (dictionaries).
     """
 
     codings: Sequence[str] = _CODINGS
@@ -47,12 +48,25 @@ class Compress(CompressionLayer):
     zstd_level: int | None = None
     """From 1 (fast) to 22 (small, and very slow); unless given, by the size of the body."""
 
+    dictionaries: Collection[Dictionary | Mapping[str, Any]] = ()
+    """Dictionaries to encode with for clients that hold them, each a `Dictionary` or a table of its options."""
+
     def _check(self, problems: OptionErrors) -> None:
-        is_known = bool(self.codings) and set(self.codings) <= {*_CODINGS} and len(set(self.codings)) == len(self.codings)
+        declare(self.dictionaries, option="dictionaries", problems=problems)
+        is_known = bool(self.codings) and {*self.codings} <= {*_CODINGS}
+        is_known = is_known and len({*self.codings}) == len(self.codings)
         problems.check(is_known, "codings", "must hold some of 'zstd', 'br' and 'gzip', each once", self.codings)
         check_level(problems, "gzip_level", self.gzip_level, 9)
         check_level(problems, "brotli_quality", self.brotli_quality, 11, least=0)
         check_level(problems, "zstd_level", self.zstd_level, 22)
+
+    def _dictionaries(self, beside: Sequence[bytes]) -> Dictionaries | None:
+        if not self.dictionaries:
+            return None
+        from .dictionaries import Dictionaries
+
+        declared = declare(self.dictionaries, option="dictionaries", problems=OptionErrors(self))
+        return Dictionaries(declared, beside=beside)
 
     def _codecs(self) -> Sequence[Codec]:
         from . import codecs

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from middlewares.asgi import Scope
 from middlewares.core.etags import weaken
@@ -20,6 +20,9 @@ from .codecs import Codec
 from .entity_tags import SuffixedTags
 from .media_types import MediaTypes
 from .offload import EncodingThreads
+
+if TYPE_CHECKING:
+    from .dictionaries import Dictionaries
 
 __all__ = (
     "COMPRESS",
@@ -81,6 +84,7 @@ class Plan:
     guards: bool = False
     files: bool = True
     precompressed: bool = False
+    dictionaries: Dictionaries | None = None
     threads: EncodingThreads = field(default_factory=EncodingThreads)
     floor: bytes = field(init=False, repr=False)
     """The minimum size as a ``Content-Length`` of as many digits would say it."""
@@ -123,10 +127,11 @@ def judge(scope: Scope, status: int, headers: HeaderList, plan: Plan) -> str:
         return "type"
     if plan.predicate is not None and not plan.predicate(scope, status, [*headers]):
         return "predicate"
+    vary = _VARY if plan.dictionaries is None or not plan.dictionaries.varies(scope) else plan.dictionaries.vary
     if is_varied:
-        _VARY.extend(headers)
+        vary.extend(headers)
     else:
-        headers.append(_VARY.line)
+        headers.append(vary.line)
     if plan.guards and is_sensitive(headers):
         VARY_GUARDED.extend(headers)
     if status == 304:

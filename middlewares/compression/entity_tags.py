@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from middlewares.core.etags import WILDCARD, is_etag, parse_etag_list, weak_match
+from middlewares.core.etags import WILDCARD, is_etag, parse_etag_list, weak_match, weaken
 from middlewares.core.headers import find_all
 
 if TYPE_CHECKING:
@@ -32,15 +32,20 @@ class SuffixedTags:
     ``If-Range`` is left as it is: no range of encoded bytes is served, so a tag of theirs must match nothing (14.2).
     """
 
-    __slots__ = ("_suffix",)
+    __slots__ = ("_codings", "_suffix")
 
     def __init__(self, codings: Collection[bytes]) -> None:
+        self._codings = frozenset(codings)
         names = b"|".join(re.escape(coding) for coding in codings)
         self._suffix = re.compile(rb'(.*)-(?:%b)"' % names, re.DOTALL)
 
-    @staticmethod
-    def encoded(etag: bytes, coding: bytes) -> bytes:
-        """Return the tag of the encoded bytes; a weak one promises no equal bytes, so it stays."""
+    def encoded(self, etag: bytes, coding: bytes) -> bytes:
+        """Return the tag of the encoded bytes; a weak one promises no equal bytes, so it stays.
+
+        With a dictionary one coding has many streams of bytes, which no suffix tells apart: the tag becomes weak.
+        """
+        if coding not in self._codings:
+            return weaken(etag)
         return etag[:-1] + b"-" + coding + b'"' if etag.startswith(b'"') and is_etag(etag) else etag
 
     def plain(self, etag: bytes) -> bytes:

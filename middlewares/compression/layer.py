@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
 from middlewares.core.exchange import hand_back
@@ -17,11 +17,15 @@ from middlewares.core.options import check_types
 from middlewares.core.paths import compile_paths, path_problem, route_path
 from middlewares.errors import OptionErrors
 
+from .announcing import AnnouncingSend
 from .codecs import Codec
 from .eligibility import OPTED_OUT, REVALIDATE, Plan, judge, revalidating
 from .entity_tags import SuffixedTags
 from .media_types import COMPRESSIBLE_TYPES, MediaTypes, media_type_problem
 from .response import AS_IT_IS, CompressedResponse
+
+if TYPE_CHECKING:
+    from .dictionaries import Dictionaries
 
 __all__ = ("CompressionLayer", "check_level")
 
@@ -84,6 +88,7 @@ class CompressionLayer(Layer):
             guards=self.breach == "guard",
             files=self.files,
             precompressed=self.precompressed,
+            dictionaries=self._dictionaries([*codecs]),
         )
         freeze(
             self,
@@ -107,16 +112,25 @@ class CompressionLayer(Layer):
                     break
                 codings = value
         codec = None if codings is None else self._choose[codings]
+        dictionaries = self._plan.dictionaries
+        if dictionaries is not None:
+            available = joined(scope["headers"], b"available-dictionary")
+            codec = dictionaries.offer(scope, codings, available) or codec
         inner = scope
         if "extensions" in scope or self._plan.tags is not None:
             inner = self._inner_scope(scope, hides_zerocopy=codec is not None)
         try:
             if codec is None:
                 wrapped = _send_varied(self._plan, scope, send)
+                if dictionaries is not None:
+                    wrapped = AnnouncingSend(dictionaries, scope, wrapped).send
                 return await self.app(inner, receive, mark_coroutine_function(wrapped) if self._foreign else wrapped)
             response = CompressedResponse(self._plan, codec, scope, send)
             try:
-                await self.app(inner, receive, response.send)
+                taking = response.send
+                if dictionaries is not None:
+                    taking = AnnouncingSend(dictionaries, scope, taking).send
+                await self.app(inner, receive, taking)
             except BaseException as error:
                 await response.abandon(error)
                 raise
@@ -136,6 +150,10 @@ class CompressionLayer(Layer):
     def _codecs(self) -> Sequence[Codec]:
         """Return the codecs to choose from, the favourite first."""
         raise NotImplementedError
+
+    def _dictionaries(self, beside: Sequence[bytes]) -> Dictionaries | None:
+        """Return the dictionaries of this layer, if it has any, to be used ``beside`` its codings."""
+        return None
 
     def _inner_scope(self, scope: Scope, *, hides_zerocopy: bool) -> Scope:
         """Return the scope for the application: with its own entity tags, and nothing that would pass the encoder."""

@@ -16,8 +16,21 @@ Standard: RFC 9842.
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from .declaration import Dictionary, declare
-from .dictionaries import Dictionaries
-from .learning import Learner
+
+if TYPE_CHECKING:
+    from .dictionaries import Dictionaries
+    from .learning import Learner
 
 __all__ = ("Dictionaries", "Dictionary", "Learner", "declare")
+
+_LAZY = {"Dictionaries": ".dictionaries", "Learner": ".learning"}  # the libraries of codings are behind the first
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name], __name__), name)
