@@ -22,7 +22,7 @@ from .media_types import MediaTypes
 from .offload import EncodingThreads
 
 if TYPE_CHECKING:
-    from .dictionaries import Dictionaries
+    from .dictionaries import Dictionaries  # noqa: TC004 - nothing reads these annotations; importing it is costly
 
 __all__ = (
     "COMPRESS",

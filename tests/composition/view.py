@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import brotli
+import brotli  # type: ignore[import-untyped]  # it has no annotations
 from backports import zstd
 
 from .traffic import Traffic, header
@@ -39,11 +40,13 @@ class _Brotli:
 
     def decompress(self, data: bytes) -> bytes:
         self._data += data
-        try:
-            decoded = brotli.decompress(self._data)
-            self.eof = True
-        except brotli.error:
-            decoded = brotli.decompress(self._data + b"\x03") if self._data else b""
+        for end in (b"", b"\x03"):
+            with suppress(brotli.error):
+                decoded: bytes = brotli.decompress(self._data + end)
+                self.eof = not end
+                break
+        else:  # cut somewhere else
+            decoded = brotli.Decompressor().process(self._data)
         new, self._size = decoded[self._size :], len(decoded)
         return new
 
