@@ -42,9 +42,9 @@ _HOME = {
     "from_config": ".config",
 }
 
-__all__ = (
-    "CORS",
+__all__ = (  # noqa: RUF022 - in the order of dir()
     "Brotli",
+    "CORS",
     "Compress",
     "ConfigError",
     "GZip",
