@@ -65,7 +65,8 @@ class GZipCodec:
 
     def stream(self, *, size: int | None = None, events: bool = False, padding: int = 0) -> Encoder:
         """Begin a stream; ``events`` makes do with 30 KB of memory."""
-        level = self._levels.at(size)
+        # Events are small, each by itself, however many follow.
+        level = self._levels.at(0 if events else size)
         begin = event_compressor if events else self._deflate.stream
         return GZipEncoder(self._deflate, lambda: begin(level), _header(padding), always_flushes=events)
 

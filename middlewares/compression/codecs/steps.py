@@ -58,19 +58,18 @@ class Settled:
 
     def at(self, size: int | None) -> int:
         """Return the level for a body of ``size`` bytes, or of unknown size."""
-        if size is None:
-            return self._stream
-        for up_to, level, _, _ in self._steps:
-            if size <= up_to:
-                return level
-        return self._stream
+        return self._stream if size is None else self._step(size)[1]
 
     def seconds(self, size: int) -> float:
         """Predict how long encoding ``size`` bytes takes."""
-        for up_to, _, setup, each in self._steps:
-            if size <= up_to:
-                return setup + size * each
-        return _ANY_SIZE
+        _, _, setup, each = self._step(size)
+        return setup + size * each
+
+    def _step(self, size: int) -> tuple[float, int, float, float]:
+        index = 0
+        while size > self._steps[index][0]:
+            index += 1
+        return self._steps[index]
 
 
 def _nearest(table: dict[int, float], level: int) -> float:
