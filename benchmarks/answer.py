@@ -86,12 +86,17 @@ def unchanged(got: Answer, bare: Answer, scope: Scope) -> None:
 
 def compressed(got: Answer, bare: Answer, scope: Scope) -> None:
     """Check that the body is the application's in gzip coding, and is described truly."""
+    described_as(b"gzip", got, bare)
+    expect(_decoded(got.body) == bare.body, "the body does not decode to the application's")
+
+
+def described_as(coding: bytes, got: Answer, bare: Answer) -> None:
+    """Check that the headers are those of the application's body in a coding."""
     expect(got.status == bare.status, f"status {got.status} instead of {bare.status}")
     expect(
-        got.values(b"content-encoding") == [b"gzip"],
+        got.values(b"content-encoding") == [coding],
         f"content-encoding is {got.values(b'content-encoding')!r}",
     )
-    expect(_decoded(got.body) == bare.body, "the body does not decode to the application's")
     length = got.values(b"content-length")
     expect(length == [b"%d" % len(got.body)], f"content-length is {length!r} for {len(got.body)} bytes")
     expect(

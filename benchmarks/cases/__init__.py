@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import cors, dictionary, gzip, lint, passthrough, stack
+from . import codings, cors, dictionary, gzip, lint, passthrough, stack
 
 if TYPE_CHECKING:
     from benchmarks.case import Case
@@ -14,6 +14,7 @@ __all__ = ("ALL", "select")
 ALL: tuple[Case, ...] = (
     *passthrough.CASES,
     *gzip.CASES,
+    *codings.CASES,
     *dictionary.CASES,
     *cors.CASES,
     *stack.CASES,

@@ -88,9 +88,13 @@ class Plan:
     threads: EncodingThreads = field(default_factory=EncodingThreads)
     floor: bytes = field(init=False, repr=False)
     """The minimum size as a ``Content-Length`` of as many digits would say it."""
+    is_special: bool = field(init=False, repr=False)
+    """Whether more than the usual is asked about responses."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "floor", b"%d" % self.minimum_size)
+        is_special = self.guards or self.predicate is not None or self.dictionaries is not None
+        object.__setattr__(self, "is_special", is_special)
 
 
 def judge(scope: Scope, status: int, headers: HeaderList, plan: Plan) -> str:
@@ -125,15 +129,12 @@ def judge(scope: Scope, status: int, headers: HeaderList, plan: Plan) -> str:
     # A 304 carries what the 200 would, whose type it need not tell (15.4.5).
     if not (status == 304 if content_type is None else plan.media_types[content_type]):
         return "type"
-    if plan.predicate is not None and not plan.predicate(scope, status, [*headers]):
+    if plan.is_special and not _is_wanted(scope, status, headers, plan):
         return "predicate"
-    vary = _VARY if plan.dictionaries is None or not plan.dictionaries.varies(scope) else plan.dictionaries.vary
-    if is_varied:
-        vary.extend(headers)
+    if is_varied or plan.is_special:
+        _VARY.extend(headers)
     else:
-        headers.append(vary.line)
-    if plan.guards and is_sensitive(headers):
-        VARY_GUARDED.extend(headers)
+        headers.append(_VARY.line)
     if status == 304:
         return REVALIDATE
     if length is not None:
@@ -142,6 +143,19 @@ def judge(scope: Scope, status: int, headers: HeaderList, plan: Plan) -> str:
         if len(length) < len(floor) or (len(length) == len(floor) and length < floor):
             return SMALL
     return COMPRESS
+
+
+def _is_wanted(scope: Scope, status: int, headers: HeaderList, plan: Plan) -> bool:
+    """Return whether the predicate wants a response encoded; if so, what else that depends on joins its ``Vary``."""
+    if plan.predicate is not None and not plan.predicate(scope, status, [*headers]):
+        return False
+    if plan.dictionaries is not None and plan.dictionaries.varies(scope):
+        plan.dictionaries.vary.extend(headers)
+    else:
+        _VARY.extend(headers)
+    if plan.guards and is_sensitive(headers):
+        VARY_GUARDED.extend(headers)
+    return True
 
 
 def _encoded_already(headers: HeaderList) -> str:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from middlewares.asgi import Scope
     from middlewares.core.exchange import Exchange
 
-__all__ = ("begun", "done", "ended", "skipped", "timed")
+__all__ = ("LOGGER", "begun", "done", "ended", "skipped", "timed")
 
-_LOGGER: Final = logging.getLogger("middlewares.compression")
+LOGGER: Final = logging.getLogger("middlewares.compression")
 
 
 def skipped(scope: Scope, reason: str) -> None:
@@ -24,15 +24,15 @@ def skipped(scope: Scope, reason: str) -> None:
     exchange: Exchange | None = scope.get(EXCHANGE)
     if exchange is not None:
         exchange.codings.append(Coding(None, reason))
-    if _LOGGER.isEnabledFor(logging.DEBUG):
-        _LOGGER.debug("%s %s: not compressed: %s", scope["method"], scope["path"], reason)
+    if LOGGER.isEnabledFor(logging.DEBUG):
+        LOGGER.debug("%s %s: not compressed: %s", scope["method"], scope["path"], reason)
 
 
 def begun(scope: Scope, coding: bytes) -> Coding | None:
     """Say that a body is being encoded; return what is to be filled in, or ``None`` if nobody wants to know."""
     exchange: Exchange | None = scope.get(EXCHANGE)
     if exchange is None:
-        return Coding(coding) if _LOGGER.isEnabledFor(logging.DEBUG) else None
+        return Coding(coding) if LOGGER.isEnabledFor(logging.DEBUG) else None
     fact = Coding(coding)
     exchange.codings.append(fact)
     return fact
@@ -58,8 +58,8 @@ def timed(encode: Callable[[bytes], bytes], data: bytes, fact: Coding) -> bytes:
 
 def ended(scope: Scope, fact: Coding | None) -> None:
     """Say that a body has been encoded to its end."""
-    if fact is not None and fact.coding is not None and _LOGGER.isEnabledFor(logging.DEBUG):
-        _LOGGER.debug(
+    if fact is not None and fact.coding is not None and LOGGER.isEnabledFor(logging.DEBUG):
+        LOGGER.debug(
             "%s %s: %s, %d to %d bytes in %.2f ms",
             scope["method"],
             scope["path"],

@@ -112,20 +112,21 @@ class CompressionLayer(Layer):
                     break
                 codings = value
         codec = None if codings is None else self._choose[codings]
-        dictionaries = self._plan.dictionaries
+        plan = self._plan
+        dictionaries = plan.dictionaries
         if dictionaries is not None:
             available = joined(scope["headers"], b"available-dictionary")
             codec = dictionaries.offer(scope, codings, available) or codec
         inner = scope
-        if "extensions" in scope or self._plan.tags is not None:
+        if "extensions" in scope or plan.tags is not None:
             inner = self._inner_scope(scope, hides_zerocopy=codec is not None)
         try:
             if codec is None:
-                wrapped = _send_varied(self._plan, scope, send)
+                wrapped = _send_varied(plan, scope, send)
                 if dictionaries is not None:
                     wrapped = AnnouncingSend(dictionaries, scope, wrapped).send
                 return await self.app(inner, receive, mark_coroutine_function(wrapped) if self._foreign else wrapped)
-            response = CompressedResponse(self._plan, codec, scope, send)
+            response = CompressedResponse(plan, codec, scope, send)
             try:
                 taking = response.send
                 if dictionaries is not None:
@@ -134,7 +135,7 @@ class CompressionLayer(Layer):
             except BaseException as error:
                 await response.abandon(error)
                 raise
-            if not response.is_settled:
+            if response.held is not None or response.waiting is not None:
                 await response.end()
         finally:
             if inner is not scope:

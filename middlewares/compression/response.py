@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from asyncio import get_running_loop
 from functools import partial
+from logging import DEBUG
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from anyio import Event, to_thread
 
 from middlewares.asgi import mark_coroutine_function
+from middlewares.core.exchange import EXCHANGE
 from middlewares.core.fields import parse_digits
 from middlewares.core.headers import find
 
@@ -66,10 +68,13 @@ _INTERIM: Final = frozenset({"http.response.push", "http.response.early_hint", "
 """What may come between start and body, and brings no body itself."""
 
 
+_ENCODABLE: Final = frozenset({COMPRESS, REVALIDATE})
+
+
 class CompressedResponse:
     """A response on its way to a client that takes the coding."""
 
-    __slots__ = ("_codec", "_is_encoded", "_plan", "_release", "_scope", "_send", "_stream", "_waiting", "held")
+    __slots__ = ("_codec", "_is_encoded", "_plan", "_release", "_scope", "_send", "_stream", "held", "waiting")
 
     def __init__(self, plan: Plan, codec: Codec, scope: Scope, send: Send) -> None:
         self._plan = plan
@@ -80,15 +85,10 @@ class CompressedResponse:
         """What encodes the body, unless that is whole."""
         self._is_encoded = False
         self._release: Release | None = None
-        self._waiting: list[Event] | None = None
-        """Who waits for the start, while one that was kept back is on its way."""
+        self.waiting: list[Event] | None = None
+        """Who waits for the start, while one that was kept back is on its way, or has failed."""
         self.held: Message | None = None
         """The start, while it is kept back."""
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether there is nothing left to do when the application has ended."""
-        return self.held is None and self._waiting is None
 
     @mark_coroutine_function
     def send(self, message: Message) -> Awaitable[None]:
@@ -96,8 +96,8 @@ class CompressedResponse:
         kind = message["type"]
         if self.held is not None:
             return self._after_held(self.held, kind, message)
-        if self._waiting is not None:
-            return self._send_after_start(self._waiting, message)
+        if self.waiting is not None:
+            return self._send_after_start(self.waiting, message)
         if self._is_encoded:
             return self._after_encoded(kind, message)
         return self._start(message) if kind == _START else self._send(message)
@@ -135,7 +135,9 @@ class CompressedResponse:
         verdict = OPTED_OUT if AS_IT_IS in message else judge(self._scope, message["status"], headers, self._plan)
         message = {**message}
         message["headers"] = headers
-        if verdict in (COMPRESS, REVALIDATE):
+        if verdict == SMALL:
+            pass
+        elif verdict in _ENCODABLE:
             reason = self._objection(headers)
             if reason is None:
                 if verdict == COMPRESS:
@@ -144,7 +146,8 @@ class CompressedResponse:
             verdict = reason or verdict
         elif verdict == OPTED_OUT:
             message[AS_IT_IS] = True
-        facts.skipped(self._scope, verdict)
+        if EXCHANGE in self._scope or facts.LOGGER.isEnabledFor(DEBUG):
+            facts.skipped(self._scope, verdict)
         return self._send(message)
 
     def _objection(self, headers: list[tuple[bytes, bytes]]) -> str | None:
@@ -293,26 +296,26 @@ class CompressedResponse:
         """Do what must not be overtaken by what other tasks of the application send."""
         self.held = None
         waiting: list[Event] = []
-        self._waiting = waiting
+        self.waiting = waiting
         try:
             await work()
         finally:
-            self._waiting = None
+            self.waiting = None
             _wake(waiting)
 
     def _let_go(self) -> Message:
         """Begin to send the start, because the event loop has turned; return it as it is to be sent."""
         start, self.held = self.held, None
-        self._waiting = []
+        self.waiting = []
         return self._streaming(start or {})
 
     async def _send_released(self, start: Message) -> None:
-        waiting = [] if self._waiting is None else self._waiting
+        waiting = [] if self.waiting is None else self.waiting
         try:
             await self._send(start)
-            self._waiting = None
+            self.waiting = None
         finally:
-            # After an error ``_waiting`` stays, so that what is sent next comes to know of it.
+            # After an error ``waiting`` stays, so that what is sent next comes to know of it.
             _wake(waiting)
 
     async def _send_after_start(self, waiting: list[Event], message: Message) -> None:
@@ -327,7 +330,7 @@ class CompressedResponse:
         """Tell the application, once, what came of a start that it did not wait for."""
         error = None if self._release is None else self._release.error
         if error is not None:
-            self._release = self._waiting = None
+            self._release = self.waiting = None
             try:
                 raise error
             finally:

@@ -47,7 +47,7 @@ class _Brotli:
                 break
         else:  # cut somewhere else
             decoded = brotli.Decompressor().process(self._data)
-        new, self._size = decoded[self._size :], len(decoded)
+        new, self._size = decoded[self._size :], max(len(decoded), self._size)
         return new
 
 
