@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from asyncio import get_running_loop
 from functools import partial
-from logging import DEBUG
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -136,8 +135,11 @@ class CompressedResponse:
         message = {**message}
         message["headers"] = headers
         if verdict == SMALL:
-            pass
-        elif verdict in _ENCODABLE:
+            # The most frequent reason, and the plainest: it is not worth asking whether anybody logs it.
+            if EXCHANGE in self._scope:
+                facts.skipped(self._scope, verdict)
+            return self._send(message)
+        if verdict in _ENCODABLE:
             reason = self._objection(headers)
             if reason is None:
                 if verdict == COMPRESS:
@@ -146,8 +148,7 @@ class CompressedResponse:
             verdict = reason or verdict
         elif verdict == OPTED_OUT:
             message[AS_IT_IS] = True
-        if EXCHANGE in self._scope or facts.LOGGER.isEnabledFor(DEBUG):
-            facts.skipped(self._scope, verdict)
+        facts.skipped(self._scope, verdict)
         return self._send(message)
 
     def _objection(self, headers: list[tuple[bytes, bytes]]) -> str | None:
