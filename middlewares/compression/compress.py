@@ -49,7 +49,7 @@ class Compress(CompressionLayer):
     """From 1 (fast) to 22 (small, and very slow); unless given, by the size of the body."""
 
     dictionaries: Collection[Dictionary | Mapping[str, Any]] = ()
-    """Dictionaries to encode with for clients that hold them, each a `Dictionary` or a table of its options."""
+    """Dictionaries to encode with for clients that hold them, each a ``Dictionary`` or a table of its options."""
 
     def _check(self, problems: OptionErrors) -> None:
         declare(self.dictionaries, option="dictionaries", problems=problems)
