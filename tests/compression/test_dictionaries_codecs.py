@@ -31,13 +31,19 @@ def codec_for(name: bytes, dictionary: bytes = OLD, level: int | None = None) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("body", [b"", b"x", NEW, OLD, bytes(100_000)], ids=["empty", "byte", "new", "same", "zeros"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"x", NEW, OLD, bytes(100_000), 50 * NEW, noise(1_200_000)],
+    ids=["empty", "byte", "new", "same", "zeros", "slices", "noise"],
+)
 def test_a_whole_body_decodes_with_the_dictionary(name: bytes, body: bytes) -> None:
     codec = codec_for(name)
     encoded = codec.whole(body)
     assert codec.name == name
     assert decoded(encoded, name, OLD) == body
     assert codec.whole(body) == encoded
+    streamed = codec.stream(padding=10)
+    assert decoded(streamed.chunk(body) + streamed.write(body) + streamed.finish(body), name, OLD) == 3 * body
 
 
 @settings(max_examples=30)

@@ -79,17 +79,22 @@ def _decode_dcb(data: bytes, header: int, dictionary: bytes) -> bytes:
     library.BrotliDecoderCreateInstance.restype = pointer
     state = pointer(library.BrotliDecoderCreateInstance(None, None, None))
     assert library.BrotliDecoderAttachDictionary(state, 0, size(len(dictionary)), ctypes.c_char_p(dictionary))
-    target = ctypes.create_string_buffer(50 * len(data) + 10 * len(dictionary) + 1000)
     source = ctypes.cast(ctypes.c_char_p(data[header:]), pointer)
-    output = ctypes.cast(target, pointer)
-    left, room = size(len(data) - header), size(len(target))
-    references = [ctypes.byref(each) for each in (left, source, room, output)]
-    result = library.BrotliDecoderDecompressStream(state, *references, None)
+    left, target = size(len(data) - header), ctypes.create_string_buffer(_ROOM)
+    parts = []
+    result = _NEEDS_ROOM
+    while result == _NEEDS_ROOM:
+        output, room = ctypes.cast(target, pointer), size(_ROOM)
+        references = [ctypes.byref(each) for each in (left, source, room, output)]
+        result = library.BrotliDecoderDecompressStream(state, *references, None)
+        parts.append(target.raw[: _ROOM - room.value])
     library.BrotliDecoderDestroyInstance(state)
     assert (result, left.value) in ((1, 0), (2, 0))  # the end, or all there is so far
-    return target.raw[: len(target) - room.value]
+    return b"".join(parts)
 
 
+_ROOM = 1 << 20
+_NEEDS_ROOM = 3
 _FORMATS = {
     b"dcz": (bytes.fromhex("5e2a4d1820000000"), _decode_dcz),
     b"dcb": (bytes.fromhex("ff444342"), _decode_dcb),

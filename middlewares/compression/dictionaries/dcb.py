@@ -8,6 +8,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from middlewares.compression.codecs.slices import SLICE, slices
+
 from . import libbrotli
 from .libbrotli import FINISH, FLUSH, PROCESS, Compressor, Prepared
 
@@ -68,16 +70,20 @@ class _DCBEncoder:
 
     def chunk(self, data: bytes) -> bytes:
         """Return ``data`` encoded and flushed."""
-        return self._begun() + self._compressor.run(data, FLUSH)
+        return self._encoded(data, FLUSH)
 
     def write(self, data: bytes) -> bytes:
         """Take ``data``, and return what comes out of itself."""
-        return self._begun() + self._compressor.run(data, PROCESS)
+        return self._encoded(data, PROCESS)
 
     def finish(self, data: bytes) -> bytes:
         """Return the last ``data`` encoded, and the end of the stream."""
-        return self._begun() + self._compressor.run(data, FINISH)
+        return self._encoded(data, FINISH)
 
-    def _begun(self) -> bytes:
+    def _encoded(self, data: bytes, operation: int) -> bytes:
+        run = self._compressor.run
         header, self._header = self._header, b""
-        return header
+        if len(data) <= SLICE:
+            return header + run(data, operation)
+        *parts, last = map(bytes, slices(data))
+        return b"".join([header, *(run(part, PROCESS) for part in parts), run(last, operation)])

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import sys
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING or sys.version_info < (3, 14):
     from backports import zstd
 else:
     from compression import zstd
+
+from middlewares.compression.codecs.slices import SLICE, slices
 
 if TYPE_CHECKING:
     from middlewares.compression.codecs import Encoder
@@ -25,6 +27,11 @@ _SKIPPABLE: Final = bytes.fromhex("502a4d18")  # RFC 8878, 3.1.2
 _FORMATTED: Final = bytes.fromhex("37a430ec")
 _BYTES_PER_SECOND: Final = 100e6
 _MOST_DIGESTED: Final = 256 * 1024
+
+_Parameter: Final = zstd.CompressionParameter
+_CONTINUE: Final = zstd.ZstdCompressor.CONTINUE
+_BLOCK: Final = zstd.ZstdCompressor.FLUSH_BLOCK
+_FRAME: Final = zstd.ZstdCompressor.FLUSH_FRAME
 
 
 def memory(size: int, level: int) -> int:
@@ -60,7 +67,7 @@ class DCZCodec:
 
     def whole(self, data: bytes, *, padding: int = 0) -> bytes:
         """Return a whole body encoded."""
-        return b"".join((self._header, _skippable(padding), self._compressor().compress(data, _FRAME)))
+        return self._whole(data, self._header + _skippable(padding))
 
     def stream(self, *, size: int | None = None, events: bool = False, padding: int = 0) -> Encoder:
         """Begin a stream."""
@@ -70,6 +77,12 @@ class DCZCodec:
     def seconds(self, size: int) -> float:
         """Predict how long encoding a whole body takes."""
         return (size + self._read_again) / _BYTES_PER_SECOND
+
+    def _whole(self, data: bytes, start: bytes) -> bytes:
+        compressor = self._compressor()
+        if len(data) > SLICE:
+            compressor.set_pledged_input_size(len(data))
+        return _compressed(compressor, data, _FRAME, start)
 
     def _compressor(self) -> zstd.ZstdCompressor:
         return zstd.ZstdCompressor(options=self._options, zstd_dict=self._dictionary)
@@ -83,11 +96,6 @@ def _window_log(size: int) -> int:
     return min(max(23, (size * 5 // 4).bit_length() - 1), 27)
 
 
-_Parameter: Final = zstd.CompressionParameter
-_BLOCK: Final = zstd.ZstdCompressor.FLUSH_BLOCK
-_FRAME: Final = zstd.ZstdCompressor.FLUSH_FRAME
-
-
 class _DCZEncoder:
     """A stream of one frame behind the header."""
 
@@ -99,19 +107,27 @@ class _DCZEncoder:
 
     def chunk(self, data: bytes) -> bytes:
         """Return ``data`` encoded and flushed."""
-        return self._begun() + self._compressor.compress(data, _BLOCK)
+        return _compressed(self._compressor, data, _BLOCK, self._begun())
 
     def write(self, data: bytes) -> bytes:
         """Take ``data``, and return what comes out of itself."""
-        return self._begun() + self._compressor.compress(data)
+        return _compressed(self._compressor, data, _CONTINUE, self._begun())
 
     def finish(self, data: bytes) -> bytes:
         """Return the last ``data`` encoded, and the end of the stream."""
-        return self._begun() + self._compressor.compress(data, _FRAME)
+        return _compressed(self._compressor, data, _FRAME, self._begun())
 
     def _begun(self) -> bytes:
         header, self._header = self._header, b""
         return header
+
+
+def _compressed(compressor: zstd.ZstdCompressor, data: bytes, mode: Literal[0, 1, 2], start: bytes) -> bytes:
+    if len(data) <= SLICE:
+        return start + compressor.compress(data, mode)
+    *parts, last = slices(data)
+    out = [compressor.compress(part, _CONTINUE) for part in parts]
+    return b"".join([start, *out, compressor.compress(last, mode)])
 
 
 def _skippable(padding: int) -> bytes:

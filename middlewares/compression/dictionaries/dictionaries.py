@@ -151,7 +151,8 @@ class Dictionaries:
 
         ``headers`` are the application's. What is announced is a 200 to ``GET`` (or the fields of one, to ``HEAD``)
         that clients may store and that is not one user's own, in a secure context. The application's own
-        ``Use-As-Dictionary`` is left alone.
+        ``Use-As-Dictionary`` is left alone. ``Accept-Encoding`` has no say: browsers list ``dcb`` and ``dcz`` only in
+        requests for which they have a dictionary.
         """
         number = self._route(scope).announced
         if number is None or status != 200 or scope["method"] not in ("GET", "HEAD") or not self.codings:
