@@ -62,6 +62,8 @@ _DROPPED: Final = frozenset(
     }
 )
 
+_CHANGED_LENGTHS: Final = frozenset(map(len, (*_DROPPED, b"etag")))
+"""Lengths of names that encoding changes, which spare a lower-case copy of the others."""
 
 _NO_TRANSFORM: Final = Memo(lambda value: b"no-transform" in value.lower())
 """Whether a ``Cache-Control`` field says so."""
@@ -184,10 +186,17 @@ def weakened(headers: HeaderList) -> HeaderList:
 
 def described_anew(headers: Headers, coding: bytes, tags: SuffixedTags | None) -> HeaderList:
     """Return header or trailer fields without what describes the bytes as they were before encoding."""
-    left = remove(headers, *_DROPPED)
-    if tags is None:
-        return weakened(left)
-    return [(name, tags.encoded(value, coding) if name.lower() == b"etag" else value) for name, value in left]
+    result: HeaderList = []
+    for name, value in headers:
+        if len(name) in _CHANGED_LENGTHS:
+            lowered = name.lower()
+            if lowered in _DROPPED:
+                continue
+            if lowered == b"etag":
+                result.append((name, weaken(value) if tags is None else tags.encoded(value, coding)))
+                continue
+        result.append((name, value))
+    return result
 
 
 def encoded(headers: HeaderList, coding: bytes, length: int | None, tags: SuffixedTags | None) -> HeaderList:
