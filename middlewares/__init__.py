@@ -8,7 +8,10 @@ from __future__ import annotations
 TYPE_CHECKING = False  # read by type checkers as true; importing typing would take longer than all the rest
 
 if TYPE_CHECKING:
+    from .compression import Brotli as Brotli
+    from .compression import Compress as Compress
     from .compression import GZip as GZip
+    from .compression import Zstd as Zstd
     from .config import from_config as from_config
     from .cors import CORS as CORS
     from .cors import CORSPolicy as CORSPolicy
@@ -25,8 +28,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Brotli": ".compression",
     "CORS": ".cors",
     "CORSPolicy": ".cors",
+    "Compress": ".compression",
     "ConfigError": ".errors",
     "Decompress": ".decompress",
     "GZip": ".compression",
@@ -37,12 +42,15 @@ _HOME = {
     "OrderWarning": ".order",
     "Stack": ".stack",
     "When": ".when",
+    "Zstd": ".compression",
     "from_config": ".config",
 }
 
-__all__ = (
+__all__ = (  # noqa: RUF022 - in the order of dir()
+    "Brotli",
     "CORS",
     "CORSPolicy",
+    "Compress",
     "ConfigError",
     "Decompress",
     "GZip",
@@ -53,6 +61,7 @@ __all__ = (
     "OrderWarning",
     "Stack",
     "When",
+    "Zstd",
     "__version__",
     "from_config",
 )

@@ -7,9 +7,12 @@ from importlib import import_module
 __all__ = ("BUILTIN", "load_builtin")
 
 BUILTIN: dict[str, str] = {
+    "brotli": "middlewares.compression:Brotli",
+    "compress": "middlewares.compression:Compress",
     "cors": "middlewares.cors:CORS",
     "decompress": "middlewares.decompress:Decompress",
     "gzip": "middlewares.compression:GZip",
+    "zstd": "middlewares.compression:Zstd",
 }
 
 
