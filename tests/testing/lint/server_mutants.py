@@ -80,7 +80,7 @@ EVENTS: list[tuple[str, str, list[Any]]] = [
     ("W8", "websocket", [CONNECT, "accept", {**RECEIVE, "text": b"a"}]),
     ("W13", "websocket", [CONNECT, "accept", {"type": "websocket.disconnect"}]),
     ("W13", "websocket", [CONNECT, "accept", {**GONE, "code": None}]),
-    ("W13", "websocket", [CONNECT, "accept", {"type": "websocket.disconnect", "code": 1000}]),
+    ("W13", "websocket", [CONNECT, "accept", {**GONE, "reason": b"bytes"}]),
     ("W13", "websocket", [CONNECT, "accept", GONE, RECEIVE]),
     ("L3", "lifespan", [SHUTDOWN]),
     ("L3", "lifespan", [STARTUP, STARTUP]),
