@@ -174,7 +174,7 @@ class HTTPFace(Face):
     def check_return(self) -> None:
         """Check that the response is whole."""
         state = self.sent_state
-        if self.received_state == "gone" or self.is_cut_off or (state == "ended" and self.counted >= self.length):
+        if (state == "ended" and self.counted >= self.length) or self.received_state == "gone" or self.is_cut_off:
             return
         if state in ("idle", "debugged"):
             if not self.misplaced:
