@@ -42,9 +42,11 @@ class Face(Sending, Receiving):
         """Hand a scope inward, and keep what it holds now, to see later whether it was changed in place."""
         self.before = scope
         self.handed = {**scope}
-        headers = scope.get("headers")
+        headers, extensions = scope.get("headers"), scope.get("extensions")
         if type(headers) is list:
             self.scope_headers = freeze(headers)
+        if type(extensions) is dict:
+            self.scope_extensions = {**extensions}
 
     @finds("G14", "G15")
     def check_scopes(self) -> None:
@@ -56,6 +58,8 @@ class Face(Sending, Receiving):
         frozen = self.scope_headers
         if frozen is not None and tuple(self.before["headers"]) != frozen != freeze(self.before["headers"]):
             self.report("G14", INNER, "the header list of the scope was changed in place")
+        if self.scope_extensions is not None and self.scope_extensions != self.before["extensions"]:
+            self.report("G14", INNER, "the extensions of the scope were changed in place")
 
     @finds("G14")
     def _check_handed(self) -> None:

@@ -66,6 +66,7 @@ class Sides:
     last_received: tuple[Message, Message] | None = None
     last_sent: tuple[Message, Message, tuple[Any, ...] | None] | None = None
     scope_headers: tuple[Any, ...] | None = None
+    scope_extensions: dict[Any, Any] | None = None
     carried: tuple[str, ...] = ()
     """The first 1,000 events of extensions, and of unknown types, that were sent."""
     extra_keys: tuple[str, ...] = ()
