@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .errors import MissingExtra as MissingExtra
     from .errors import OptionError as OptionError
     from .order import OrderWarning as OrderWarning
+    from .sessions import Session as Session
+    from .sessions import Sessions as Sessions
     from .stack import Middleware as Middleware
     from .stack import Stack as Stack
     from .when import When as When
@@ -31,6 +33,8 @@ _HOME = {
     "MissingExtra": ".errors",
     "OptionError": ".errors",
     "OrderWarning": ".order",
+    "Session": ".sessions",
+    "Sessions": ".sessions",
     "Stack": ".stack",
     "When": ".when",
     "from_config": ".config",
@@ -45,6 +49,8 @@ __all__ = (
     "MissingExtra",
     "OptionError",
     "OrderWarning",
+    "Session",
+    "Sessions",
     "Stack",
     "When",
     "__version__",

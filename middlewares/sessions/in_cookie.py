@@ -1,0 +1,109 @@
+"""Sessions in the cookie itself, signed or encrypted.
+
+A cookie that was sent once stays genuine until its time is over: whoever copied it before a logout is logged in with
+it again. A small store of revoked ids ends that, for every worker and at once.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from .homes import GONE, Found, Reading, Rules, digest, epoch_key
+from .records import Record, decode
+from .state import Kept, State
+
+if TYPE_CHECKING:
+    from middlewares.stores import Store
+
+    from .tokens import Sealer
+
+__all__ = ("InCookie",)
+
+_ID: Final = 16
+_MOST_SUCCESSORS: Final = 8
+
+
+class InCookie:
+    """Keeps sessions in cookies, and the ids of those that were ended early in a store, if there is one."""
+
+    can_save_late = False
+
+    def __init__(self, sealer: Sealer, rules: Rules, revoked: Store | None) -> None:
+        self.store = revoked
+        self._sealer = sealer
+        self._rules = rules
+
+    def open(self, value: str, now: float) -> Found | None:
+        """Return what a cookie says if it is genuine and not over."""
+        opened = self._sealer.open(value)
+        if opened is None:
+            return None
+        record = Record.unpack(opened.payload[_ID:])
+        if record is None or self._rules.lifetimes.is_over(record, now):
+            return None
+        return Found(self, opened.payload[:_ID], opened.is_current, record)
+
+    def load(self, found: Found, now: float) -> Reading[State | None]:
+        """Read a session."""
+        record = found.record
+        data = None if record is None else decode(record.data)
+        if record is None or data is None:
+            return None
+        user, name = self._rules.user(data), ""
+        if self.store is not None:
+            name = self._name(found.payload)
+            if (yield name) is not None:
+                return None
+            owner = self._rules.owner(user)
+            epoch = None if owner is None else (yield epoch_key(owner))
+            if epoch is not None and round(record.created * 1000) <= int(epoch):
+                return None
+        state = State(self, data)
+        state.keep(Kept(name, found.payload, record, b""))
+        state.user = user
+        state.is_current = found.is_current
+        return state
+
+    async def create(self, state: State, data: bytes, now: float) -> str:
+        """Return the cookie of a new session."""
+        return self._seal(state, os.urandom(_ID), Record(now, now, now, data))
+
+    async def save(self, state: State, kept: Kept, data: bytes, now: float) -> str | None:
+        """Return the cookie with the changes, under the same id: if that was revoked, it stays so."""
+        return self._seal(state, kept.random, kept.record._replace(renewed=now, data=data))
+
+    async def rotate(
+        self, state: State, kept: Kept, data: bytes, now: float, *, is_login: bool, gently: bool
+    ) -> str | None:
+        """Return the cookie under a new id; the old one is revoked, where there is a store for that."""
+        new = os.urandom(_ID)
+        if self.store is not None:
+            # What ends this session ends its successor too, but for one that began with a login.
+            mark = (b"+" if is_login else b">") + self._name(new).encode()
+            if not await self.store.create(kept.name, mark, self._life(kept, now)) and not is_login:
+                state.lose()
+                return None
+        return self._seal(state, new, Record(now if is_login else kept.record.created, now, now, data))
+
+    async def kill(self, state: State, kept: Kept, now: float) -> None:
+        """Revoke the id, where there is a store for that."""
+        name = kept.name
+        for _ in range(_MOST_SUCCESSORS):
+            if self.store is None or not name:
+                return
+            if await self.store.create(name, GONE, self._life(kept, now)):
+                return
+            held = await self.store.get(name) or b""
+            name = held[1:].decode() if held[:1] == b">" else ""
+
+    def _seal(self, state: State, random: bytes, record: Record) -> str:
+        state.keep(Kept("" if self.store is None else self._name(random), random, record, b""))
+        return self._sealer.seal(random + record.pack())
+
+    def _name(self, random: bytes) -> str:
+        return "r:" + digest("revoked", self._rules.cookie, random)
+
+    def _life(self, kept: Kept, now: float) -> float:
+        # As long as any cookie with this id can be genuine.
+        return self._rules.lifetimes.left(kept.record.created, now)

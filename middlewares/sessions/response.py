@@ -1,0 +1,105 @@
+"""The way of a response past the session: what is saved when it starts, and what the headers say of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from anyio import CancelScope, Event
+
+from middlewares.core.exchange import EXCHANGE
+from middlewares.core.vary import VaryOn
+from middlewares.stores import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from middlewares.asgi import Message, Scope, Send
+    from middlewares.core.headers import HeaderList
+
+    from .keeper import Keeper
+    from .session import Session
+
+__all__ = ("abandon", "finish", "sending")
+
+_VARY: Final = VaryOn(b"Cookie")
+_NO_STORE: Final = (b"cache-control", b"no-store")
+_STARTS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+
+
+def sending(keeper: Keeper, session: Session, scope: Scope, send: Send) -> Send:
+    """Return a ``send`` that saves the session when a response starts, and tells the client of it."""
+
+    def send_saved(message: Message) -> Awaitable[None]:
+        if message["type"] in _STARTS:
+            if session._touched or session._lines:
+                return _start(keeper, session, scope, message, send)
+            session._sealed = True
+        elif session._waiting is not None:
+            return _after_start(session._waiting, message, send)
+        return send(message)
+
+    return send_saved
+
+
+async def _start(keeper: Keeper, session: Session, scope: Scope, message: Message, send: Send) -> None:
+    waiting = session._waiting = Event()
+    try:
+        state = session._state
+        lines: HeaderList = []
+        if state is not None:
+            if message.get("status", 200) < 500:
+                lines = await keeper.settle(state, session._headers)
+            else:
+                # What a failed request was about to write is not kept.
+                await keeper.end_pending(state)
+        lines = lines or session._lines or []
+        headers = [*message.get("headers", ())]
+        exchange = scope.get(EXCHANGE)
+        if exchange is not None:
+            exchange.sessions.append(keeper.jar.name)
+        if message["type"] != "websocket.accept":
+            _VARY.extend(headers)
+            if lines and not any(len(name) == 13 and name.lower() == b"cache-control" for name, _ in headers):
+                headers.append(_NO_STORE)
+        headers += lines
+        session._sealed = True
+        await send({**message, "headers": headers})
+    except StoreUnavailable as error:
+        session._failure = error
+        raise
+    finally:
+        session._waiting = None
+        waiting.set()
+
+
+async def _after_start(waiting: Event, message: Message, send: Send) -> None:
+    await waiting.wait()
+    await send(message)
+
+
+async def finish(keeper: Keeper, session: Session) -> None:
+    """Save what was changed after the headers had left.
+
+    Raises `SessionTooLate` where that can only go into a cookie.
+    """
+    state = session._state
+    if state is None:
+        return
+    if not session._sealed:  # nothing was answered: there is nobody to keep it for
+        return await abandon(keeper, session)
+    if state.unavailable or state.is_lost or (state.encoded() is None and not state.ended and not state.regenerate):
+        return
+    if not session._can_save_late(state):
+        raise session._too_late()
+    await keeper.settle(state, session._headers, late=True)
+
+
+async def abandon(keeper: Keeper, session: Session) -> None:
+    """End what was to end, though the request has failed; nothing else of it is kept."""
+    state = session._state
+    if state is not None and state.kept is not None:
+        with CancelScope(shield=True):  # each call of a store has a deadline of its own
+            try:
+                await keeper.end_pending(state)
+            except StoreUnavailable as error:
+                session._failure = error
