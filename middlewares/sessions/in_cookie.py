@@ -71,7 +71,7 @@ class InCookie:
 
     async def save(self, state: State, kept: Kept, data: bytes, now: float) -> str | None:
         """Return the cookie with the changes, under the same id: if that was revoked, it stays so."""
-        return self._seal(state, kept.random, kept.record._replace(renewed=now, data=data))
+        return self._seal(state, kept.random, Record(kept.record.created, now, kept.record.named, data))
 
     async def rotate(
         self, state: State, kept: Kept, data: bytes, now: float, *, is_login: bool, gently: bool

@@ -59,17 +59,21 @@ class Jar:
         self._lasts = lasts
         self._most_parts = _MOST_PARTS if in_parts else 1
         self._raw_name = name.encode()
+        self._pair = self._raw_name + b"="
         self._attributes = line.removeprefix(self._raw_name + b"=")
 
     def values(self, headers: Headers) -> list[str]:
         """Return the different values that a request has, joined from their parts, at most four."""
+        wanted = self._raw_name
         fields = [
-            value
-            for name, value in headers
-            if len(name) == 6 and (name == b"cookie" or name.lower() == b"cookie") and self._raw_name in value
+            field
+            for name, field in headers
+            if len(name) == 6 and (name == b"cookie" or name.lower() == b"cookie") and field.find(wanted) >= 0
         ]
         if not fields:
             return []
+        if len(fields) == 1 and (value := self._only(fields[0])) is not None:
+            return [value] if len(value) <= _LONGEST_PAIR else []
         found = dict.fromkeys(value for value in find_cookies(fields, self.name) if value)
         values = [value if value[0] != "K" else self._joined(value, fields) for value in [*found][:_MOST_TRIED]]
         return [value for value in values if len(value) <= _LONGEST_VALUE]
@@ -81,25 +85,35 @@ class Jar:
     def lines(self, value: str, seconds: float, headers: Headers) -> HeaderList:
         """Return the ``Set-Cookie`` fields for a value that lives for some seconds; parts not in use are deleted."""
         count = self._parts_of(value)
-        if not self.fits(value):
+        if count > self._most_parts or len(value) > _LONGEST_VALUE:
             raise SessionTooLarge(
                 f"Sessions: the session takes {len(value)} bytes, and a cookie holds "
                 f"{_LONGEST_PAIR - len(self.name)}; keep less in it, or use oversize='chunk', 'spill', or a store"
             )
         age = b"; Max-Age=%d" % max(1, min(round(seconds), LONGEST)) if self._lasts else b""
         if count == 1:
-            pairs = [(self._raw_name, value.encode())]
+            lines = [(b"set-cookie", b"%b%b%b%b" % (self._pair, value.encode(), age, self._attributes))]
         else:
             size = _LONGEST_PAIR - len(self.name) - 8
             parts = [value[start : start + size] for start in range(0, len(value), size)]
             pairs = [(self._raw_name, f"K{count}.{parts[0]}".encode())]
             pairs += [(self._part(number), part.encode()) for number, part in enumerate(parts[1:], 1)]
-        lines = [(b"set-cookie", b"%b=%b%b%b" % (name, part, age, self._attributes)) for name, part in pairs]
-        return lines + self._deleted_parts(headers, from_=count)
+            lines = [(b"set-cookie", b"%b=%b%b%b" % (name, part, age, self._attributes)) for name, part in pairs]
+        return lines if self._most_parts == 1 else lines + self._deleted_parts(headers, from_=count)
 
     def deletion(self, headers: Headers) -> HeaderList:
         """Return the ``Set-Cookie`` fields that make a browser forget everything."""
         return [self._deleted(self._raw_name), *self._deleted_parts(headers, from_=1)]
+
+    def _only(self, field: bytes) -> str | None:
+        """Return the value from a field that is as most are; ``None`` leaves it to the general way."""
+        start = field.find(self._pair)
+        if start < 0 or field.count(self._raw_name) != 1 or (start and field[start - 2 : start] != b"; "):
+            return None
+        end = field.find(b";", start)
+        value = field[start + len(self._pair) : end if end >= 0 else None]
+        is_plain = value[:1].isalpha() and value[:1] != b"K" and value[-1:] not in (b'"', b" ", b"\t")
+        return value.decode("latin-1") if is_plain else None
 
     def _parts_of(self, value: str) -> int:
         if len(self.name) + len(value) <= _LONGEST_PAIR:

@@ -56,19 +56,14 @@ class Keeper:
         self._home = next(iter(homes.values()))
         self._old = old
         self._identity = identity
+        self.in_store = next((home for home in homes.values() if isinstance(home, InStore)), None)
+        """The home in a store, if there is one."""
+        self._spill = None if self._home is self.in_store else self.in_store
         stores = [home.store for home in homes.values() if home.store is not None]
+        self.store: Store | None = next(iter(stores), None)
+        """Where sessions, or what was revoked, are kept."""
         self.waits = any(not isinstance(store, QuickStore) for store in stores)
         """Whether loading may have to wait for a store on the network."""
-
-    @property
-    def in_store(self) -> InStore | None:
-        """The home in a store, if there is one."""
-        return next((home for home in self._homes.values() if isinstance(home, InStore)), None)
-
-    @property
-    def store(self) -> Store | None:
-        """Where sessions, or what was revoked, are kept."""
-        return next((home.store for home in self._homes.values() if home.store is not None), None)
 
     def is_like(self, other: Keeper) -> bool:
         """Return whether another one reads and writes the same cookie in the same way."""
@@ -108,6 +103,8 @@ class Keeper:
         if not values:
             return None
         now = self.clock()
+        if len(values) == 1:
+            return self._open(values[0], now)
         found = [one for value in values if (one := self._open(value, now)) is not None]
         if len(found) > 1:
             # Browsers send the cookie with the longer path first, so neither place tells which is ours
@@ -121,7 +118,7 @@ class Keeper:
         if self.when_down != "anonymous":
             raise error
         _log.warning("sessions: treated as anonymous: %s", error)
-        state = State(self._home)
+        state = State(self._home, {})
         state.unavailable = True
         return state
 
@@ -130,10 +127,9 @@ class Keeper:
         return None if home is None else home.open(value, now)
 
     def _without(self, headers: Headers) -> State:
-        state = State(self._home)
-        data = None if self._old is None else self._old.read(headers, self.clock())
-        if data:
-            state.data, state.changed, state.migrated = data, True, True
+        old = None if self._old is None else self._old.read(headers, self.clock())
+        state = State(self._home, old or {})
+        state.changed = state.migrated = bool(old)
         return state
 
     # -- saving
@@ -156,9 +152,12 @@ class Keeper:
         value = await self._settled(state, data, now, late=late)
         if state.is_lost:
             return []
+        if value is not None and self._spill is not None and value != EXPIRED and not self.jar.fits(value):
+            value = await self._spilled(state, self._spill, now)
+        if data is not None:
+            state.user = self.rules.user(state.data)
         state.settle()
-        state.user = self.rules.user(state.data)
-        lines = self._lines(state, value, now, headers)
+        lines = [] if value is None else self._lines(state, value, now, headers)
         if state.migrated and self._old is not None and self._old.cookie != self.jar.name and lines:
             lines.append((b"set-cookie", f"{self._old.cookie}=; Max-Age=0; Path=/; HttpOnly".encode()))
             state.migrated = False
@@ -175,21 +174,23 @@ class Keeper:
             data = encode(state.data)
         kept = state.kept
         if kept is None:
-            return None if data is None or not state.data else await self._created(state, data, now)
+            return None if data is None or not state.data else await home.create(state, data, now)
         is_login = data is not None and self.rules.user(state.data) != state.user
-        is_old = self.rules.lifetimes.needs_new_id(kept.record, now)
-        gently = is_old and home.can_save_late and not late and not state.regenerate
+        gently = (
+            home.can_save_late
+            and not late
+            and not state.regenerate
+            and self.rules.lifetimes.needs_new_id(kept.record, now)
+        )
         if is_login or state.regenerate or gently:
             try:
-                value = await home.rotate(state, kept, data or state.base, now, is_login=is_login, gently=gently)
+                return await home.rotate(state, kept, data or state.base, now, is_login=is_login, gently=gently)
             except StoreUnavailable:
                 state.keep(kept)  # it is the old id that must not live on
                 raise
-        elif data is not None or not state.is_current or self.rules.lifetimes.is_due(kept.record, now):
-            value = await home.save(state, kept, data or state.base, now)
-        else:
-            return None
-        return await self._spilled(state, value, data or state.base, now)
+        if data is not None or not state.is_current or self.rules.lifetimes.is_due(kept.record, now):
+            return await home.save(state, kept, data or state.base, now)
+        return None
 
     async def end_pending(self, state: State) -> None:
         """End a session that was to end or to get a new id, where nothing else of this request is kept.
@@ -201,22 +202,14 @@ class Keeper:
             await state.home.kill(state, kept, self.clock())
             state.forget()
 
-    async def _created(self, state: State, data: bytes, now: float) -> str:
-        value = await state.home.create(state, data, now)
-        return await self._spilled(state, value, data, now) or value
-
-    async def _spilled(self, state: State, value: str | None, data: bytes, now: float) -> str | None:
-        """Move what is too large for a cookie into the store, if there is one for that."""
-        if value is None or self.jar.fits(value) or self.in_store is None:
-            return value
+    async def _spilled(self, state: State, home: Home, now: float) -> str:
+        """Move what is too large for a cookie into the store."""
         if state.kept is not None:
             await state.home.kill(state, state.kept, now)
-        state.home = self.in_store
-        return await state.home.create(state, data, now)
+        state.home = home
+        return await home.create(state, state.base, now)
 
-    def _lines(self, state: State, value: str | None, now: float, headers: Headers) -> HeaderList:
-        if value is None:
-            return []
+    def _lines(self, state: State, value: str, now: float, headers: Headers) -> HeaderList:
         if value == EXPIRED:
             return self.jar.deletion(headers)
         created = now if state.kept is None else state.kept.record.created

@@ -34,15 +34,15 @@ def sending(keeper: Keeper, session: Session, scope: Scope, send: Send) -> Send:
             if session._touched or session._lines:
                 return _start(keeper, session, scope, message, send)
             session._sealed = True
-        elif session._waiting is not None:
-            return _after_start(session._waiting, message, send)
+        elif session._starting:
+            return _after_start(session, message, send)
         return send(message)
 
     return send_saved
 
 
 async def _start(keeper: Keeper, session: Session, scope: Scope, message: Message, send: Send) -> None:
-    waiting = session._waiting = Event()
+    session._starting = True
     try:
         state = session._state
         lines: HeaderList = []
@@ -51,6 +51,7 @@ async def _start(keeper: Keeper, session: Session, scope: Scope, message: Messag
                 lines = await keeper.settle(state, session._headers)
             else:
                 # What a failed request was about to write is not kept.
+                session._failed = True
                 await keeper.end_pending(state)
         lines = lines or session._lines or []
         headers = [*message.get("headers", ())]
@@ -59,21 +60,32 @@ async def _start(keeper: Keeper, session: Session, scope: Scope, message: Messag
             exchange.sessions.append(keeper.jar.name)
         if message["type"] != "websocket.accept":
             _VARY.extend(headers)
-            if lines and not any(len(name) == 13 and name.lower() == b"cache-control" for name, _ in headers):
-                headers.append(_NO_STORE)
+            if lines:
+                for name, _ in headers:
+                    if len(name) == 13 and name.lower() == b"cache-control":
+                        break
+                else:
+                    headers.append(_NO_STORE)
         headers += lines
+        message = {**message}
+        message["headers"] = headers
         session._sealed = True
-        await send({**message, "headers": headers})
+        await send(message)
     except StoreUnavailable as error:
         session._failure = error
         raise
     finally:
-        session._waiting = None
-        waiting.set()
+        session._starting = False
+        if session._waiting is not None:
+            session._waiting.set()
+            session._waiting = None
 
 
-async def _after_start(waiting: Event, message: Message, send: Send) -> None:
-    await waiting.wait()
+async def _after_start(session: Session, message: Message, send: Send) -> None:
+    """Send what another task has for the client once the start, which waits for the store, has left."""
+    if session._waiting is None:
+        session._waiting = Event()
+    await session._waiting.wait()
     await send(message)
 
 
@@ -83,7 +95,7 @@ async def finish(keeper: Keeper, session: Session) -> None:
     Raises `SessionTooLate` where that can only go into a cookie.
     """
     state = session._state
-    if state is None:
+    if state is None or session._failed:
         return
     if not session._sealed:  # nothing was answered: there is nobody to keep it for
         return await abandon(keeper, session)

@@ -59,8 +59,12 @@ class Session(MutableMapping[str, Any]):
     _lines: HeaderList | None = None
     """Fields that `commit` has prepared."""
     _failure: StoreUnavailable | None = None
+    _failed = False
+    """Whether the response says that the request failed, so that nothing more is kept."""
+    _starting = False
+    """Whether the start of the response is held up by the store."""
     _waiting: Event | None = None
-    """Set once the start of the response, which waits for the store, has left."""
+    """Set once it has left, where somebody waits for that."""
 
     def __init__(self, keeper: Keeper, headers: Headers) -> None:
         self._keeper = keeper
@@ -120,12 +124,16 @@ class Session(MutableMapping[str, Any]):
             return default
         return self._changing().data.pop(key)
 
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the key that was set last, and return it with its value."""
+        return self._changing().data.popitem()
+
     def clear(self) -> None:
         """Remove everything, which ends the session unless something is set again."""
         if self._opened().data:
             state = self._changing()
             state.data.clear()
-            state.typed.clear()
+            state.typed = ()
 
     def __ior__(self, other: Any) -> Self:
         self._changing().data.update(other)
@@ -160,7 +168,7 @@ class Session(MutableMapping[str, Any]):
                 found: _T = known.value
                 return found
         made = Typed(model, key, state.data)
-        state.typed.append(made)
+        state.typed += (made,)
         return made.value
 
     # -- the session as a whole
@@ -176,7 +184,7 @@ class Session(MutableMapping[str, Any]):
         """End the session: nobody can read it again, with whatever cookie. What is set after that begins a new one."""
         state = self._changing()
         state.data.clear()
-        state.typed.clear()
+        state.typed = ()
         state.ended = True
 
     async def load(self) -> None:

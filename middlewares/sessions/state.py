@@ -34,48 +34,33 @@ class Kept(NamedTuple):
 class State:
     """The data of a session, and where it came from."""
 
-    __slots__ = (
-        "base",
-        "changed",
-        "data",
-        "ended",
-        "exposed",
-        "home",
-        "is_current",
-        "is_lost",
-        "kept",
-        "migrated",
-        "regenerate",
-        "typed",
-        "unavailable",
-        "user",
-    )
+    # Most requests leave most of this as it stands here.
+    base: bytes = EMPTY
+    """JSON of the data as it was loaded, or saved last."""
+    kept: Kept | None = None
+    """What is kept of it; ``None`` for a new one."""
+    user: Any = None
+    """Who the user was."""
+    is_current = True
+    """Whether the cookie was sealed under the first key."""
+    changed = False
+    """Whether something was set or deleted."""
+    exposed = False
+    """Whether the application was handed something that it can change by itself, such as a list."""
+    regenerate = False
+    ended = False
+    """Whether what was loaded is to be invalidated."""
+    migrated = False
+    """Whether it comes from the cookie of another framework."""
+    unavailable = False
+    """Whether the store could not be asked, so that what the session holds is unknown."""
+    is_lost = False
+    """Whether it was ended by another request, so that nothing of it is kept any more."""
+    typed: tuple[Typed[Any], ...] = ()
 
-    def __init__(self, home: Home, data: dict[str, Any] | None = None) -> None:
+    def __init__(self, home: Home, data: dict[str, Any]) -> None:
         self.home = home
-        self.data = data if data is not None else {}
-        self.base = EMPTY
-        """JSON of the data as it was loaded, or saved last."""
-        self.kept: Kept | None = None
-        """What is kept of it; ``None`` for a new one."""
-        self.user: Any = None
-        """Who the user was."""
-        self.is_current = True
-        """Whether the cookie was sealed under the first key."""
-        self.changed = False
-        """Whether something was set or deleted."""
-        self.exposed = False
-        """Whether the application was handed something that it can change by itself, such as a list."""
-        self.regenerate = False
-        self.ended = False
-        """Whether what was loaded is to be invalidated."""
-        self.migrated = False
-        """Whether it comes from the cookie of another framework."""
-        self.unavailable = False
-        """Whether the store could not be asked, so that what the session holds is unknown."""
-        self.is_lost = False
-        """Whether it was ended by another request, so that nothing of it is kept any more."""
-        self.typed: list[Typed[Any]] = []
+        self.data = data
 
     def encoded(self) -> bytes | None:
         """Return the data as JSON if it is not what it was; ``None`` if it is.
