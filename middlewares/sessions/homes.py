@@ -96,6 +96,10 @@ class Home(Protocol):
         """Make sure that the session cannot be read again, nor what became of it in the meantime."""
         ...
 
+    async def kill_successor(self, state: State, now: float) -> None:
+        """Do the same for what a session became before this request came with its former id."""
+        ...
+
 
 def digest(*parts: str | bytes) -> str:
     """Return one name for several parts, from which none can be told, and which no other parts have."""

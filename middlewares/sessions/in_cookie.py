@@ -22,6 +22,8 @@ __all__ = ("InCookie",)
 
 _ID: Final = 16
 _MOST_SUCCESSORS: Final = 8
+_SUCCEEDED: Final = b">"
+"""Stands before the name of the id that a session got when it got a new one."""
 
 
 class InCookie:
@@ -53,8 +55,11 @@ class InCookie:
         user, name = self._rules.user(data), ""
         if self.store is not None:
             name = self._name(found.payload)
-            if (yield name) is not None:
-                return None
+            revoked = yield name
+            if revoked is not None:
+                state = State(self, {})
+                state.successor = revoked[1:].decode() if revoked[:1] == _SUCCEEDED else ""
+                return state
             owner = self._rules.owner(user)
             epoch = None if owner is None else (yield epoch_key(owner))
             if epoch is not None and round(record.created * 1000) <= int(epoch):
@@ -80,7 +85,7 @@ class InCookie:
         new = os.urandom(_ID)
         if self.store is not None:
             # What ends this session ends its successor too, but for one that began with a login.
-            mark = (b"+" if is_login else b">") + self._name(new).encode()
+            mark = (b"+" if is_login else _SUCCEEDED) + self._name(new).encode()
             if not await self.store.create(kept.name, mark, self._life(kept, now)) and not is_login:
                 state.lose()
                 return None
@@ -88,14 +93,20 @@ class InCookie:
 
     async def kill(self, state: State, kept: Kept, now: float) -> None:
         """Revoke the id, where there is a store for that."""
-        name = kept.name
+        await self._revoke(kept.name, self._life(kept, now))
+
+    async def kill_successor(self, state: State, now: float) -> None:
+        """Revoke the id that a session got before this request came with its former one."""
+        await self._revoke(state.successor, self._rules.lifetimes.left(now, now))
+
+    async def _revoke(self, name: str, life: float) -> None:
         for _ in range(_MOST_SUCCESSORS):
             if self.store is None or not name:
                 return
-            if await self.store.create(name, GONE, self._life(kept, now)):
+            if await self.store.create(name, GONE, life):
                 return
             held = await self.store.get(name) or b""
-            name = held[1:].decode() if held[:1] == b">" else ""
+            name = held[1:].decode() if held[:1] == _SUCCEEDED else ""
 
     def _seal(self, state: State, random: bytes, record: Record) -> str:
         state.keep(Kept("" if self.store is None else self._name(random), random, record, b""))

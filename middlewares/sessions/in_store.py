@@ -10,6 +10,7 @@ still there. Whoever ends the session by its old id finds either the session or 
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 from middlewares.stores import StoreUnavailable
@@ -33,6 +34,7 @@ _POINTER_LIFE: Final = 60.0
 """Seconds for which requests that are under way may still name a session by its former id."""
 
 _SESSION: Final = b"\x00"
+_MARK: Final = 8
 _FOLLOWED: Final = b">"
 """A pointer to what a session is called now, for requests under way."""
 _ENDED: Final = b"+"
@@ -64,6 +66,10 @@ class InStore:
             # The new id is on its way to the client in another response; this request cannot tell it.
             key, random = stored[1:].decode(), b""
             stored = yield key
+        if stored is not None and stored[:1] == _ENDED:
+            state = State(self, {})
+            state.successor = stored[1:].decode()
+            return state
         record = session_record(stored)
         data = None if record is None else decode(record.data)
         if record is None or data is None or self._rules.lifetimes.is_over(record, now):
@@ -128,9 +134,16 @@ class InStore:
 
     async def kill(self, state: State, kept: Kept, now: float) -> None:
         """Delete the record, and whatever it has become under another id."""
-        name = kept.name
-        stored: bytes | None = kept.stored
-        owner = self._rules.owner(state.user)
+        await self._end(kept.name, kept.stored, self._rules.owner(state.user))
+
+    async def kill_successor(self, state: State, now: float) -> None:
+        """Delete what a session became before this request came with its former id."""
+        stored = await self.store.get(state.successor)
+        record = session_record(stored)
+        data = None if record is None else decode(record.data)
+        await self._end(state.successor, stored, None if data is None else self._owner(data))
+
+    async def _end(self, name: str, stored: bytes | None, owner: str | None) -> None:
         for _ in range(_MOST_ATTEMPTS):
             if stored is None:
                 return
@@ -155,7 +168,7 @@ class InStore:
             if key is not None:
                 data = {**data, key: data.get(key, 0) + amount}
             new = Record(record.created, max(record.renewed, now), record.named, encode(data))
-            stored = _SESSION + new.pack()
+            stored = _packed(new)
             life = self._rules.lifetimes.left(record.created, now)
             held = await self.store.replace(name, expected, stored, life, self._owner(data))
             if held == stored:
@@ -175,7 +188,7 @@ class InStore:
         raise StoreUnavailable("sessions: a session is changed faster than it can be saved")
 
     async def _create(self, state: State, record: Record, now: float) -> Kept:
-        stored = _SESSION + record.pack()
+        stored = _packed(record)
         life = self._rules.lifetimes.left(record.created, now)
         while True:
             random = self._ids.new()
@@ -190,7 +203,7 @@ class InStore:
     async def _overwrite(self, state: State, new: Kept, now: float) -> Kept:
         """Save the data under an id that nobody else knows yet."""
         record = new.record._replace(data=encode(state.data))
-        kept = Kept(new.name, new.random, record, _SESSION + record.pack())
+        kept = Kept(new.name, new.random, record, _packed(record))
         life = self._rules.lifetimes.left(record.created, now)
         await self.store.replace(kept.name, None, kept.stored, life, self._owner(state.data))
         state.keep(kept)
@@ -216,4 +229,10 @@ class InStore:
 
 def session_record(stored: bytes | None) -> Record | None:
     """Return the session that a store holds; ``None`` for a pointer, or nothing."""
-    return Record.unpack(stored[1:]) if stored is not None and stored[:1] == _SESSION else None
+    return Record.unpack(stored[1 + _MARK :]) if stored is not None and stored[:1] == _SESSION else None
+
+
+def _packed(record: Record) -> bytes:
+    # No two writes are alike: of two requests that add one to the same number, the second would take the record of the
+    # first for its own.
+    return _SESSION + os.urandom(_MARK) + record.pack()

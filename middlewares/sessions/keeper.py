@@ -166,6 +166,8 @@ class Keeper:
     async def _settled(self, state: State, data: bytes | None, now: float, *, late: bool) -> str | None:
         """Return the cookie to send, `EXPIRED`, or ``None`` to send none."""
         home: Home = state.home
+        if state.successor and (state.ended or (state.changed and not state.data)):
+            await home.kill_successor(state, now)
         if state.kept is not None and (state.ended or not state.data):
             await home.kill(state, state.kept, now)
             state.forget()
@@ -198,6 +200,8 @@ class Keeper:
         Raises `StoreUnavailable`.
         """
         kept = state.kept
+        if state.successor and (state.ended or (state.changed and not state.data)):
+            await state.home.kill_successor(state, self.clock())
         if kept is not None and (state.ended or state.regenerate or (state.changed and not state.data)):
             await state.home.kill(state, kept, self.clock())
             state.forget()

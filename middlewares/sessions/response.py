@@ -109,7 +109,7 @@ async def finish(keeper: Keeper, session: Session) -> None:
 async def abandon(keeper: Keeper, session: Session) -> None:
     """End what was to end, though the request has failed; nothing else of it is kept."""
     state = session._state
-    if state is not None and state.kept is not None:
+    if state is not None and (state.kept is not None or state.successor):
         with CancelScope(shield=True):  # each call of a store has a deadline of its own
             try:
                 await keeper.end_pending(state)

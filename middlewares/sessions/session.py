@@ -130,7 +130,8 @@ class Session(MutableMapping[str, Any]):
 
     def clear(self) -> None:
         """Remove everything, which ends the session unless something is set again."""
-        if self._opened().data:
+        opened = self._opened()
+        if opened.data or opened.successor:
             state = self._changing()
             state.data.clear()
             state.typed = ()
@@ -241,6 +242,7 @@ class Session(MutableMapping[str, Any]):
         """Return all sessions of a user, those used last first. Raises `SessionError` without a store."""
         if self._keeper.in_store is None:
             raise SessionError("Sessions: sessions in cookies cannot be listed; the option store is needed")
+        await self.load()
         current = self._name()
         found = [
             SessionInfo(item.key, data, created, renewed, item.key == current)

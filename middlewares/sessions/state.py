@@ -54,6 +54,9 @@ class State:
     """Whether it comes from the cookie of another framework."""
     unavailable = False
     """Whether the store could not be asked, so that what the session holds is unknown."""
+    successor = ""
+    """Key of what the session became under another id, while requests with its former one are under way: they cannot
+    read it any more, but they can end it."""
     is_lost = False
     """Whether it was ended by another request, so that nothing of it is kept any more."""
     typed: tuple[Typed[Any], ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis import Redis
 
 from tests.sessions.sites import Site
 from tests.stores.valkey import Server
@@ -24,16 +25,6 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.start()
     yield server
     server.kill()
-
-
-@pytest.fixture
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a store; tests that use it are parametrized with its kind."""
-    kind: str = request.param
-    if kind == "redis":
-        server: Server = request.getfixturevalue("valkey")
-        return server.url
-    return {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/sessions.db"}[kind]
 
 
 @pytest.fixture(params=[*IN_COOKIES, *IN_STORES])
@@ -59,6 +50,7 @@ async def _site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     if url is None:
         server: Server = request.getfixturevalue("valkey")
         url = server.url
+        Redis.from_url(url).flushdb()
     made = Site(store=url, store_deadline=5.0)
     yield made
     await made.layer._close()
