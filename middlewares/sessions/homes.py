@@ -61,6 +61,9 @@ class Home(Protocol):
     can_save_late: bool
     """Whether a session can be saved after the headers of the response have left."""
 
+    quick: QuickStore | None
+    """Its store, if that answers at once."""
+
     @property
     def store(self) -> Store | None:
         """What is asked when a session is loaded."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from middlewares.stores import QuickStore
+
 from .homes import GONE, Found, Reading, Rules, digest, epoch_key
 from .records import Record, decode
 from .state import Kept, State
@@ -33,6 +35,7 @@ class InCookie:
 
     def __init__(self, sealer: Sealer, rules: Rules, revoked: Store | None) -> None:
         self.store = revoked
+        self.quick = revoked if isinstance(revoked, QuickStore) else None
         self._sealer = sealer
         self._rules = rules
 

@@ -13,7 +13,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from middlewares.stores import StoreUnavailable
+from middlewares.stores import QuickStore, StoreUnavailable
 
 from .homes import GONE, Found, Reading, Rules, digest, epoch_key
 from .records import EMPTY, Record, decode, encode
@@ -48,6 +48,7 @@ class InStore:
 
     def __init__(self, ids: Ids, rules: Rules, store: Store) -> None:
         self.store = store
+        self.quick = store if isinstance(store, QuickStore) else None
         self._ids = ids
         self._rules = rules
 

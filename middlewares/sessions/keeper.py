@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from middlewares.stores import QuickStore, StoreUnavailable
+from middlewares.stores import StoreUnavailable
 
 from .errors import SessionNotLoaded
 from .homes import epoch_key, read, read_now
@@ -62,7 +62,7 @@ class Keeper:
         stores = [home.store for home in homes.values() if home.store is not None]
         self.store: Store | None = next(iter(stores), None)
         """Where sessions, or what was revoked, are kept."""
-        self.waits = any(not isinstance(store, QuickStore) for store in stores)
+        self.waits = any(home.store is not None and home.quick is None for home in homes.values())
         """Whether loading may have to wait for a store on the network."""
 
     def is_like(self, other: Keeper) -> bool:
@@ -76,14 +76,14 @@ class Keeper:
         found = self.find(headers)
         if found is None:
             return self._without(headers)
-        store = found.home.store
-        if store is not None and not isinstance(store, QuickStore):
+        quick = found.home.quick
+        if quick is None and found.home.store is not None:
             raise SessionNotLoaded(
                 "Sessions: this session is in a store on the network: `await request.session.load()` first, "
                 "or leave preload at true"
             )
         try:
-            return read_now(found.home.load(found, self.clock()), store) or self._without(headers)
+            return read_now(found.home.load(found, self.clock()), quick) or self._without(headers)
         except StoreUnavailable as error:
             return self.unavailable(error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from middlewares import CORS, GZip, Middleware, Stack, When
+from middlewares import CORS, GZip, Middleware, Session, Sessions, Stack, When
 
 from .duties import Authenticated, Counted, Identified, Limited, Remembered, TimedOut
 from .requests import ORIGIN, OTHER_ORIGIN
@@ -96,6 +96,34 @@ class CrossOrigin(Subject):
             assert any(b"origin" in value.lower() for value in header(outside, b"vary"))
 
 
+class Kept(Subject):
+    """What the application put into its session comes back as a cookie; one that it leaves alone leaves no trace."""
+
+    builtin = "sessions"
+
+    def __init__(self, **options: Any) -> None:
+        self.options = {"secret_key": "Zr8wLxTngv1yXkQYJb4Sg0m5hQ0eD7p2", "session_cookie": "kept", **options}
+
+    def record(self) -> Middleware:
+        return _record(Sessions, **self.options)
+
+    def check(self, seen: Seen) -> None:
+        scope, outside = seen.inside.scope, seen.outside.start
+        if seen.request.type != "http" or scope is None:
+            return
+        key = self.options.get("scope_key", "session")
+        session = scope.get(key)
+        assert session is not None, "the application has no session"
+        assert (seen.outside.scope or {}).get(key) is not None, "not handed back to the outer scope"
+        if outside is None or outside["status"] >= 500 or not isinstance(session, Session):
+            return
+        kept = [line for line in header(outside, b"set-cookie") if line.startswith(b"kept=")]
+        assert len(kept) == bool(session), "a session is sent once if it holds something, and only then"
+        if kept:
+            (vary,) = header(outside, b"vary")
+            assert b"cookie" in vary.lower()
+
+
 class Sometimes(Subject):
     """A layer does its duty for matching requests, and leaves others alone."""
 
@@ -175,6 +203,8 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "cors": lambda: CrossOrigin(ORIGIN),
     "cors-any": lambda: CrossOrigin("*", allow_headers=("*",)),
     "cors-several": lambda: CrossOrigin(ORIGIN, OTHER_ORIGIN, allow_credentials=True, expose_headers=("x-request-id",)),
+    "sessions": lambda: Kept(),
+    "sessions-store": lambda: Kept(store="memory://", scope_key="kept"),
     "when-gzip": lambda: Sometimes(Compressed(), _in_api, paths=["/api/*"]),
     "when-cors": lambda: Sometimes(
         CrossOrigin(ORIGIN, OTHER_ORIGIN), lambda request: not _in_api(request), exclude_paths=["/api/*"]

@@ -29,10 +29,10 @@ def nothing(session: Session) -> None:
 class Site:
     """An application inside the layer, with a clock that the test moves."""
 
-    def __init__(self, *, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = (), **options: Any) -> None:
+    def __init__(self, **options: Any) -> None:
         self.clock = ManualClock(1_000_000)
-        self.status = status
-        self.headers = headers
+        self.status = 200
+        self.headers: tuple[tuple[bytes, bytes], ...] = options.pop("headers", ())
         self.late: Callable[[Session], Any] = nothing
         """What the application does after its headers have left."""
         self.layer = Sessions(self._answer, **{"secret_key": KEY, "clock": self.clock, **options})

@@ -320,7 +320,7 @@ def test_what_cannot_be_right_is_refused_when_it_is_built(options: dict[str, Any
 def test_keys_may_stand_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("SESSION_KEY", KEY)
     (tmp_path / "keys").write_text(f"{KEY}\n{OLD_KEY}\n")
-    assert Site(secret_key="env:SESSION_KEY").layer._keeper.is_like(Site().layer._keeper)
+    assert Site(secret_key="env:" + "SESSION_KEY").layer._keeper.is_like(Site().layer._keeper)
     expected = Site(secret_key=[KEY, OLD_KEY]).layer._keeper
     assert Site(secret_key=f"file:{tmp_path}/keys").layer._keeper.is_like(expected)
 

@@ -28,7 +28,12 @@ def read(session: Session) -> None:
 
 
 def options_of(kind: str) -> dict[str, Any]:
-    return {"signed": {}, "encrypted": {"encrypted": True}, "memory": {"store": "memory://"}}[kind]
+    options: dict[str, dict[str, Any]] = {
+        "signed": {},
+        "encrypted": {"encrypted": True},
+        "memory": {"store": "memory://"},
+    }
+    return options[kind]
 
 
 KINDS = pytest.mark.parametrize("kind", ["signed", "encrypted", "memory"])
@@ -388,6 +393,6 @@ class TestTyped:
         browser = Site().browser()
         await browser.visit(put(pages="many"))
         with pytest.raises(SessionError, match="does not fit Visit"):
-            await browser.visit(lambda session: session.typed(Visit) and None)
+            await browser.visit(lambda session: session.typed(Visit))
         with pytest.raises(SessionError, match="dataclass"):
-            await browser.visit(lambda session: session.typed(int) and None)
+            await browser.visit(lambda session: session.typed(int))
