@@ -154,8 +154,8 @@ class Sessions(Layer):
         finally:
             if len(inner) != size:
                 hand_back(inner, scope)
-            if self.scope_key not in scope:
-                scope[self.scope_key] = session
+            if self.scope_key == "session" and "session" not in scope:
+                scope["session"] = session
             session._failure = None  # its traceback refers to the frames that hold the session
 
     async def _loaded(self, session: Session) -> bool:

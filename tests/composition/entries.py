@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from middlewares import CORS, GZip, Middleware, Session, Sessions, Stack, When
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .requests import Request
 
 __all__ = ("ENTRIES",)
+
+_numbers = count()
 
 
 class Compressed(Subject):
@@ -102,22 +105,23 @@ class Kept(Subject):
     builtin = "sessions"
 
     def __init__(self, **options: Any) -> None:
-        self.options = {"secret_key": "Zr8wLxTngv1yXkQYJb4Sg0m5hQ0eD7p2", "session_cookie": "kept", **options}
+        # Two of them in one stack keep two sessions, of which the application sees that of the inner one.
+        self.name = f"session-{next(_numbers)}"
+        self.options = {"secret_key": "Zr8wLxTngv1yXkQYJb4Sg0m5hQ0eD7p2", "session_cookie": self.name, **options}
 
     def record(self) -> Middleware:
-        return _record(Sessions, **self.options)
+        return Middleware(Sessions, **self.options)
 
     def check(self, seen: Seen) -> None:
         scope, outside = seen.inside.scope, seen.outside.start
         if seen.request.type != "http" or scope is None:
             return
-        key = self.options.get("scope_key", "session")
-        session = scope.get(key)
-        assert session is not None, "the application has no session"
-        assert (seen.outside.scope or {}).get(key) is not None, "not handed back to the outer scope"
-        if outside is None or outside["status"] >= 500 or not isinstance(session, Session):
+        session = scope.get("session")
+        assert isinstance(session, Session), "the application has no session"
+        assert (seen.outside.scope or {}).get("session") is not None, "not handed back to the outer scope"
+        if outside is None or outside["status"] >= 500:
             return
-        kept = [line for line in header(outside, b"set-cookie") if line.startswith(b"kept=")]
+        kept = [line for line in header(outside, b"set-cookie") if line.startswith(f"{self.name}=".encode())]
         assert len(kept) == bool(session), "a session is sent once if it holds something, and only then"
         if kept:
             (vary,) = header(outside, b"vary")
@@ -204,7 +208,7 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "cors-any": lambda: CrossOrigin("*", allow_headers=("*",)),
     "cors-several": lambda: CrossOrigin(ORIGIN, OTHER_ORIGIN, allow_credentials=True, expose_headers=("x-request-id",)),
     "sessions": lambda: Kept(),
-    "sessions-store": lambda: Kept(store="memory://", scope_key="kept"),
+    "sessions-store": lambda: Kept(store="memory://"),
     "when-gzip": lambda: Sometimes(Compressed(), _in_api, paths=["/api/*"]),
     "when-cors": lambda: Sometimes(
         CrossOrigin(ORIGIN, OTHER_ORIGIN), lambda request: not _in_api(request), exclude_paths=["/api/*"]
