@@ -73,6 +73,10 @@ class Home(Protocol):
         """Return what a cookie says if it is genuine and not over."""
         ...
 
+    def unpack(self, found: Found) -> State | None:
+        """Return a session that is in the cookie alone; called only where there is no store."""
+        ...
+
     def load(self, found: Found, now: float) -> Reading[State | None]:
         """Read a session; gives ``None`` where there is none (any more)."""
         ...
@@ -118,23 +122,23 @@ def epoch_key(owner: str) -> str:
     return f"u:{owner}"
 
 
-def read_now(reading: Reading[_T], store: QuickStore | None) -> _T:
+def read_now(reading: Reading[_T], store: QuickStore) -> _T:
     """Return what a reading gives, from a store that answers at once."""
     try:
         key = next(reading)
         while True:
-            key = reading.send(None if store is None else store.get_now(key))
+            key = reading.send(store.get_now(key))
     except StopIteration as done:
         result: _T = done.value
         return result
 
 
-async def read(reading: Reading[_T], store: Store | None) -> _T:
+async def read(reading: Reading[_T], store: Store) -> _T:
     """Return what a reading gives."""
     try:
         key = next(reading)
         while True:
-            key = reading.send(None if store is None else await store.get(key))
+            key = reading.send(await store.get(key))
     except StopIteration as done:
         result: _T = done.value
         return result

@@ -44,32 +44,36 @@ class InCookie:
         opened = self._sealer.open(value)
         if opened is None:
             return None
-        record = Record.unpack(opened.payload[_ID:])
+        payload, is_current = opened
+        record = Record.unpack(payload[_ID:])
         if record is None or self._rules.lifetimes.is_over(record, now):
             return None
-        return Found(self, opened.payload[:_ID], opened.is_current, record)
+        return Found(self, payload[:_ID], is_current, record)
 
     def load(self, found: Found, now: float) -> Reading[State | None]:
-        """Read a session."""
+        """Read a session, unless it was revoked."""
+        name = self._name(found.payload)
+        revoked = yield name
+        if revoked is not None:
+            ended = State(self, {})
+            ended.successor = revoked[1:].decode() if revoked[:1] == _SUCCEEDED else ""
+            return ended
+        state = self.unpack(found, name)
+        owner = None if state is None else self._rules.owner(state.user)
+        epoch = None if owner is None else (yield epoch_key(owner))
+        if epoch is not None and found.record is not None and round(found.record.created * 1000) <= int(epoch):
+            return None
+        return state
+
+    def unpack(self, found: Found, name: str = "") -> State | None:
+        """Return the session that a cookie holds."""
         record = found.record
         data = None if record is None else decode(record.data)
         if record is None or data is None:
             return None
-        user, name = self._rules.user(data), ""
-        if self.store is not None:
-            name = self._name(found.payload)
-            revoked = yield name
-            if revoked is not None:
-                state = State(self, {})
-                state.successor = revoked[1:].decode() if revoked[:1] == _SUCCEEDED else ""
-                return state
-            owner = self._rules.owner(user)
-            epoch = None if owner is None else (yield epoch_key(owner))
-            if epoch is not None and round(record.created * 1000) <= int(epoch):
-                return None
         state = State(self, data)
         state.keep(Kept(name, found.payload, record, b""))
-        state.user = user
+        state.user = self._rules.user(data)
         state.is_current = found.is_current
         return state
 

@@ -55,7 +55,11 @@ class InStore:
     def open(self, value: str, now: float) -> Found | None:
         """Return what a cookie says if its id is one of ours."""
         opened = self._ids.open(value)
-        return None if opened is None else Found(self, opened.payload, opened.is_current, None)
+        return None if opened is None else Found(self, *opened, None)
+
+    def unpack(self, found: Found) -> State | None:
+        """Return nothing: the cookie holds none of it."""
+        return None
 
     def load(self, found: Found, now: float) -> Reading[State | None]:
         """Read a session."""

@@ -77,7 +77,9 @@ class Keeper:
         if found is None:
             return self._without(headers)
         quick = found.home.quick
-        if quick is None and found.home.store is not None:
+        if found.home.store is None:
+            return found.home.unpack(found) or self._without(headers)
+        if quick is None:
             raise SessionNotLoaded(
                 "Sessions: this session is in a store on the network: `await request.session.load()` first, "
                 "or leave preload at true"
@@ -92,6 +94,8 @@ class Keeper:
         found = self.find(headers)
         if found is None:
             return self._without(headers)
+        if found.home.store is None:
+            return found.home.unpack(found) or self._without(headers)
         try:
             return await read(found.home.load(found, self.clock()), found.home.store) or self._without(headers)
         except StoreUnavailable as error:

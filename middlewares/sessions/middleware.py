@@ -145,7 +145,8 @@ class Sessions(Layer):
             return await refuse(scope, receive, send, _UNAVAILABLE)
         try:
             await self.app(inner, receive, wrapped)
-            if session._state is not None:
+            state = session._state
+            if state is not None and (state.changed or state.exposed or state.typed or not session._sealed):
                 await finish(keeper, session)
         except BaseException as error:
             await abandon(keeper, session)

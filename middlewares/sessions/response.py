@@ -59,13 +59,7 @@ async def _start(keeper: Keeper, session: Session, scope: Scope, message: Messag
         if exchange is not None:
             exchange.sessions.append(keeper.jar.name)
         if message["type"] != "websocket.accept":
-            _VARY.extend(headers)
-            if lines:
-                for name, _ in headers:
-                    if len(name) == 13 and name.lower() == b"cache-control":
-                        break
-                else:
-                    headers.append(_NO_STORE)
+            _mark(headers, is_set=bool(lines))
         headers += lines
         message = {**message}
         message["headers"] = headers
@@ -79,6 +73,23 @@ async def _start(keeper: Keeper, session: Session, scope: Scope, message: Messag
         if session._waiting is not None:
             session._waiting.set()
             session._waiting = None
+
+
+def _mark(headers: HeaderList, *, is_set: bool) -> None:
+    """Say that a response is for one visitor, and if it sets a cookie also that nobody may store it."""
+    has_vary = has_policy = False
+    for name, _ in headers:
+        length = len(name)
+        if length == 4:
+            has_vary = has_vary or name.lower() == b"vary"
+        elif length == 13:
+            has_policy = has_policy or name.lower() == b"cache-control"
+    if has_vary:
+        _VARY.extend(headers)
+    else:
+        headers.append(_VARY.line)
+    if is_set and not has_policy:
+        headers.append(_NO_STORE)
 
 
 async def _after_start(session: Session, message: Message, send: Send) -> None:

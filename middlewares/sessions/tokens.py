@@ -17,7 +17,7 @@ import os
 from binascii import a2b_base64, b2a_base64
 from hashlib import sha256
 from hmac import digest as hmac_digest
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from itsdangerous import Signer, want_bytes
 
@@ -36,12 +36,8 @@ _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 _FROM_URL: Final = bytes.maketrans(b"-_+/", b"+/!!")
 
 
-class Opened(NamedTuple):
-    """What a genuine value holds."""
-
-    payload: bytes
-    is_current: bool
-    """Whether it was sealed under the first key; others are on their way out."""
+Opened = tuple[bytes, bool]
+"""What a genuine value holds, and whether it was sealed under the first key; others are on their way out."""
 
 
 class Sealer(Protocol):
@@ -95,7 +91,7 @@ class Signed:
         if not is_current and not any(signer.verify_signature(body, signature) for signer in self._former):
             return None
         payload = _decode(body[1:])
-        return None if payload is None else Opened(payload, is_current)
+        return None if payload is None else (payload, is_current)
 
 
 class Encrypted:
@@ -149,7 +145,7 @@ class Encrypted:
         known = self._known.get(salt)
         if known is not None:
             payload = self._decrypted(known[0], nonce, text)
-            return None if payload is None else Opened(payload, known[1])
+            return None if payload is None else (payload, known[1])
         for number, master in enumerate(self._masters):
             cipher = self._derived(master, salt)
             payload = self._decrypted(cipher, nonce, text)
@@ -158,7 +154,7 @@ class Encrypted:
                 if len(self._known) >= self._MOST_SALTS:
                     self._known.clear()
                 self._known[salt] = (cipher, number == 0)
-                return Opened(payload, number == 0)
+                return payload, number == 0
         return None
 
     def _derived(self, master: bytes, salt: bytes) -> Any:
@@ -198,7 +194,7 @@ class Ids:
         payload, checksum = both[: self._RANDOM], both[self._RANDOM :]
         for number, key in enumerate(self._keys):
             if hmac.compare_digest(checksum, self._checksum(key, payload)):
-                return Opened(payload, number == 0)
+                return payload, number == 0
         return None
 
     def new(self) -> bytes:
