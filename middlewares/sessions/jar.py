@@ -64,16 +64,15 @@ class Jar:
 
     def values(self, headers: Headers) -> list[str]:
         """Return the different values that a request has, joined from their parts, at most four."""
-        wanted = self._raw_name
         fields = [
-            field
-            for name, field in headers
-            if len(name) == 6 and (name == b"cookie" or name.lower() == b"cookie") and field.find(wanted) >= 0
+            field for name, field in headers if len(name) == 6 and (name == b"cookie" or name.lower() == b"cookie")
         ]
-        if not fields:
-            return []
-        if len(fields) == 1 and (value := self._only(fields[0])) is not None:
-            return [value] if len(value) <= _LONGEST_PAIR else []
+        if len(fields) == 1:
+            if fields[0].find(self._raw_name) < 0:
+                return []
+            value = self._only(fields[0])
+            if value is not None:
+                return [value] if len(value) <= _LONGEST_PAIR else []
         found = dict.fromkeys(value for value in find_cookies(fields, self.name) if value)
         values = [value if value[0] != "K" else self._joined(value, fields) for value in [*found][:_MOST_TRIED]]
         return [value for value in values if len(value) <= _LONGEST_VALUE]

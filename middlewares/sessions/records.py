@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import json.encoder
 from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 __all__ = ("EMPTY", "LONGEST", "Lifetimes", "Record", "decode", "encode")
 
@@ -20,7 +21,12 @@ EMPTY: Final = b"{}"
 
 _HEAD: Final = Struct(">QII")
 
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_native: Any = getattr(json.encoder, "c_make_encoder", None)
+# `JSONEncoder.encode` makes such an encoder for every value, which takes as long as its work.
+_chunks: Callable[[dict[str, Any], int], Iterable[str]] | None = _native and _native(
+    None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, True
+)
 # What `JSONDecoder.decode` calls, but for the spaces that it skips: `encode` makes none.
 _decoder: Any = json.JSONDecoder()  # typeshed lacks the attribute
 _scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once
@@ -28,7 +34,7 @@ _scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once
 
 def encode(data: dict[str, Any]) -> bytes:
     """Return the data of a session as JSON; raises `TypeError` or `ValueError` if it cannot be that."""
-    return _to_json(data).encode()
+    return ("".join(_chunks(data, 0)) if _chunks is not None else _encoder.encode(data)).encode()
 
 
 def decode(data: bytes) -> dict[str, Any] | None:

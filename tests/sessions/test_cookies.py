@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import time
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from itsdangerous import Signer
 
 from middlewares import OptionError, Sessions
 from middlewares.sessions import SessionTooLarge
+from middlewares.sessions.keys import derive
 from middlewares.sessions.records import Record
 from middlewares.sessions.tokens import Encrypted, Ids, Signed
 from tests.sessions.sites import KEY, OLD_KEY, Counting, Site
@@ -59,6 +63,18 @@ def test_a_value_is_good_for_its_key_and_its_cookie_alone(cls: Any) -> None:
     value = cls([KEY], NAME).seal(bytes(18))
     assert cls([OLD_KEY], NAME).open(value) is None
     assert cls([KEY], "__Host-other").open(value) is None
+
+
+@given(payload=st.binary(max_size=300))
+def test_signatures_are_hmac_and_those_of_itsdangerous(payload: bytes) -> None:
+    """Signed with the standard library and with itsdangerous as it is, it is the same value."""
+    key = derive(KEY, "signed", NAME)
+    value = Signed([KEY], NAME).seal(payload)
+    body, _, signature = value.encode().rpartition(b".")
+    assert signature == urlsafe_b64encode(hmac.digest(key, body, "sha256")).rstrip(b"=")
+    assert body[1:] == urlsafe_b64encode(payload).rstrip(b"=")
+    theirs = Signer(key, key_derivation="none", digest_method=hashlib.sha256)
+    assert theirs.unsign(value) == body
 
 
 def test_encrypted_values_tell_nothing_and_never_repeat() -> None:
