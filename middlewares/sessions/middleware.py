@@ -27,6 +27,8 @@ __all__ = ("Sessions",)
 
 _log = logging.getLogger("middlewares")
 
+_LONGEST_CHAIN = 20
+
 _UNAVAILABLE = Refusal(
     status=503,
     reason="sessions.store",
@@ -148,9 +150,11 @@ class Sessions(Layer):
             state = session._state
             if state is not None and (state.changed or state.exposed or state.typed or not session._sealed):
                 await finish(keeper, session)
+        except GeneratorExit:
+            raise  # the call is thrown away, and may not wait any more
         except BaseException as error:
             await abandon(keeper, session)
-            if not isinstance(error, Exception) or not await self._explained(session, scope, send):
+            if not isinstance(error, Exception) or not await self._explained(error, session, scope, send):
                 raise
         finally:
             if len(inner) != size:
@@ -168,10 +172,10 @@ class Sessions(Layer):
             return False
         return True
 
-    async def _explained(self, session: Session, scope: Scope, send: Send) -> bool:
+    async def _explained(self, error: Exception, session: Session, scope: Scope, send: Send) -> bool:
         """Answer a request that failed because its session could not be loaded or saved, if it still can be."""
         failure = session._failure
-        if failure is None or session._sealed:
+        if failure is None or session._sealed or not _comes_of(error, failure):
             return False
         _log.error("sessions: %s", failure)
         await refuse(scope, _connected, send, _UNAVAILABLE)
@@ -203,6 +207,17 @@ class Sessions(Layer):
                 await store.aclose()
             except (StoreUnavailable, OSError) as error:
                 _log.warning("sessions: the store was not closed: %s", error)
+
+
+def _comes_of(error: BaseException | None, failure: StoreUnavailable) -> bool:
+    """Return whether an exception is a failure of the store, or was made of it by frameworks."""
+    for _ in range(_LONGEST_CHAIN):
+        if error is None or error is failure:
+            break
+        if isinstance(error, BaseExceptionGroup):
+            return any(_comes_of(part, failure) for part in error.exceptions)
+        error = error.__cause__ or error.__context__
+    return error is failure
 
 
 async def _connected() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 from anyio import CancelScope, Event
@@ -9,6 +10,8 @@ from anyio import CancelScope, Event
 from middlewares.core.exchange import EXCHANGE
 from middlewares.core.vary import VaryOn
 from middlewares.stores import StoreUnavailable
+
+_log = logging.getLogger("middlewares")
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -125,4 +128,4 @@ async def abandon(keeper: Keeper, session: Session) -> None:
             try:
                 await keeper.end_pending(state)
             except StoreUnavailable as error:
-                session._failure = error
+                _log.error("sessions: a session that was to end may live on: %s", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -131,6 +132,42 @@ async def test_a_store_of_the_application_is_its_own_business() -> None:
 
     with pytest.raises(StoreUnavailable, match="of the application"):
         await Site().visit(fail)
+
+
+async def test_an_error_of_its_own_passes_though_the_store_has_failed_before(store: Failing) -> None:
+    store.fails = WRITES
+
+    async def act(session: Session) -> None:
+        session["a"] = 1
+        with suppress(StoreUnavailable):
+            await session.commit()
+        try:
+            raise KeyError("its own")
+        finally:
+            session.clear()
+
+    with pytest.raises(KeyError, match="its own"):
+        await Site(store=store).visit(act)
+
+
+@pytest.mark.parametrize("how", ["cause", "context", "group"])
+async def test_what_frameworks_make_of_the_error_is_known(store: Failing, how: str) -> None:
+    site = Site(store=store)
+    browser = site.browser()
+    await browser.visit(login)
+    store.fails = READS
+
+    def act(session: Session) -> None:
+        try:
+            session["user_id"]
+        except StoreUnavailable as error:
+            if how == "cause":
+                raise RuntimeError("handled") from error
+            if how == "group":
+                raise ExceptionGroup("tasks", [error]) from None
+            raise RuntimeError("while handling")  # noqa: B904 - this is what is tested
+
+    assert (await browser.visit(act)).status == 503
 
 
 async def test_a_websocket_is_refused(store: Failing) -> None:
