@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from middlewares.stores import QuickStore, StoreUnavailable
 
-from .homes import GONE, Found, Reading, Rules, digest, epoch_key
+from .homes import GONE, Found, Reading, Rules, digest
 from .records import EMPTY, Record, decode, encode
 from .state import Kept, State, merged
 
@@ -132,23 +132,21 @@ class InStore:
             expected = held
         if is_login:
             await self.store.delete(kept.name)
-        elif await self._is_revoked(state, new.record):
-            await self._give_up(state, new.name)
-            return None
         return self._ids.seal(new.random)
 
     async def kill(self, state: State, kept: Kept, now: float) -> None:
         """Delete the record, and whatever it has become under another id."""
-        await self._end(kept.name, kept.stored, self._rules.owner(state.user))
+        await self.end(kept.name, kept.stored, self._rules.owner(state.user))
 
     async def kill_successor(self, state: State, now: float) -> None:
         """Delete what a session became before this request came with its former id."""
         stored = await self.store.get(state.successor)
         record = session_record(stored)
         data = None if record is None else decode(record.data)
-        await self._end(state.successor, stored, None if data is None else self._owner(data))
+        await self.end(state.successor, stored, None if data is None else self._owner(data))
 
-    async def _end(self, name: str, stored: bytes | None, owner: str | None) -> None:
+    async def end(self, name: str, stored: bytes | None, owner: str | None) -> None:
+        """Delete the record under a key, which held ``stored`` a moment ago, and whatever it has become since."""
         for _ in range(_MOST_ATTEMPTS):
             if stored is None:
                 return
@@ -218,12 +216,6 @@ class InStore:
         """Delete a record that should not have been made: somebody has ended the session."""
         await self.store.delete(name, self._owner(state.data))
         state.lose()
-
-    async def _is_revoked(self, state: State, record: Record) -> bool:
-        """Return whether all sessions of the user were revoked while this one got its new id."""
-        owner = self._owner(state.data)
-        epoch = None if owner is None else await self.store.get(epoch_key(owner))
-        return epoch is not None and round(record.created * 1000) <= int(epoch)
 
     def _owner(self, data: dict[str, Any]) -> str | None:
         return self._rules.owner(self._rules.user(data))

@@ -62,6 +62,9 @@ class Keeper:
         stores = [home.store for home in homes.values() if home.store is not None]
         self.store: Store | None = next(iter(stores), None)
         """Where sessions, or what was revoked, are kept."""
+        self.can_revoke = len(stores) == len(homes)
+        """Whether every session can be ended before its time."""
+        self.is_in_store = all(isinstance(home, InStore) for home in homes.values())
         self.waits = any(home.store is not None and home.quick is None for home in homes.values())
         """Whether loading may have to wait for a store on the network."""
 
@@ -235,18 +238,28 @@ class Keeper:
                 found.append((item, decode(record.data) or {}, record.created, record.renewed))
         return found
 
+    async def revoke(self, user: Any, key: str) -> bool:
+        """End one session of a user in the store; return whether there was one."""
+        for item, *_ in await self.owned(user):
+            if item.key == key and self.in_store is not None:
+                await self.in_store.end(key, item.value, item.owner)
+                return True
+        return False
+
     async def revoke_all(self, user: Any, but: str | None = None) -> int:
         """End all sessions of a user; return how many were found in the store."""
-        store, owner = self.store, self.rules.owner(user)
-        if store is None or owner is None:
-            return 0
-        # First the time, then the records: a session that gets a new id meanwhile is caught by either.
-        key, value = epoch_key(owner), str(round(self.clock() * 1000)).encode()
-        if but is None and not await store.create(key, value, LONGEST):
-            await store.replace(key, None, value, LONGEST)
+        owner = self.rules.owner(user)
         count = 0
-        for item in await store.owned(owner):
-            if item.key != but:
-                count += session_record(item.value) is not None
-                await store.delete(item.key, owner)
+        for home in self._homes.values() if owner is not None else ():
+            if isinstance(home, InStore):
+                # One that gets a new id meanwhile is followed to that.
+                for item in await home.store.owned(str(owner)):
+                    if item.key != but:
+                        count += session_record(item.value) is not None
+                        await home.end(item.key, item.value, item.owner)
+            elif home.store is not None:
+                # All cookies from before now are void.
+                key, value = epoch_key(str(owner)), str(round(self.clock() * 1000)).encode()
+                if not await home.store.create(key, value, LONGEST):
+                    await home.store.replace(key, None, value, LONGEST)
         return count

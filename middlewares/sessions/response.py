@@ -11,8 +11,6 @@ from middlewares.core.exchange import EXCHANGE
 from middlewares.core.vary import VaryOn
 from middlewares.stores import StoreUnavailable
 
-_log = logging.getLogger("middlewares")
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
@@ -23,6 +21,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 __all__ = ("abandon", "finish", "sending")
+
+_log = logging.getLogger("middlewares")
 
 _VARY: Final = VaryOn(b"Cookie")
 _NO_STORE: Final = (b"cache-control", b"no-store")

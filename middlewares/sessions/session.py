@@ -252,9 +252,7 @@ class Session(MutableMapping[str, Any]):
 
     async def revoke(self, user: Any, key: str) -> bool:
         """End one session of a user, named as `list_sessions` does; return whether there was one."""
-        store, owner = self._keeper.store, self._keeper.rules.owner(user)
-        found = [info.key for info in await self.list_sessions(user)]
-        return store is not None and key in found and await store.delete(key, owner)
+        return await self._keeper.revoke(user, key)
 
     async def revoke_all(self, user: Any, *, keep_current: bool = False) -> int:
         """End all sessions of a user, for every worker at once; return how many were found.
@@ -263,8 +261,11 @@ class Session(MutableMapping[str, Any]):
         a store.
         """
         keeper = self._keeper
-        if keeper.store is None or (keep_current and keeper.in_store is None):
-            raise SessionError("Sessions: to revoke the sessions of a user, a store is needed")
+        if not keeper.can_revoke or (keep_current and not keeper.is_in_store):
+            raise SessionError(
+                "Sessions: sessions in cookies cannot be revoked one by one, and not at all without a store: "
+                "the option store or revocations is needed"
+            )
         await self.load()
         return await keeper.revoke_all(user, self._name() if keep_current else None)
 

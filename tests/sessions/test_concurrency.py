@@ -187,10 +187,12 @@ def test_revoking_all_sessions_of_a_user_catches_those_that_get_a_new_id() -> No
     for options in ({}, {"renewal_age": 10}):
         for world in schedules(lambda options=options: _revoking(options)):  # type: ignore[misc]  # bound per loop
             assert world.alive() == []
+    for world in schedules(lambda: _revoking({"revocations": True})):
+        assert world.alive() == []
 
 
 def _revoking(options: dict[str, Any]) -> World:
-    world = World(read if options else regenerate, **options)
+    world = World(read if "renewal_age" in options else regenerate, **options)
     world.running[1] = world.layer._keeper.revoke_all(7)  # type: ignore[assignment]  # a coroutine like the others
     return world
 
