@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import sys
 import time
 from base64 import b64encode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import Signer
 
-from middlewares import OptionError, Sessions
+from middlewares import MissingExtra, OptionError, Sessions
 from middlewares.sessions import SessionTooLarge
 from middlewares.sessions.keys import derive
 from middlewares.sessions.records import Record
@@ -331,6 +332,12 @@ def test_what_cannot_be_right_is_refused_when_it_is_built(options: dict[str, Any
         Sessions(app, **{"secret_key": KEY, **options})
     assert "short" not in str(caught.value)
     assert OLD_KEY not in str(caught.value)
+
+
+def test_without_cryptography_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    with pytest.raises(MissingExtra, match=r"middlewares\[encrypted\]"):
+        Site(encrypted=True)
 
 
 def test_keys_may_stand_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
