@@ -65,7 +65,7 @@ coverage: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest --cov --cov-report=term --ignore tests/benchmarks
 
 sweep: $(VENV)/.installed-dev
-	@$(call timed,sweep,$(BIN)/python -m pytest -m sweep tests/composition)
+	@$(call timed,sweep,$(BIN)/python -m pytest -m sweep tests/composition tests/rate_limit)
 
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python -m benchmarks $(ARGS)
