@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .errors import MissingExtra as MissingExtra
     from .errors import OptionError as OptionError
     from .order import OrderWarning as OrderWarning
+    from .rate_limit import RateLimit as RateLimit
     from .stack import Middleware as Middleware
     from .stack import Stack as Stack
     from .when import When as When
@@ -31,6 +32,7 @@ _HOME = {
     "MissingExtra": ".errors",
     "OptionError": ".errors",
     "OrderWarning": ".order",
+    "RateLimit": ".rate_limit",
     "Stack": ".stack",
     "When": ".when",
     "from_config": ".config",
@@ -45,6 +47,7 @@ __all__ = (
     "MissingExtra",
     "OptionError",
     "OrderWarning",
+    "RateLimit",
     "Stack",
     "When",
     "__version__",

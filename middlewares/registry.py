@@ -9,6 +9,7 @@ __all__ = ("BUILTIN", "load_builtin")
 BUILTIN: dict[str, str] = {
     "cors": "middlewares.cors:CORS",
     "gzip": "middlewares.compression:GZip",
+    "rate_limit": "middlewares.rate_limit:RateLimit",
 }
 
 

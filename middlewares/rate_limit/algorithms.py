@@ -100,7 +100,7 @@ class Bucket:
         return self._interval, self._tolerance
 
     def charge(self, state: int, now: int, cost: int) -> int | None:
-        after = (state if state > now else now) + cost * self._interval
+        after = (max(now, state)) + cost * self._interval
         return after if after - now <= self._tolerance else None
 
     def debit(self, state: int, now: int, cost: int) -> int:

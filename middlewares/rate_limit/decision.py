@@ -9,6 +9,8 @@ from .algorithms import NEVER
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from middlewares.asgi import Scope
+
     from .policy import Charge, Policy
 
 __all__ = ("DECISION", "Decision", "Standing")
@@ -39,22 +41,30 @@ class Decision:
     It stands in the scope under ``rate_limit``, and so tells a limiter further in what was charged already.
     """
 
-    __slots__ = ("allowed", "charges", "degraded", "layer", "method", "now", "outer", "path", "states")
+    __slots__ = ("allowed", "charges", "degraded", "layer", "now", "outer", "scope", "states")
 
-    def __init__(self, allowed: bool, charges: Sequence[Charge], states: Sequence[Any], now: int) -> None:
+    def __init__(
+        self,
+        allowed: bool,
+        charges: Sequence[Charge],
+        states: Sequence[Any],
+        now: int,
+        scope: Scope | None = None,
+        layer: object = None,
+    ) -> None:
         self.allowed = allowed
         self.charges = charges
         self.states = states
         """Of each charge: after it, or as it was where the request does not fit."""
         self.now = now
         """When it was decided, in nanoseconds of the clock of the store."""
-        self.degraded: Literal["open", "closed", "local"] | None = None
-        """How it was decided while the store did not answer."""
-        self.layer: object = None
-        self.method: str | None = None
-        self.path: str | None = None
+        self.scope = scope
+        """That of the request, as the limiter was handed it."""
+        self.layer = layer
         self.outer: Decision | None = None
         """The decision of a limiter further out."""
+        self.degraded: Literal["open", "closed", "local"] | None = None
+        """How it was decided while the store did not answer."""
 
     @property
     def remaining(self) -> int | None:
@@ -90,6 +100,9 @@ class Decision:
         """Return the policies that the request did not fit, with the ticks until it does."""
         if self.allowed:
             return []
+        if len(self.charges) == 1:
+            policy, _, cost = self.charges[0]
+            return [(policy, policy.algorithm.wait(self.states[0], self.now // policy.tick, cost))]
         found = []
         for (policy, _, cost), state in zip(self.charges, self.states, strict=True):
             wait = policy.algorithm.wait(state, self.now // policy.tick, cost)

@@ -137,8 +137,7 @@ class Engine:
         decision = await self._take_or_wait(charges, max(plan.max_wait for plan, _, _ in parts))
         self._count(decision)
         decision.layer = layer
-        decision.method = scope.get("method")
-        decision.path = scope["path"]
+        decision.scope = scope
         decision.outer = outer
         if not decision.allowed:
             await self._ban(parts, decision)
@@ -237,13 +236,15 @@ class Engine:
             counted = await self.take([(plan.ban.counter, key, 1)])
             if not counted.allowed:
                 await self._debit([(plan.ban.gate, key, 1)])
+                if self.shared is not None:
+                    self.shared.forget(own)
 
     async def _debit(self, charges: Sequence[Charge]) -> None:
         if self.shared is None:
             self.memory.debit(charges)
         elif charges and charges[0][0].table is None:
             await self.shared.debit(charges)
-        else:
+        else:  # counted in this process while the store did not answer
             self.memory.debit(charges)
 
     async def _refund(self, decision: Decision) -> None:
@@ -282,7 +283,9 @@ def _outer(scope: Scope, layer: object) -> Decision | None:
     again, or for another path: it is charged like any other.
     """
     outer = scope.get(DECISION)
-    if not isinstance(outer, Decision) or (outer.method, outer.path) != (scope.get("method"), scope["path"]):
+    if not isinstance(outer, Decision) or outer.scope is None:
+        return None
+    if outer.scope["path"] != scope["path"] or outer.scope.get("method") != scope.get("method"):
         return None
     passed: Decision | None = outer
     while passed is not None:

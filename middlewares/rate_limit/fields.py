@@ -52,23 +52,19 @@ class Fields:
     def add(self, headers: Iterable[tuple[bytes, bytes]], decision: Decision) -> HeaderList:
         """Return the headers of a response with those that tell of a decision."""
         result = [*headers]
-        charges = decision.charges
-        if self._is_new and len(charges) == 1 and not charges[0][0].is_gate:
-            # The common case, without a detour.
-            policy = charges[0][0]
-            left, reset = policy.algorithm.view(decision.states[0], decision.now // policy.tick)
-            result += (
-                (b"ratelimit-policy", policy.member),
-                (b"ratelimit", _member(policy, left, reset)),
-            )
-        elif self._is_new:
-            shown = [*decision.readings()]
-            if shown:
-                policies = b", ".join(policy.member for policy, _, _ in shown)
-                result += (
-                    (b"ratelimit-policy", policies),
-                    (b"ratelimit", b", ".join(_member(*reading) for reading in shown)),
-                )
+        if self._is_new:
+            charges = decision.charges
+            if len(charges) == 1 and not charges[0][0].is_gate:
+                # The common case, without a detour.
+                policy = charges[0][0]
+                left, reset = policy.algorithm.view(decision.states[0], decision.now // policy.tick)
+                result.append(policy.line)
+                result.append((b"ratelimit", _member(policy, left, reset)))
+            else:
+                shown = [*decision.readings()]
+                if shown:
+                    result.append((b"ratelimit-policy", b", ".join(policy.member for policy, _, _ in shown)))
+                    result.append((b"ratelimit", b", ".join(_member(*reading) for reading in shown)))
         return self._add_older(result, decision) if self._older else result
 
     def _add_older(self, headers: HeaderList, decision: Decision) -> HeaderList:

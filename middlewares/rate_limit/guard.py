@@ -6,7 +6,7 @@ three times in a row is left alone for a moment, then one request tries it again
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from middlewares.stores import StoreUnavailable
 
@@ -27,6 +27,15 @@ _PAUSE: Final = 50_000_000
 """Nanoseconds for which a store that failed is left alone."""
 
 
+class _Denial(NamedTuple):
+    until: int
+    least: int
+    """The cost that does not fit until then."""
+    learned: int
+    decision: Decision
+    state: Any
+
+
 class Guard:
     """A shared store with a memory of denials and a circuit breaker. Raises what the store raises."""
 
@@ -35,8 +44,8 @@ class Guard:
     def __init__(self, store: SharedLimits, *, clock: Callable[[], int]) -> None:
         self.store = store
         self._clock = clock
-        self._denials: dict[tuple[str, str], tuple[int, int, int, int, object]] = {}
-        """By policy and key: until when, for which cost, when it was learned, and the time and state of the store."""
+        self._denials: dict[tuple[str, str], _Denial] = {}
+        """By policy and key."""
         self._failures = 0
         self._opens = 0
         self._is_probed = False
@@ -62,14 +71,18 @@ class Guard:
             self._remember(decision, now)
         return decision
 
+    def forget(self, charges: Sequence[Charge]) -> None:
+        """Ask the store again the next time, whatever is known of these."""
+        for policy, key, _ in charges:
+            self._denials.pop((policy.id, key), None)
+
     async def debit(self, charges: Sequence[Charge]) -> None:
         """Charge what was used already."""
         await self.store.debit(charges)
 
     async def refund(self, decision: Decision) -> None:
         """Give back what a decision charged."""
-        for policy, key, _ in decision.charges:
-            self._denials.pop((policy.id, key), None)
+        self.forget(decision.charges)
         await self.store.refund(decision)
 
     async def reset(self, policy: Policy, key: str) -> None:
@@ -82,15 +95,18 @@ class Guard:
         await self.store.aclose()
 
     def _known_denial(self, charges: Sequence[Charge], now: int) -> Decision | None:
-        for policy, key, cost in charges:
+        for charge in charges:
+            policy, key, cost = charge
             known = self._denials.get((policy.id, key))
             if known is None:
                 continue
-            until, least, learned, then, state = known
-            if now >= until:
+            if now >= known.until:
                 del self._denials[policy.id, key]
-            elif cost >= least:
-                return Decision(False, ((policy, key, cost),), (state,), then + now - learned)
+            elif cost >= known.least:
+                then = known.decision
+                if [(p, k) for p, k, _ in charges] == [(p, k) for p, k, _ in then.charges]:
+                    return Decision(False, charges, then.states, then.now + now - known.learned)
+                return Decision(False, (charge,), (known.state,), then.now + now - known.learned)
         return None
 
     def _remember(self, decision: Decision, now: int) -> None:
@@ -101,7 +117,8 @@ class Guard:
                 if len(self._denials) >= _MOST_DENIALS:
                     self._denials.clear()
                 # Counted from before the question, so that it ends too early rather than too late.
-                self._denials[policy.id, key] = now + wait * policy.tick, cost, now, decision.now, state
+                until = now + wait * policy.tick
+                self._denials[policy.id, key] = _Denial(until, cost, now, decision, state)
 
     def _enter(self, now: int) -> bool:
         """Let a call to the store through; return whether it tries out one that failed."""

@@ -167,7 +167,7 @@ def _address(scope: Scope) -> str | None:
 def _calling(function: Callable[..., Any]) -> KeyOf:
     from starlette.requests import HTTPConnection  # costs milliseconds, and most keys need none
 
-    def key(scope: Scope) -> str | None | Awaitable[str | None]:
+    def key(scope: Scope) -> str | Awaitable[str | None] | None:
         found = function(HTTPConnection(scope))
         return _awaited(found) if isawaitable(found) else _as_key(found)
 

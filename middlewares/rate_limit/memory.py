@@ -18,6 +18,8 @@ from .decision import Decision
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from middlewares.asgi import Scope
+
     from .policy import Charge, Policy
 
 __all__ = ("MemoryLimits",)
@@ -77,22 +79,35 @@ class MemoryLimits:
 
     def take(self, charges: Sequence[Charge]) -> Decision:
         """Charge all of them or, if one does not fit, none."""
-        now = self.clock()
         if len(charges) == 1:
             policy, key, cost = charges[0]
-            shard, state = self._find(policy, key, now)
-            algorithm = policy.algorithm
-            after = algorithm.charge(state, now, cost)
-            if after is None:
-                return Decision(False, charges, (state,), now)
-            if policy.is_gate or not cost:
-                return Decision(True, charges, (state,), now)
-            if key in shard.current:
-                shard.current[key] = after
-            else:
+            return self.take_one(policy, key, 0 if policy.is_gate else cost, cost)
+        return self._take_all(charges, self.clock())
+
+    def take_one(
+        self, policy: Policy, key: str, taken: int, cost: int, scope: Scope | None = None, layer: object = None
+    ) -> Decision:
+        """Charge one policy; ``taken`` is the cost, or 0 to ask only. This is the path of most requests."""
+        now = self.clock()
+        table: _Table = policy.table
+        shard = table.shards[hash(key) & _MASK]
+        if now >= shard.swaps:
+            shard.swap(now, table.lifetime)
+        current = shard.current
+        state = current.get(key)
+        is_new = state is None
+        if is_new:
+            state = self._seek(policy, shard, key)
+        after = policy.algorithm.charge(state, now, cost)
+        if after is None:
+            return Decision(False, ((policy, key, cost),), (state,), now, scope, layer)
+        if taken:
+            state = after
+            if is_new:
                 self._insert(shard, key, after)
-            return Decision(True, charges, (after,), now)
-        return self._take_all(charges, now)
+            else:
+                current[key] = after
+        return Decision(True, ((policy, key, cost),), (state,), now, scope, layer)
 
     def _take_all(self, charges: Sequence[Charge], now: int) -> Decision:
         found = [self._find(policy, key, now) for policy, key, _ in charges]
@@ -143,13 +158,16 @@ class MemoryLimits:
         if now >= shard.swaps:
             shard.swap(now, table.lifetime)
         state = shard.current.get(key)
-        if state is None:
-            state = shard.previous.get(key)
-            if state is None:
-                state = policy.algorithm.empty
-                if len(shard.current) + len(shard.previous) >= self._room:
-                    state = shard.current.get(_OVERFLOW) or shard.previous.get(_OVERFLOW) or state
-        return shard, state
+        return shard, self._seek(policy, shard, key) if state is None else state
+
+    def _seek(self, policy: Policy, shard: _Shard, key: str) -> Any:
+        """Return the state of a key that was not written since the shard swapped, or what stands for it."""
+        state = shard.previous.get(key)
+        if state is not None:
+            return state
+        if len(shard.current) + len(shard.previous) >= self._room:
+            state = shard.current.get(_OVERFLOW) or shard.previous.get(_OVERFLOW)
+        return policy.algorithm.empty if state is None else state
 
     def _insert(self, shard: _Shard, key: str, state: Any) -> None:
         current, previous = shard.current, shard.previous

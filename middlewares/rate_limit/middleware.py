@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -14,11 +14,11 @@ from middlewares.core.layer import Layer, freeze, is_foreign
 from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
 from middlewares.core.refusals import refuse
 
-from .answers import DENIED, NO_KEY, denial, unavailable
+from .answers import DENIED, NO_KEY, Answers, unavailable
 from .check import check_options
 from .decision import DECISION, Decision
 from .engine import Engine, Unavailable
-from .fields import Fields
+from .fields import Fields, retry_after
 from .keys import Hosts
 from .messages import MessageLimits
 from .rules import AlgorithmName, Cost, Key, Limit, MissingKey, Refundable, Rule
@@ -112,6 +112,7 @@ class RateLimit(Layer):
     clock: Callable[[], int] = monotonic_ns
     """Time of what is counted in this process, in nanoseconds; for tests, the ``ns`` of a `ManualClock`."""
 
+    _answers: Answers = field(init=False, repr=False)
     _engine: Engine = field(init=False, repr=False)
     _fields: Fields | None = field(init=False, repr=False)
     _hosts: Hosts = field(init=False, repr=False)
@@ -124,6 +125,7 @@ class RateLimit(Layer):
         rules, allowed, denied = check_options(self)
         freeze(
             self,
+            _answers=Answers(),
             _engine=Engine(self, rules),
             _fields=Fields(self.headers) if self.headers else None,
             _hosts=Hosts(allowed, denied),
@@ -141,23 +143,53 @@ class RateLimit(Layer):
         host = self._hosts[client[0]] if client else None
         if host is not None and host.is_listed is False:
             return await refuse(scope, receive, send, DENIED, inner=self._inner)
-        if (host is not None and host.is_listed) or self._excluded(route_path(scope)):
+        path = route_path(scope) if scope.get("root_path") else scope["path"]
+        if (host is not None and host.is_listed) or self._excluded(path):
             return await self.app(scope, receive, send)
-        if kind == "http" and scope["method"] == "OPTIONS" and await self._inner.answers(scope):
-            return await self.app(scope, receive, send)
-        engine = self._engine
-        plain = engine.plain
-        if plain is not None and DECISION not in scope and (host is None or host.network is None):
-            decision = engine.memory.take(((plain, "unknown" if host is None else host.key, engine.plain_cost),))
-            if decision.allowed:
+        if kind == "http":
+            if scope["method"] == "OPTIONS" and await self._inner.answers(scope):
+                return await self.app(scope, receive, send)
+            engine = self._engine
+            plain = engine.plain
+            if plain is not None and DECISION not in scope and host is not None and host.network is None:
+                # One charge by address, in this process: what most limiters do all day.
+                cost = engine.plain_cost
+                decision = engine.memory.take_one(plain, host.key, cost, cost, scope, self)
+                if not decision.allowed:
+                    plain.denied += 1
+                    return await self._deny(scope, receive, send, decision)
                 plain.allowed += 1
-                decision.layer = self
-                decision.method = scope.get("method")
-                decision.path = scope["path"]
-                return await self._serve(scope, receive, send, decision)
-            plain.denied += 1
-            return await refuse(scope, receive, send, denial(decision, self._fields), inner=self._inner)
+                if EXCHANGE in scope:
+                    scope[EXCHANGE].quotas.append(decision)
+                inner = {**scope, DECISION: decision}
+                size = len(inner)
+                if self._fields is not None:
+                    send = self._telling(send, decision, self._fields)
+                try:
+                    return await self.app(inner, receive, send)
+                finally:
+                    if len(inner) != size:
+                        hand_back(inner, scope)
         await self._judge(scope, receive, send, host)
+
+    def _telling(self, send: Send, decision: Decision, fields: Fields) -> Send:
+        """Return a ``send`` that tells the client how it stands."""
+
+        def send_told(message: Message) -> Awaitable[None]:
+            if message["type"] in _STARTS:
+                # What redirects leave a client with is told where it arrives, unless that will be refused.
+                if not 300 <= message["status"] < 400 or decision.remaining:
+                    message = {**message, "headers": fields.add(message.get("headers", ()), decision)}
+            return send(message)
+
+        return mark_coroutine_function(send_told) if self._foreign else send_told
+
+    def _deny(self, scope: Scope, receive: Receive, send: Send, decision: Decision) -> Awaitable[None]:
+        """Answer a request that does not fit."""
+        headers: Iterable[tuple[bytes, bytes]] = retry_after(decision)
+        if self._fields is not None:
+            headers = self._fields.add(headers, decision)
+        return refuse(scope, receive, send, self._answers.to(decision), headers=headers, inner=self._inner)
 
     async def _judge(self, scope: Scope, receive: Receive, send: Send, host: Host | None) -> None:
         """Serve a request with whatever rules there are."""
@@ -172,7 +204,7 @@ class RateLimit(Layer):
         if decision is None:
             return await self._hand_on(scope, receive, send)
         if not decision.allowed:
-            return await refuse(scope, receive, send, denial(decision, self._fields), inner=self._inner)
+            return await self._deny(scope, receive, send, decision)
         if not verdict.follow_up:
             return await self._serve(scope, receive, send, decision)
         status = 0
@@ -202,16 +234,8 @@ class RateLimit(Layer):
         size = len(inner)
         if scope["type"] == "websocket":
             receive, send = self._limited(receive, send)
-        fields = self._fields
-        if fields is not None:
-            bare = send
-
-            def send_told(message: Message) -> Awaitable[None]:
-                if message["type"] in _STARTS and not (message["status"] // 100 == 3 and decision.remaining == 0):
-                    message = {**message, "headers": fields.add(message.get("headers", ()), decision)}
-                return bare(message)
-
-            send = mark_coroutine_function(send_told) if self._foreign else send_told
+        if self._fields is not None:
+            send = self._telling(send, decision, self._fields)
         try:
             await self.app(inner, receive, send)
         finally:

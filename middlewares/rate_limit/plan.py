@@ -118,7 +118,7 @@ class Plan:
         if network is not None:
             charges += [(policy.step, network, cost) for policy in policies if policy.step is not None]
         if self.ban is not None:
-            charges.append((self.ban.gate, key, 1))
+            charges.insert(0, (self.ban.gate, key, 1))
         return charges
 
     async def _tier_of(self, scope: Scope) -> tuple[Policy, ...]:

@@ -30,6 +30,7 @@ class Policy:
         "home",
         "id",
         "is_gate",
+        "line",
         "local",
         "member",
         "name",
@@ -76,8 +77,9 @@ class Policy:
         self.prefix = b'"%b"' % name.replace("\\", "\\\\").replace('"', '\\"').encode("ascii")
         self.window = quota.period // SECOND
         """Seconds."""
-        self.member = self.prefix + b";q=%d;w=%d" % (quota.amount, self.window)
+        self.member = b"%b;q=%d;w=%d" % (self.prefix, quota.amount, self.window)
         """Its member of ``RateLimit-Policy``, byte for byte the same in every response."""
+        self.line = (b"ratelimit-policy", self.member)
         self.allowed = 0
         """Requests that it let pass, for metrics."""
         self.denied = 0

@@ -121,7 +121,7 @@ for _ = 1, number(1) do
   for i = 1, count do
     local b = at + (i - 1) * 7
     local kind, tick, x = number(b + 1), number(b + 2), number(b + 3)
-    if fits and number(b + 5) > 0 and number(b + 6) == 0 then
+    if fits and number(b + 5) > 0 and (mode > 0 or number(b + 6) == 0) then
       store(key + i, kind, afters[i], math.floor(us / tick), tick, x)
     end
     for _, part in ipairs(states[KEYS[key + i]]) do reply[#reply + 1] = part end

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .answering import ErrorPage, Timeout
 from .bodies import BodyLimit, BodyRewrite, Cache, Decompress, ETag, SecurityHeaders, Trailers
-from .clients import CSRF, Auth, HTTPSRedirect, ProxyHeaders, RateLimit, Sessions, TrustedHosts
+from .clients import CSRF, Auth, HTTPSRedirect, ProxyHeaders, Sessions, TrustedHosts
 from .observing import AccessLog, Metrics, RequestID, Tracing
 
 __all__ = (
@@ -24,7 +24,6 @@ __all__ = (
     "HTTPSRedirect",
     "Metrics",
     "ProxyHeaders",
-    "RateLimit",
     "RequestID",
     "SecurityHeaders",
     "Sessions",
