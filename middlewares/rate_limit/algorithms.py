@@ -245,7 +245,7 @@ class SlidingWindow:
 
     def _at(self, state: _Slide, now: int) -> _Slide:
         """Return the state with the window that is present now."""
-        start, before, used = state
+        start, _, used = state
         passed = now - start
         if passed < self._period:
             return state
@@ -278,7 +278,7 @@ def make_algorithm(name: str, quota: Quota, burst: int | None = None, tick: int 
 
 
 def tick_for(name: str, quota: Quota) -> int:
-    """Return the tick, in nanoseconds, that a store counts in whose numbers are doubles: 1 µs or a power of ten of it."""
+    """Return the tick, in nanoseconds, of a store whose numbers are doubles: 1 µs, or a power of ten of it."""
     tick = 1000
     if name == "sliding_window":
         while 4 * quota.amount * (quota.period // tick) >= _EXACT:

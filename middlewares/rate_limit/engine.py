@@ -170,7 +170,7 @@ class Engine:
         """Charge limits of their own for a key, as the mark of an endpoint names them."""
         adopt = partial(self._home.adopt, on_failure=rule.on_store_failure or "local")
         policies = [
-            self._home.policies.get(policy_name) or make_policies(rule, text, adopt)[0]
+            self._home.policies.get(policy_name) or make_policies(rule, text, adopt=adopt)[0]
             for policy_name in [rule.name or text]
         ]
         return await self.take([(policy, key, cost) for policy in policies])

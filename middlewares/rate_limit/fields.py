@@ -15,7 +15,7 @@ Standard: draft-ietf-httpapi-ratelimit-headers-10, -07 and -06; RFC 9651 (Struct
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from .decision import Decision
     from .policy import Policy
 
-__all__ = ("STYLES", "Fields", "retry_after")
+__all__ = ("DEFAULT_STYLES", "Fields", "Style", "retry_after")
 
-STYLES: Final = ("draft-10", "draft-07", "draft-06", "x-ratelimit")
+Style: TypeAlias = Literal["draft-10", "draft-07", "draft-06", "x-ratelimit"]
+DEFAULT_STYLES: tuple[Style, ...] = ("draft-10",)
 
 _SINGLE: Final = {
     "draft-07": (b"", b""),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ("SESSION", "USER", "Hosts", "KeyOf", "Network", "compile_key", "key_text")
 
-KeyOf: TypeAlias = Callable[["Scope"], str | None | Awaitable[str | None]]
+KeyOf: TypeAlias = Callable[["Scope"], str | Awaitable[str | None] | None]
 """Gives the key of a request; ``None`` if it has none."""
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -168,7 +168,7 @@ def _calling(function: Callable[..., Any]) -> KeyOf:
     from starlette.requests import HTTPConnection  # costs milliseconds, and most keys need none
 
     def key(scope: Scope) -> str | Awaitable[str | None] | None:
-        found = function(HTTPConnection(scope))
+        found = function(HTTPConnection({**scope}))  # Starlette writes into it when headers are asked for
         return _awaited(found) if isawaitable(found) else _as_key(found)
 
     return key

@@ -18,7 +18,7 @@ from .answers import DENIED, NO_KEY, Answers, unavailable
 from .check import check_options
 from .decision import DECISION, Decision
 from .engine import Engine, Unavailable
-from .fields import Fields, retry_after
+from .fields import DEFAULT_STYLES, Fields, Style, retry_after
 from .keys import Hosts
 from .messages import MessageLimits
 from .rules import AlgorithmName, Cost, Key, Limit, MissingKey, Refundable, Rule
@@ -75,7 +75,7 @@ class RateLimit(Layer):
     """Networks whose clients are refused with 403."""
     exclude_paths: Collection[str] = MONITORING_PATHS
     """Path patterns that are not charged; health checks and metrics unless given."""
-    headers: Collection[Literal["draft-10", "draft-07", "draft-06", "x-ratelimit"]] = ("draft-10",)
+    headers: Collection[Style] = DEFAULT_STYLES
     """Which header fields tell clients how they stand; none if empty."""
     shadow: bool = False
     """Whether to count only, and refuse nobody."""
@@ -176,10 +176,11 @@ class RateLimit(Layer):
         """Return a ``send`` that tells the client how it stands."""
 
         def send_told(message: Message) -> Awaitable[None]:
-            if message["type"] in _STARTS:
-                # What redirects leave a client with is told where it arrives, unless that will be refused.
-                if not 300 <= message["status"] < 400 or decision.remaining:
-                    message = {**message, "headers": fields.add(message.get("headers", ()), decision)}
+            # Draft-10, 6: a redirect must not tell a client that nothing is left, lest it does not follow.
+            if message["type"] == "http.response.start" and not (
+                300 <= message["status"] < 400 and decision.remaining == 0
+            ):
+                message = {**message, "headers": fields.add(message.get("headers", ()), decision)}
             return send(message)
 
         return mark_coroutine_function(send_told) if self._foreign else send_told
@@ -234,7 +235,7 @@ class RateLimit(Layer):
         size = len(inner)
         if scope["type"] == "websocket":
             receive, send = self._limited(receive, send)
-        if self._fields is not None:
+        elif self._fields is not None:
             send = self._telling(send, decision, self._fields)
         try:
             await self.app(inner, receive, send)
@@ -267,7 +268,7 @@ class RateLimit(Layer):
         return await self._engine.hit(key, cost)
 
     async def reset(self, key: str) -> None:
-        """Give a key its whole quota of ``limit`` and all rules again: an address, as ``192.0.2.1``, or what a key is."""
+        """Give a key its whole quota again, in all rules: an address as ``192.0.2.1``, or what else a key is."""
         await self._engine.reset(self._hosts[key].key if "." in key or ":" in key else key)
 
     def metrics(self) -> dict[tuple[str, str], int]:
@@ -277,6 +278,3 @@ class RateLimit(Layer):
     def hands_on_send(self) -> bool:
         """Return whether the very ``send`` of a request may reach an application that is not ours."""
         return is_foreign(self.app)
-
-
-_STARTS = ("http.response.start", "websocket.http.response.start")

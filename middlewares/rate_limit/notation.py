@@ -25,7 +25,9 @@ _LIMIT: Final = re.compile(
     r"\s*(?P<amount>[0-9]{1,12})\s*(?:/|\sper\s)\s*(?P<count>[0-9]{1,9})?\s*(?P<period>second|minute|hour|day|month|year)s?\s*",
     re.IGNORECASE,
 )
-_PERIOD: Final = re.compile(r"\s*(?P<count>[0-9]{1,9})?\s*(?P<period>second|minute|hour|day|month|year)s?\s*", re.IGNORECASE)
+_PERIOD: Final = re.compile(
+    r"\s*(?P<count>[0-9]{1,9})?\s*(?P<period>second|minute|hour|day|month|year)s?\s*", re.IGNORECASE
+)
 _MOST: Final = 16
 """Limits in one notation: each is charged for every request."""
 

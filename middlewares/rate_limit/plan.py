@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final
 
 from .keys import compile_key
 from .notation import Quota, parse_limits, parse_period
-from .policy import Policy
 from .rules import ask, compile_matchers
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from middlewares.asgi import Scope
 
     from .keys import Host
-    from .policy import Charge
+    from .policy import Charge, Policy
     from .rules import Rule
 
 __all__ = ("DENY", "Ban", "Plan", "check_cost", "make_policies")
@@ -44,7 +44,7 @@ class Plan:
     """One rule, ready for requests. ``adopt`` makes a policy of a name and a quota, and gives it its store."""
 
     __slots__ = (
-        "_adopt", "_cost", "_gates", "_key", "_missing", "_policies", "_tests", "_tier", "_tiers",
+        "_cost", "_gates", "_key", "_make", "_missing", "_policies", "_tests", "_tier", "_tiers",
         "ban", "cost_after", "is_plain", "max_wait", "on_failure", "predicate", "refunds", "rule", "shadow",
     )  # fmt: skip
 
@@ -60,11 +60,11 @@ class Plan:
         self.shadow = bool(rule.shadow)
         self.max_wait = rule.max_wait or 0
         self.on_failure = rule.on_store_failure or "local"
-        self._adopt = lambda text: make_policies(rule, text, adopt, step=step if self._key is None else 0)
+        self._make = partial(make_policies, rule, adopt=adopt, step=step if self._key is None else 0)
         is_fixed = isinstance(rule.limit, str)
         self._tier = None if is_fixed else rule.limit
         self._tiers: dict[str, tuple[Policy, ...]] = {}
-        self._policies = self._adopt(rule.limit) if is_fixed else ()
+        self._policies: tuple[Policy, ...] = self._make(str(rule.limit)) if is_fixed else ()
         name = rule.name or (str(rule.limit) if is_fixed else "tier")
         self.ban = Ban(name, rule.ban_after, rule.ban_for, adopt) if rule.ban_after else None
         self.is_plain = (
@@ -97,29 +97,29 @@ class Plan:
         policies = self._policies if self._tier is None else await self._tier_of(scope)
         if not policies:
             return []
-        network = None
-        if self._key is None:
-            key: str | None = _UNKNOWN if host is None else host.key
-            network = None if host is None else host.network
-        else:
-            found = self._key(scope)
-            key = await found if isawaitable(found) else found
-            if key is None:
-                if self._missing == "allow":
-                    return []
-                if self._missing == "deny":
-                    return DENY
-                # A prefix that no other key has: nobody may choose to share the quota of an address.
-                key = "\x00" if self._missing == "shared" or host is None else f"\x00{host.key}"
+        key = await self._key_of(scope, host)
+        if key is None:
+            return DENY if self._missing == "deny" else []
         cost = self._cost
         if type(cost) is not int:
             cost = check_cost(await ask(cost, scope))
         charges = [(policy, key, cost) for policy in policies]
-        if network is not None:
-            charges += [(policy.step, network, cost) for policy in policies if policy.step is not None]
+        if self._key is None and host is not None and host.network is not None:
+            charges += [(policy.step, host.network, cost) for policy in policies if policy.step is not None]
         if self.ban is not None:
             charges.insert(0, (self.ban.gate, key, 1))
         return charges
+
+    async def _key_of(self, scope: Scope, host: Host | None) -> str | None:
+        """Return the key of a request, or of those that have none and may share one."""
+        if self._key is None:
+            return _UNKNOWN if host is None else host.key
+        found = self._key(scope)
+        key = await found if isawaitable(found) else found
+        if key is not None or self._missing in ("allow", "deny"):
+            return key
+        # A prefix that no other key has: nobody may choose to share the quota of an address.
+        return "\x00" if self._missing == "shared" or host is None else f"\x00{host.key}"
 
     async def _tier_of(self, scope: Scope) -> tuple[Policy, ...]:
         text = await ask(self._tier, scope)  # type: ignore[arg-type]  # only asked where there is one
@@ -129,13 +129,13 @@ class Plan:
             raise TypeError(f"RateLimit: limit must return a string such as '100/minute', or None; got {text!r}")
         policies = self._tiers.get(text)
         if policies is None:
-            policies = self._adopt(text)
+            policies = self._make(text)
             if len(self._tiers) < _MOST_TIERS:
                 self._tiers[text] = policies
         return policies
 
 
-def make_policies(rule: Any, text: str, adopt: Callable[..., Policy], *, step: int = 0) -> tuple[Policy, ...]:
+def make_policies(rule: Any, text: str, *, adopt: Callable[..., Policy], step: int = 0) -> tuple[Policy, ...]:
     """Return the policies of a notation. With ``step``, each has one for the network around an IPv6 address."""
     quotas = parse_limits(text)
     policies: list[Policy] = []
@@ -170,5 +170,3 @@ def _statuses(wanted: Any) -> frozenset[int]:
             first = int(status[0]) * 100
             found.update(range(first, first + 100))
     return frozenset(found)
-
-

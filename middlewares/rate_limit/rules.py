@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -95,7 +96,9 @@ class Rule:
 
 def as_rule(problems: OptionErrors, given: Rule | Mapping[str, Any]) -> Rule | None:
     """Return a rule as it stands in code or in a file; what is wrong with it goes to ``problems``."""
-    options = given if isinstance(given, Mapping) else {field.name: getattr(given, field.name) for field in fields(Rule)}
+    options = (
+        given if isinstance(given, Mapping) else {field.name: getattr(given, field.name) for field in fields(Rule)}
+    )
     found = OptionErrors("rule")
     known = option_types(Rule)
     for name in options.keys() - known.keys():
@@ -117,13 +120,18 @@ def as_rule(problems: OptionErrors, given: Rule | Mapping[str, Any]) -> Rule | N
 def check_limits(problems: OptionErrors, rule: Any) -> None:
     """Record what is wrong with limits and what belongs to them, of a rule or of the layer itself."""
     kind = rule.algorithm or "gcra"
-    for option, read in (("limit", parse_limits), ("ban_after", parse_limits), ("ban_for", parse_period)):
+    readers: dict[str, Callable[[str], object]] = {
+        "limit": parse_limits,
+        "ban_after": parse_limits,
+        "ban_for": parse_period,
+    }
+    for option, read in readers.items():
         given = getattr(rule, option)
         if isinstance(given, str):
-            _check(problems, option, given, lambda read=read, given=given: read(given))
+            _check(problems, option, given, partial(read, given))
     if isinstance(rule.limit, str) and not problems.found:
         for quota in parse_limits(rule.limit):
-            _check(problems, "burst", rule.burst, lambda quota=quota: make_algorithm(kind, quota, rule.burst))
+            _check(problems, "burst", rule.burst, partial(make_algorithm, kind, quota, rule.burst))
     if rule.key is not None:
         _check(problems, "key", rule.key, lambda: compile_key(rule.key))
     if isinstance(rule.cost, int):
@@ -162,7 +170,8 @@ async def ask(function: Callable[..., Any], scope: Scope, *arguments: Any) -> An
     """Return what a user's function, sync or async, says of a request."""
     from starlette.requests import HTTPConnection  # costs milliseconds, and most limits ask no function
 
-    found = function(HTTPConnection(scope), *arguments)
+    # A copy: Starlette writes into the scope when headers are asked for.
+    found = function(HTTPConnection({**scope}), *arguments)
     return await found if isawaitable(found) else found
 
 

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 __all__ = ("SQLiteLimits",)
 
 _SCHEMA: Final = (
-    "CREATE TABLE IF NOT EXISTS limits (key TEXT PRIMARY KEY, a INTEGER NOT NULL, b INTEGER NOT NULL,"
-    " c INTEGER NOT NULL, ends INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS limits (
+    key TEXT PRIMARY KEY, a INTEGER NOT NULL, b INTEGER NOT NULL, c INTEGER NOT NULL, ends INTEGER NOT NULL
+    ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS limits_ends ON limits (ends)",
 )
 _GET: Final = "SELECT a, b, c FROM limits WHERE key = ?"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from middlewares import Middleware
+from middlewares.core.headers import find
 from middlewares.rate_limit import MemoryLimits, RateLimit
 from middlewares.testing import ManualClock
 from tests.stand_ins import Auth, Metrics, RequestID, Sessions, Timeout
@@ -44,7 +45,7 @@ class Limited(Subject):
 
     def cost(self, connection: Any) -> int:
         """Return a cost that the quota of this client has no room for, or one that it has."""
-        return 3 if connection.headers.get("x-key") == SPENT.decode() else 1
+        return 3 if find(connection.scope["headers"], b"x-key") == SPENT else 1
 
     def answers(self, request: Request) -> int | None:
         return 429 if request.type != "lifespan" and request.header("x-key") == SPENT.decode() else None

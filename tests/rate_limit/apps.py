@@ -23,6 +23,6 @@ def answering(status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) 
 hello = answering()
 
 
-async def statuses(app: ASGIApp, times: int, method: str = "GET", path: str = "/", **options: Any) -> list[int]:
+async def statuses(app: ASGIApp, times: int, method: str = "GET", path: str = "/", **options: Any) -> list[int | None]:
     """Return the statuses of so many requests, one after another."""
     return [(await request(app, method, path, **options)).status for _ in range(times)]

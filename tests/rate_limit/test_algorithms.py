@@ -138,9 +138,7 @@ def worst_window(name: str) -> int:
     return max(sum(begin <= at < begin + period for at in passed) for begin in passed)
 
 
-@pytest.mark.parametrize(
-    ("name", "most"), [("fixed_window", 39), ("sliding_window", 38), ("gcra", 39), ("strict", 20)]
-)
+@pytest.mark.parametrize(("name", "most"), [("fixed_window", 39), ("sliding_window", 38), ("gcra", 39), ("strict", 20)])
 def test_what_the_edge_of_a_window_lets_through(name: str, most: int) -> None:
     assert worst_window(name) <= most
     assert worst_window(name) > 20 or name == "strict"

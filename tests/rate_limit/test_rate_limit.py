@@ -103,7 +103,7 @@ async def test_a_function_that_fails_fails_as_it_is() -> None:
 
 
 async def test_rules_hold_for_their_requests_and_the_limit_for_all_others() -> None:
-    rules = [
+    rules: list[Rule | dict[str, Any]] = [
         Rule(limit="1/minute", paths=["/login"], methods=["POST"], name="login"),
         {"limit": "2/minute", "paths": ["/api/*"], "name": "api"},
         {"limit": "3/minute", "hosts": ["a.example"], "name": "host"},
@@ -232,7 +232,7 @@ async def test_a_request_may_wait_for_its_turn() -> None:
 
 async def test_no_more_may_wait_than_is_allowed() -> None:
     app = RateLimit(hello, limit="20/second", burst=1, max_wait=5, max_waiting=2)
-    found: list[int] = []
+    found: list[int | None] = []
 
     async def ask() -> None:
         found.extend(await statuses(app, 1))
@@ -240,7 +240,7 @@ async def test_no_more_may_wait_than_is_allowed() -> None:
     async with anyio.create_task_group() as group:
         for _ in range(6):
             group.start_soon(ask)
-    assert sorted(found) == [200, 200, 200, 429, 429, 429]
+    assert (found.count(200), found.count(429)) == (3, 3)
 
 
 async def test_parallel_guesses_are_counted_before_they_are_served() -> None:
