@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
-from middlewares.errors import MiddlewaresError
 from middlewares.stores import StoreUnavailable
 
 from .decision import DECISION, Decision
@@ -33,7 +32,7 @@ __all__ = ("Engine", "Unavailable", "Verdict")
 _log = logging.getLogger("middlewares")
 
 
-class Unavailable(MiddlewaresError):
+class Unavailable(StoreUnavailable):
     """The store does not answer, and a rule lets nothing pass that was not counted."""
 
     def __init__(self, names: list[str], seconds: int) -> None:
