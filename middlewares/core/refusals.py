@@ -104,20 +104,25 @@ async def refuse(
     ``headers`` are further response headers, those that only this request has. ``inner`` is the CORS policy inside
     the layer that refuses: it makes the answer readable for permitted pages.
     """
-    plain = refusal.refusal if isinstance(refusal, Prepared) else refusal
-    exchange = scope.get(EXCHANGE)
-    if exchange is not None:
-        exchange.refusals.append(plain)
-    # As repr, cut: a path may hold line ends, and is as long as a client likes.
-    _log.debug("%s: refused %.200r with %d", plain.reason, scope["path"], plain.status)
     accept = joined(scope["headers"], b"accept") or b""
-    fixed, body = refusal.rendered[accept] if isinstance(refusal, Prepared) else _rendered(refusal, accept)
-    start: Message = {"status": plain.status, "headers": [*fixed, *headers]}
+    if isinstance(refusal, Prepared):
+        fixed, body = refusal.rendered[accept]
+        refusal = refusal.refusal
+    else:
+        fixed, body = _rendered(refusal, accept)
+    if EXCHANGE in scope:
+        scope[EXCHANGE].refusals.append(refusal)
+    if _log.isEnabledFor(logging.DEBUG):
+        # As repr, cut: a path may hold line ends, and is as long as a client likes.
+        _log.debug("%s: refused %.200r with %d", refusal.reason, scope["path"], refusal.status)
+    answer = [*fixed, *headers]
     if scope["type"] == "websocket":
-        return await _refuse_handshake(scope, receive, send, plain.close_code, start, body)
+        return await _refuse_handshake(
+            scope, receive, send, refusal.close_code, {"status": refusal.status, "headers": answer}, body
+        )
     if inner is not None and not inner.is_absent:
-        start["headers"] = await inner.readable(scope, start["headers"])
-    await send({"type": "http.response.start", **start})
+        answer = await inner.readable(scope, answer)
+    await send({"type": "http.response.start", "status": refusal.status, "headers": answer})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 

@@ -121,7 +121,8 @@ class Bucket:
     def wait(self, state: int, now: int, cost: int) -> int:
         if cost > self.capacity:
             return NEVER
-        return max(0, max(state, now) + cost * self._interval - now - self._tolerance)
+        wait = (state if state > now else now) + cost * self._interval - now - self._tolerance
+        return wait if wait > 0 else 0
 
     def sound(self, state: int, now: int) -> int:
         return state if state <= now + self._ceiling else now + self._tolerance

@@ -228,10 +228,10 @@ class Engine:
         """Count a refusal, and close the gate of a client that had too many."""
         violated = {policy.id for policy, _ in decision.violations() if not policy.is_gate}
         for plan, start, end in parts:
-            own = decision.charges[start:end] if decision.degraded is None else ()
+            own = [*decision.charges[start:end]] if decision.degraded is None else []
             if plan.ban is None or not any(policy.id in violated for policy, _, _ in own):
                 continue
-            key = own[0][1]
+            _, key, _ = own[0]
             counted = await self.take([(plan.ban.counter, key, 1)])
             if not counted.allowed:
                 await self._debit([(plan.ban.gate, key, 1)])

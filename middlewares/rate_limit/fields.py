@@ -15,7 +15,7 @@ Standard: draft-ietf-httpapi-ratelimit-headers-10, -07 and -06; RFC 9651 (Struct
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .decision import Decision
     from .policy import Policy
 
-__all__ = ("DEFAULT_STYLES", "Fields", "Style", "retry_after")
+__all__ = ("DEFAULT_STYLES", "Fields", "Style", "retry_after", "simple_line")
 
 Style: TypeAlias = Literal["draft-10", "draft-07", "draft-06", "x-ratelimit"]
 DEFAULT_STYLES: tuple[Style, ...] = ("draft-10",)
@@ -40,32 +40,21 @@ _SINGLE: Final = {
 class Fields:
     """The fields of every response that a limiter lets through or makes."""
 
-    __slots__ = ("_is_new", "_older", "names")
+    __slots__ = ("_is_new", "_older", "is_simple")
 
     def __init__(self, styles: Collection[str]) -> None:
         self._is_new = "draft-10" in styles
         self._older = tuple(style for style in _SINGLE if style in styles)
-        names = [b"ratelimit-policy", b"ratelimit"] if {"draft-10", "draft-07"} & {*styles} else []
-        names += [b"ratelimit-policy"] if "draft-06" in styles and not names else []
-        names += [name for style in self._older for name in _SINGLE[style] if name]
-        self.names = tuple(names)
+        self.is_simple = self._is_new and not self._older
+        """Whether they are those of draft-10 alone."""
 
     def add(self, headers: Iterable[tuple[bytes, bytes]], decision: Decision) -> HeaderList:
         """Return the headers of a response with those that tell of a decision."""
         result = [*headers]
-        if self._is_new:
-            charges = decision.charges
-            if len(charges) == 1 and not charges[0][0].is_gate:
-                # The common case, without a detour.
-                policy = charges[0][0]
-                left, reset = policy.algorithm.view(decision.states[0], decision.now // policy.tick)
-                result.append(policy.line)
-                result.append((b"ratelimit", _member(policy, left, reset)))
-            else:
-                shown = [*decision.readings()]
-                if shown:
-                    result.append((b"ratelimit-policy", b", ".join(policy.member for policy, _, _ in shown)))
-                    result.append((b"ratelimit", b", ".join(_member(*reading) for reading in shown)))
+        shown = [*decision.readings()] if self._is_new else []
+        if shown:
+            result.append((b"ratelimit-policy", b", ".join(policy.member for policy, _, _ in shown)))
+            result.append((b"ratelimit", b", ".join(_member(*reading) for reading in shown)))
         return self._add_older(result, decision) if self._older else result
 
     def _add_older(self, headers: HeaderList, decision: Decision) -> HeaderList:
@@ -87,6 +76,11 @@ class Fields:
             elif not present.intersection(_SINGLE[style]):
                 headers += [(name, b"%d" % number) for name, number in zip(_SINGLE[style], numbers, strict=True)]
         return headers
+
+
+def simple_line(policy: Policy, state: Any, now: int) -> tuple[bytes, bytes]:
+    """Return the ``RateLimit`` line of draft-10 of one policy: that of most requests, without a detour."""
+    return b"ratelimit", _member(policy, *policy.algorithm.view(state, now))
 
 
 def _member(policy: Policy, left: int, reset: int) -> bytes:

@@ -18,7 +18,7 @@ from .answers import DENIED, NO_KEY, Answers, unavailable
 from .check import check_options
 from .decision import DECISION, Decision
 from .engine import Engine, Unavailable
-from .fields import DEFAULT_STYLES, Fields, Style, retry_after
+from .fields import DEFAULT_STYLES, Fields, Style, retry_after, simple_line
 from .keys import Hosts
 from .messages import MessageLimits
 from .rules import AlgorithmName, Cost, Key, Limit, MissingKey, Refundable, Rule
@@ -26,6 +26,7 @@ from .stores import LimitStore
 
 if TYPE_CHECKING:
     from .keys import Host
+    from .policy import Policy
 
 __all__ = ("RateLimit",)
 
@@ -115,6 +116,7 @@ class RateLimit(Layer):
     _answers: Answers = field(init=False, repr=False)
     _engine: Engine = field(init=False, repr=False)
     _fields: Fields | None = field(init=False, repr=False)
+    _is_simple: bool = field(init=False, repr=False)
     _hosts: Hosts = field(init=False, repr=False)
     _excluded: Callable[[str], object] = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
@@ -128,6 +130,7 @@ class RateLimit(Layer):
             _answers=Answers(),
             _engine=Engine(self, rules),
             _fields=Fields(self.headers) if self.headers else None,
+            _is_simple=Fields(self.headers).is_simple,
             _hosts=Hosts(allowed, denied),
             _excluded=compile_paths(self.exclude_paths),
             _inner=InnerPolicy(self.app),
@@ -163,7 +166,9 @@ class RateLimit(Layer):
                     scope[EXCHANGE].quotas.append(decision)
                 inner = {**scope, DECISION: decision}
                 size = len(inner)
-                if self._fields is not None:
+                if self._is_simple:
+                    send = self._telling_simply(send, plain, decision)
+                elif self._fields is not None:
                     send = self._telling(send, decision, self._fields)
                 try:
                     return await self.app(inner, receive, send)
@@ -185,8 +190,29 @@ class RateLimit(Layer):
 
         return mark_coroutine_function(send_told) if self._foreign else send_told
 
+    def _telling_simply(self, send: Send, policy: Policy, decision: Decision) -> Send:
+        """Return a ``send`` that tells, in the fields of draft-10, how the client stands with its only policy."""
+
+        def send_told(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                line = simple_line(policy, decision.states[0], decision.now)
+                if not 300 <= message["status"] < 400 or decision.remaining:
+                    message = {**message, "headers": [*message.get("headers", ()), policy.line, line]}
+            return send(message)
+
+        return mark_coroutine_function(send_told) if self._foreign else send_told
+
     def _deny(self, scope: Scope, receive: Receive, send: Send, decision: Decision) -> Awaitable[None]:
         """Answer a request that does not fit."""
+        charges = decision.charges
+        if len(charges) == 1 and self._is_simple:
+            policy, _, cost = charges[0]
+            now, state = decision.now // policy.tick, decision.states[0]
+            wait = policy.algorithm.wait(state, now, cost)
+            if wait > 0 and not policy.is_gate:
+                retry = (b"retry-after", b"%d" % -(-wait // policy.seconds))
+                lines = (retry, policy.line, simple_line(policy, state, now))
+                return refuse(scope, receive, send, self._answers[policy,], headers=lines, inner=self._inner)
         headers: Iterable[tuple[bytes, bytes]] = retry_after(decision)
         if self._fields is not None:
             headers = self._fields.add(headers, decision)

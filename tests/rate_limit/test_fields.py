@@ -60,10 +60,10 @@ async def test_several_drafts_stand_side_by_side(clock: ManualClock) -> None:
 
 async def test_no_fields_where_none_are_wanted() -> None:
     app = RateLimit(hello, limit="1/minute", headers=[])
-    for _ in range(2):
+    for expected in (False, True):
         response = await request(app)
         assert not [name for name, _ in response.headers if b"ratelimit" in name]
-    assert response.header("retry-after") is not None
+        assert (response.header("retry-after") is not None) is expected
 
 
 async def test_a_whole_quota_has_no_time_to_wait(clock: ManualClock) -> None:

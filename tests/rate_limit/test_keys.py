@@ -133,7 +133,7 @@ def test_session_keys(session: Any, key: str | None) -> None:
 
 
 async def test_several_keys_together_are_one_client() -> None:
-    async def tenant(connection: Any) -> str | None:
+    async def tenant(connection: Any) -> Any:
         return connection.query_params.get("tenant")
 
     app = RateLimit(hello, limit="1/hour", key=["ip", "header:x-key", tenant], on_missing_key="deny")

@@ -208,7 +208,9 @@ async def test_a_server_that_is_killed_and_started_empty_is_used_again(server: S
     await app._engine.aclose()
 
 
-async def test_one_refused_client_does_not_reach_the_store(valkey: Server, clock: ManualClock) -> None:
+async def test_one_refused_client_does_not_reach_the_store(
+    valkey: Server, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = RedisLimits(valkey.url, namespace="flood", deadline=5)
     app = RateLimit(hello, limit="2/minute", store=store, on_store_failure="closed", clock=clock.ns)
     assert await statuses(app, 3) == [200, 200, 429]
@@ -220,7 +222,7 @@ async def test_one_refused_client_does_not_reach_the_store(valkey: Server, clock
         calls += 1
         return await send(*arguments)
 
-    store._send = counted  # type: ignore[method-assign]  # to count
+    monkeypatch.setattr(store, "_send", counted)
     flood = await statuses(app, 200)
     assert (flood, calls) == ([429] * 200, 0)
     clock.advance(31)

@@ -29,7 +29,7 @@ async def handshake(app: Any, **options: Any) -> dict[str, Any]:
         if first["type"] == "websocket.http.response.start":
             await call.receive()
         await call.finish()
-    return first
+    return dict(first)
 
 
 async def test_a_handshake_over_the_quota_is_denied() -> None:
