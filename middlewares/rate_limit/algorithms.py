@@ -121,8 +121,8 @@ class Bucket:
     def wait(self, state: int, now: int, cost: int) -> int:
         if cost > self.capacity:
             return NEVER
-        wait = (state if state > now else now) + cost * self._interval - now - self._tolerance
-        return wait if wait > 0 else 0
+        wait = (max(now, state)) + cost * self._interval - now - self._tolerance
+        return max(0, wait)
 
     def sound(self, state: int, now: int) -> int:
         return state if state <= now + self._ceiling else now + self._tolerance

@@ -35,13 +35,21 @@ class Standing(NamedTuple):
     """Seconds after which the same request fits, rounded up: 0 if it does, ``None`` if it never will."""
 
 
+class _Rare(NamedTuple):
+    outer: Decision | None = None
+    degraded: Literal["open", "local"] | None = None
+
+
+_NOTHING_RARE = _Rare()
+
+
 class Decision:
     """Whether a request fits its quotas. ``allowed`` says so; the rest is computed when it is asked for.
 
     It stands in the scope under ``rate_limit``, and so tells a limiter further in what was charged already.
     """
 
-    __slots__ = ("allowed", "charges", "degraded", "layer", "now", "outer", "scope", "states")
+    __slots__ = ("_rare", "allowed", "charges", "layer", "now", "scope", "states")
 
     def __init__(
         self,
@@ -61,10 +69,25 @@ class Decision:
         self.scope = scope
         """That of the request, as the limiter was handed it."""
         self.layer = layer
-        self.outer: Decision | None = None
+
+    @property
+    def outer(self) -> Decision | None:
         """The decision of a limiter further out."""
-        self.degraded: Literal["open", "closed", "local"] | None = None
-        """How it was decided while the store did not answer."""
+        return self._rarity().outer
+
+    @property
+    def degraded(self) -> Literal["open", "local"] | None:
+        """How it was decided while the store did not answer: let through, or counted in this process."""
+        return self._rarity().degraded
+
+    def mark(self, *, outer: Decision | None = None, degraded: Literal["open", "local"] | None = None) -> None:
+        """Note what few decisions have: one further out, or a store that did not answer."""
+        rare = self._rarity()
+        self._rare = _Rare(outer or rare.outer, degraded or rare.degraded)
+
+    def _rarity(self) -> _Rare:
+        # Not set until it is needed: most decisions are made and forgotten within microseconds.
+        return getattr(self, "_rare", _NOTHING_RARE)
 
     @property
     def remaining(self) -> int | None:

@@ -137,7 +137,8 @@ class Engine:
         self._count(decision)
         decision.layer = layer
         decision.scope = scope
-        decision.outer = outer
+        if outer is not None:
+            decision.mark(outer=outer)
         if not decision.allowed:
             await self._ban(parts, decision)
             return Verdict(decision)
@@ -197,7 +198,7 @@ class Engine:
             raise Unavailable(closed, 1)
         local = [(p.local, key, cost) for p, key, cost in charges if p.on_failure == "local" and p.local is not None]
         decision = self.memory.take(local) if local else Decision(True, (), (), self.memory.clock())
-        decision.degraded = "local" if local else "open"
+        decision.mark(degraded="local" if local else "open")
         return decision
 
     async def _take_or_wait(self, charges: Sequence[Charge], max_wait: float) -> Decision:

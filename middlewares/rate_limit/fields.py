@@ -80,7 +80,10 @@ class Fields:
 
 def simple_line(policy: Policy, state: Any, now: int) -> tuple[bytes, bytes]:
     """Return the ``RateLimit`` line of draft-10 of one policy: that of most requests, without a detour."""
-    return b"ratelimit", _member(policy, *policy.algorithm.view(state, now))
+    left, reset = policy.algorithm.view(state, now)
+    if reset:
+        return b"ratelimit", b"%b;r=%d;t=%d" % (policy.prefix, left, -(-reset // policy.seconds))
+    return b"ratelimit", b"%b;r=%d" % (policy.prefix, left)
 
 
 def _member(policy: Policy, left: int, reset: int) -> bytes:

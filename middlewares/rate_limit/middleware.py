@@ -167,7 +167,7 @@ class RateLimit(Layer):
                 inner = {**scope, DECISION: decision}
                 size = len(inner)
                 if self._is_simple:
-                    send = self._telling_simply(send, plain, decision)
+                    send = _telling_simply(send, plain, decision, self._foreign)
                 elif self._fields is not None:
                     send = self._telling(send, decision, self._fields)
                 try:
@@ -186,18 +186,6 @@ class RateLimit(Layer):
                 300 <= message["status"] < 400 and decision.remaining == 0
             ):
                 message = {**message, "headers": fields.add(message.get("headers", ()), decision)}
-            return send(message)
-
-        return mark_coroutine_function(send_told) if self._foreign else send_told
-
-    def _telling_simply(self, send: Send, policy: Policy, decision: Decision) -> Send:
-        """Return a ``send`` that tells, in the fields of draft-10, how the client stands with its only policy."""
-
-        def send_told(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                line = simple_line(policy, decision.states[0], decision.now)
-                if not 300 <= message["status"] < 400 or decision.remaining:
-                    message = {**message, "headers": [*message.get("headers", ()), policy.line, line]}
             return send(message)
 
         return mark_coroutine_function(send_told) if self._foreign else send_told
@@ -304,3 +292,15 @@ class RateLimit(Layer):
     def hands_on_send(self) -> bool:
         """Return whether the very ``send`` of a request may reach an application that is not ours."""
         return is_foreign(self.app)
+
+
+def _telling_simply(send: Send, policy: Policy, decision: Decision, is_marked: bool) -> Send:
+    """Return a ``send`` that tells, in the fields of draft-10, how the client stands with its only policy."""
+
+    def send_told(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start" and (not 300 <= message["status"] < 400 or decision.remaining):
+            line = simple_line(policy, decision.states[0], decision.now)
+            message = {**message, "headers": [*message.get("headers", ()), policy.line, line]}
+        return send(message)
+
+    return mark_coroutine_function(send_told) if is_marked else send_told
