@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 from .decision import Decision, Standing
+from .marks import limited
 from .memory import MemoryLimits
 from .middleware import RateLimit
 from .rules import Rule
 
-__all__ = ("Decision", "MemoryLimits", "RateLimit", "Rule", "Standing")
+__all__ = ("Decision", "MemoryLimits", "RateLimit", "Rule", "Standing", "limited")

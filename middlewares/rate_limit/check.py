@@ -14,12 +14,12 @@ from .notation import parse_limits
 from .rules import as_rule, check_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from .keys import Network
     from .rules import Rule
 
-__all__ = ("check_options",)
+__all__ = ("check_mark", "check_options")
 
 _LEAST = {"max_waiting": 1, "ipv6_factor": 0, "processes": 1}
 
@@ -51,6 +51,16 @@ def check_options(layer: Any) -> tuple[list[Rule], list[Network], list[Network]]
     _check_names(problems, layer, right)
     problems.raise_if_any()
     return right, allowed, denied
+
+
+def check_mark(limit: str, name: str | None, options: Mapping[str, Any]) -> Rule:
+    """Return the rule that the mark of an endpoint is. Raises `OptionError`."""
+    problems = OptionErrors("limited")
+    rule = as_rule(problems, {**options, "limit": limit, **({} if name is None else {"name": name})})
+    problems.raise_if_any()
+    if rule is None:  # never: then there were problems
+        raise ValueError("limited: no rule")
+    return rule
 
 
 def _scheme(url: str) -> str:

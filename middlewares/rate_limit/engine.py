@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
@@ -13,13 +14,13 @@ from middlewares.stores import StoreUnavailable
 from .decision import DECISION, Decision
 from .guard import Guard
 from .memory import MemoryLimits
-from .plan import DENY, Plan, check_cost, make_policies
+from .plan import DENY, Plan, check_cost
 from .policy import Policy
 from .rules import Rule, ask
 from .stores import open_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from middlewares.asgi import Scope
 
@@ -85,7 +86,7 @@ class _Home:
 class Engine:
     """All rules of one layer, with the store that counts for them."""
 
-    __slots__ = ("_default", "_home", "_layer_name", "_max_waiting", "_plans", "_waiting", "memory", "plain",
+    __slots__ = ("_default", "_home", "_marks", "_max_waiting", "_plans", "_waiting", "memory", "plain",
                  "plain_cost", "shared")  # fmt: skip
 
     def __init__(self, layer: Any, rules: Sequence[Rule]) -> None:
@@ -95,6 +96,7 @@ class Engine:
         self.shared = None if isinstance(store, MemoryLimits) else Guard(store, clock=layer.clock)
         self.memory = store if isinstance(store, MemoryLimits) else MemoryLimits(clock=layer.clock)
         self._home = _Home(self.memory, self.shared, layer.namespace, layer.processes)
+        self._marks: dict[Rule, Plan] = {}
         self._max_waiting = layer.max_waiting
         self._waiting = 0
         self._plans = [self._plan(_inheriting(rule, layer), layer) for rule in rules]
@@ -166,22 +168,27 @@ class Engine:
         self._count(decision)
         return decision
 
-    async def hit_limits(self, rule: Rule, text: str, key: str, cost: int) -> Decision:
-        """Charge limits of their own for a key, as the mark of an endpoint names them."""
-        adopt = partial(self._home.adopt, on_failure=rule.on_store_failure or "local")
-        policies = [
-            self._home.policies.get(policy_name) or make_policies(rule, text, adopt=adopt)[0]
-            for policy_name in [rule.name or text]
-        ]
-        return await self.take([(policy, key, cost) for policy in policies])
+    async def charge(self, scope: Scope, host: Host | None, rule: Rule, layer: Any) -> Decision | None:
+        """Charge a rule that is no rule of the layer, such as the mark of an endpoint; it is made ready once."""
+        plan = self._marks.get(rule)
+        if plan is None:
+            plan = self._plan(_inheriting(rule, layer), layer)
+            self._marks[rule] = plan
+        charges = await plan.charges(scope, host)
+        if not charges:
+            return None
+        decision = await self.take(charges)
+        self._count(decision)
+        return decision
 
-    async def reset(self, key: str) -> None:
-        """Forget the states of a key in all policies."""
-        for policy in [*self._home.policies.values()]:
+    async def reset(self, keys: Collection[str]) -> None:
+        """Forget the states of keys in all policies."""
+        for policy, key in product([*self._home.policies.values()], keys):
             if self.shared is not None:
                 await self.shared.reset(policy, key)
-                policy = policy.local or policy
-            self.memory.reset(policy, key)
+            local = policy if self.shared is None else policy.local
+            if local is not None:
+                self.memory.reset(local, key)
 
     async def take(self, charges: Sequence[Charge]) -> Decision:
         """Charge all of them or none, wherever they are counted. Raises `Unavailable`."""

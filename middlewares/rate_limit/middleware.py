@@ -19,7 +19,7 @@ from .check import check_options
 from .decision import DECISION, Decision
 from .engine import Engine, Unavailable
 from .fields import DEFAULT_STYLES, Fields, Style, retry_after, simple_line
-from .keys import Hosts
+from .keys import Hosts, key_text
 from .messages import MessageLimits
 from .rules import AlgorithmName, Cost, Key, Limit, MissingKey, Refundable, Rule
 from .stores import LimitStore
@@ -111,7 +111,7 @@ class RateLimit(Layer):
     deadline: float = 0.025
     """Seconds that the store may take."""
     clock: Callable[[], int] = monotonic_ns
-    """Time of what is counted in this process, in nanoseconds; for tests, the ``ns`` of a `ManualClock`."""
+    """Time of what is counted in this process, in nanoseconds; for tests, the ``ns`` of a ``ManualClock``."""
 
     _answers: Answers = field(init=False, repr=False)
     _engine: Engine = field(init=False, repr=False)
@@ -148,7 +148,7 @@ class RateLimit(Layer):
             return await refuse(scope, receive, send, DENIED, inner=self._inner)
         path = route_path(scope) if scope.get("root_path") else scope["path"]
         if (host is not None and host.is_listed) or self._excluded(path):
-            return await self.app(scope, receive, send)
+            return await self._hand_on(scope, receive, send)
         if kind == "http":
             if scope["method"] == "OPTIONS" and await self._inner.answers(scope):
                 return await self.app(scope, receive, send)
@@ -258,10 +258,15 @@ class RateLimit(Layer):
                 hand_back(inner, scope)
 
     async def _hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on a request that no rule charges."""
+        """Hand on a request that no rule charges, in whose scope a decision of limiters further out stays."""
         if scope["type"] == "websocket":
             receive, send = self._limited(receive, send)
-        await self.app(scope, receive, send)
+        inner = scope if DECISION in scope else {**scope, DECISION: Decision(True, (), (), 0, scope, self)}
+        try:
+            await self.app(inner, receive, send)
+        finally:
+            if inner is not scope:
+                hand_back(inner, scope)
 
     def _limited(self, receive: Receive, send: Send) -> tuple[Receive, Send]:
         return (receive, send) if self._messages is None else self._messages.connect(receive, send)
@@ -279,11 +284,22 @@ class RateLimit(Layer):
         Raises `StoreUnavailable` where the store does not answer and the policy is ``closed``, and `ValueError` for
         a cost that is no whole number from 0 on.
         """
-        return await self._engine.hit(key, cost)
+        return await self._engine.hit(key_text(key), cost)
+
+    async def charge(self, scope: Scope, rule: Rule) -> Decision | None:
+        """Charge one more rule for a request, such as the mark of an endpoint; ``None`` if it costs nothing.
+
+        Whether it is refused is for the caller to see.
+        """
+        client = scope.get("client")
+        host = self._hosts[client[0]] if client else None
+        if host is not None and host.is_listed:
+            return None
+        return await self._engine.charge(scope, host, rule, self)
 
     async def reset(self, key: str) -> None:
         """Give a key its whole quota again, in all rules: an address as ``192.0.2.1``, or what else a key is."""
-        await self._engine.reset(self._hosts[key].key if "." in key or ":" in key else key)
+        await self._engine.reset({key_text(key), self._hosts[key].key})
 
     def metrics(self) -> dict[tuple[str, str], int]:
         """Return how many requests each policy ``allowed`` and ``denied``, by its name and outcome."""

@@ -45,7 +45,7 @@ Refundable: TypeAlias = int | str
 _CLASSES = ("2xx", "3xx", "4xx", "5xx", "exception")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Rule:
     """Limits for the requests that satisfy every matcher that is given; without matchers, for all.
 
