@@ -78,20 +78,16 @@ def _layers_with(role: str) -> list[str]:
 
 
 def _lint(kind: str) -> str:
-    """Return the table of rules that are ``rules`` for the lint to check, or ``unobservable``."""
+    """Return a table of the rules that the lint checks, or of those that it cannot check, or not in every way."""
     is_checked = {"rules": True, "unobservable": False}[kind]
-    last = "How to mend it" if is_checked else "Why it cannot be seen"
-    rows = [
-        (
-            f'<a id="{rule.id.lower()}"></a>{rule.id}',
-            rule.party,
-            rule.statement,
-            rule.source,
-            rule.unobservable or rule.hint,
-        )
-        for rule in RULES.values()
-        if (rule.unobservable is None) is is_checked
-    ]
+    last = "How to mend it" if is_checked else "What cannot be seen, and why"
+    rows = []
+    for rule in RULES.values():
+        said = (None if rule.unobservable else rule.hint) if is_checked else rule.unobservable or rule.unseen
+        is_anchor = is_checked or rule.unobservable
+        anchor = f'<a id="{rule.id.lower()}"></a>' if is_anchor else ""
+        if said:
+            rows.append((f"{anchor}{rule.id}", rule.party, rule.statement, rule.source, said))
     return _table(("Rule", "Party", "Statement", "Source", last), rows)
 
 

@@ -8,9 +8,14 @@ from __future__ import annotations
 TYPE_CHECKING = False  # read by type checkers as true; importing typing would take longer than all the rest
 
 if TYPE_CHECKING:
+    from .compression import Brotli as Brotli
+    from .compression import Compress as Compress
     from .compression import GZip as GZip
+    from .compression import Zstd as Zstd
     from .config import from_config as from_config
     from .cors import CORS as CORS
+    from .cors import CORSPolicy as CORSPolicy
+    from .decompress import Decompress as Decompress
     from .errors import ConfigError as ConfigError
     from .errors import MiddlewaresError as MiddlewaresError
     from .errors import MissingExtra as MissingExtra
@@ -24,8 +29,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Brotli": ".compression",
     "CORS": ".cors",
+    "CORSPolicy": ".cors",
+    "Compress": ".compression",
     "ConfigError": ".errors",
+    "Decompress": ".decompress",
     "GZip": ".compression",
     "Middleware": ".stack",
     "MiddlewaresError": ".errors",
@@ -35,12 +44,17 @@ _HOME = {
     "RateLimit": ".rate_limit",
     "Stack": ".stack",
     "When": ".when",
+    "Zstd": ".compression",
     "from_config": ".config",
 }
 
-__all__ = (
+__all__ = (  # noqa: RUF022 - in the order of dir()
+    "Brotli",
     "CORS",
+    "CORSPolicy",
+    "Compress",
     "ConfigError",
+    "Decompress",
     "GZip",
     "Middleware",
     "MiddlewaresError",
@@ -50,6 +64,7 @@ __all__ = (
     "RateLimit",
     "Stack",
     "When",
+    "Zstd",
     "__version__",
     "from_config",
 )

@@ -7,9 +7,13 @@ from importlib import import_module
 __all__ = ("BUILTIN", "load_builtin")
 
 BUILTIN: dict[str, str] = {
+    "brotli": "middlewares.compression:Brotli",
+    "compress": "middlewares.compression:Compress",
     "cors": "middlewares.cors:CORS",
+    "decompress": "middlewares.decompress:Decompress",
     "gzip": "middlewares.compression:GZip",
     "rate_limit": "middlewares.rate_limit:RateLimit",
+    "zstd": "middlewares.compression:Zstd",
 }
 
 

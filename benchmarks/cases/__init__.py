@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import cors, gzip, lint, passthrough, rate_limit, stack
+from . import codings, cors, decompress, dictionary, gzip, lint, passthrough, rate_limit, stack
 
 if TYPE_CHECKING:
     from benchmarks.case import Case
 
 __all__ = ("ALL", "select")
 
-ALL: tuple[Case, ...] = (*passthrough.CASES, *gzip.CASES, *cors.CASES, *rate_limit.CASES, *stack.CASES, *lint.CASES)
+ALL: tuple[Case, ...] = (
+    *passthrough.CASES,
+    *gzip.CASES,
+    *codings.CASES,
+    *dictionary.CASES,
+    *decompress.CASES,
+    *cors.CASES,
+    *rate_limit.CASES,
+    *stack.CASES,
+    *lint.CASES,
+)
 
 
 def select(names: list[str]) -> tuple[Case, ...]:

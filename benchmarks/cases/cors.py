@@ -1,12 +1,12 @@
-"""CORS with several explicit origins and credentials: no origin, an allowed one, a preflight."""
+"""CORS with several explicit origins and credentials: no origin, an allowed one, a preflight; then other policies."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.answer import Answer, expect, unchanged
 from benchmarks.apps import ORIGINS, POLICY, answer_from_pool
-from benchmarks.case import Bar, Case, ours, peer
+from benchmarks.case import Bar, Case, Subject, ours, peer
 from benchmarks.pool import browser_head, http_scope
 
 if TYPE_CHECKING:
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 __all__ = ("CASES", "allowed", "cors_scope")
 
 _STARLETTE = "starlette CORSMiddleware"
-_SUBJECTS = (
-    ours("middlewares:CORS", **POLICY),
-    peer(_STARLETTE, "starlette.middleware.cors:CORSMiddleware", **POLICY),
-)
 _SIZE = 1_000
+_ANY = {"allow_origins": ("*",)}
+_MANY = {**POLICY, "allow_origins": {*ORIGINS, *(f"https://tenant{number}.example" for number in range(10_000))}}
+_ASKS_MUCH = ("," * 60_000, "x-a," * 15_000, "a" * 60_000)
 
 
 def cors_scope(index: int, *, size: int) -> Scope:
@@ -38,6 +37,25 @@ def _preflight(index: int) -> Scope:
         ("access-control-request-headers", "authorization,content-type"),
     )
     return http_scope(index, browser_head(index, extra=asks), size=_SIZE, method="OPTIONS")
+
+
+def _hostile_preflight(index: int) -> Scope:
+    asks = (
+        ("origin", _origin(index)),
+        ("access-control-request-method", "PUT"),
+        ("access-control-request-headers", _ASKS_MUCH[index % len(_ASKS_MUCH)]),
+    )
+    return http_scope(index, browser_head(index, extra=asks), size=_SIZE, method="OPTIONS")
+
+
+def _subjects(**policy: Any) -> tuple[Subject, Subject]:
+    return (
+        ours("middlewares:CORS", **policy),
+        peer(_STARLETTE, "starlette.middleware.cors:CORSMiddleware", **policy),
+    )
+
+
+_SUBJECTS = _subjects(**POLICY)
 
 
 def _origin(index: int) -> str:
@@ -74,6 +92,16 @@ def _verify_preflight(got: Answer, bare: Answer, scope: Scope) -> None:
     expect({b"authorization", b"content-type"} <= headers, f"allowed headers are {headers}")
 
 
+def _verify_any(got: Answer, bare: Answer, scope: Scope) -> None:
+    unchanged(got, bare, scope)
+    expect(got.values(b"access-control-allow-origin") in ([], [b"*"]), "not every origin is allowed")
+
+
+def _verify_refused(got: Answer, bare: Answer, scope: Scope) -> None:
+    expect(400 <= got.status < 500, f"status {got.status}")
+    expect(got.body != bare.body, "the application answered the preflight")
+
+
 CASES = (
     Case(
         "cors-no-origin",
@@ -101,6 +129,34 @@ CASES = (
         _SUBJECTS,
         _verify_preflight,
         bars=(Bar(peer=_STARLETTE, ratio=0.5, totals=True),),
+        totals=True,
+    ),
+    Case(
+        "cors-any",
+        "a request without Origin, any origin allowed: nothing varies",
+        answer_from_pool,
+        _same_origin,
+        _subjects(**_ANY),
+        _verify_any,
+        bars=(Bar(peer=_STARLETTE, ratio=0.28),),
+    ),
+    Case(
+        "cors-many-origins",
+        "a request from one of 10,005 explicit origins, which the peer is given as a set too",
+        answer_from_pool,
+        lambda index: cors_scope(index, size=_SIZE),
+        _subjects(**_MANY),
+        _verify_allowed,
+        bars=(Bar(peer=_STARLETTE, ratio=0.32),),
+    ),
+    Case(
+        "cors-hostile-preflight",
+        "a preflight that asks for 60 KB of headers",
+        answer_from_pool,
+        _hostile_preflight,
+        _SUBJECTS,
+        _verify_refused,
+        bars=(Bar(overhead_us=20),),
         totals=True,
     ),
 )

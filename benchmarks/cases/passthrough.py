@@ -15,7 +15,7 @@ _LAYERS: dict[str, tuple[Subject, Subject]] = {
         peer("starlette GZipMiddleware", "starlette.middleware.gzip:GZipMiddleware"),
     ),
     "cors": (
-        ours("middlewares:CORS", allow_origins=("https://shop.example",)),
+        ours("middlewares:CORS", allow_origins=("https://shop.example",), websockets=False),
         peer(
             "starlette CORSMiddleware",
             "starlette.middleware.cors:CORSMiddleware",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
-__all__ = ("Origin", "origin_problem", "parse_origin")
+__all__ = ("Origin", "origin_problem", "parse_origin", "same_host", "suggest_origin")
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 _LONGEST = 300  # a host has at most 253 characters
@@ -21,6 +21,9 @@ _ORIGIN = re.compile(
 # URL standard, 3.5 (ends in a number checker): such a host is an IPv4 address or nothing.
 _ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?\Z")
 _ZEROS = re.compile(r"\b0(?::0)+\b")
+_CLEARTEXT = frozenset({"http", "ws", "ftp"})
+# Characters that IDNA 2003, which is Python's, spells otherwise than browsers do (UTS 46, 7).
+_DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,23 @@ class Origin:
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.host}" + ("" if self.port is None else f":{self.port}")
+
+    @property
+    def is_address(self) -> bool:
+        """Whether the host is an IP address and no name."""
+        return self.host.startswith("[") or _ENDS_IN_NUMBER.search(self.host) is not None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the host is the machine of the browser itself (Secure Contexts, 3.1)."""
+        if self.host in ("localhost", "[::1]") or self.host.endswith(".localhost"):
+            return True
+        return self.host.startswith("127.") and self.is_address
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether nobody on the network can put pages into this origin: no plain HTTP, but for loopback."""
+        return self.scheme not in _CLEARTEXT or self.is_loopback
 
 
 def parse_origin(value: str) -> Origin | None:
@@ -65,10 +85,12 @@ def origin_problem(value: str) -> tuple[str, str | None] | None:
     rule = "must hold origins as browsers send them, such as 'https://app.example.com' or 'http://localhost:3000'"
     if value == "null":
         return rule, "any sandboxed page can send 'null'"
-    return rule, _suggestion(value)
+    better = suggest_origin(value)
+    return rule, None if better is None else f"did you mean {better!r}?"
 
 
-def _suggestion(value: str) -> str | None:
+def suggest_origin(value: str) -> str | None:
+    """Return the origin that somebody who wrote ``value`` must have meant, or ``None`` if that is not clear."""
     written = value.strip().lower()
     scheme, separator, rest = written.partition("://")
     if not separator and "." in written.partition("/")[0]:
@@ -78,8 +100,32 @@ def _suggestion(value: str) -> str | None:
     host, bracket, port = authority.partition("]")
     if bracket:
         authority = f"{_canonical_host(host + bracket)}{port}"
+    elif not authority.isascii():
+        authority = _to_ascii(authority)
     better = f"{scheme}://{authority}"
-    return f"did you mean {better!r}?" if parse_origin(better) else None
+    return better if parse_origin(better) else None
+
+
+def same_host(origin: str, host: str) -> bool:
+    """Return whether the host and port of a web origin are those of a ``Host`` field, whatever the scheme.
+
+    TLS may end at a proxy, so an application cannot know the scheme by which a browser reached it.
+    """
+    parsed = parse_origin(origin)
+    if parsed is None or parsed.scheme not in ("http", "https"):
+        return False
+    # RFC 9110, 4.2.3: an empty port is the default one, and host names compare without case.
+    authority = host.lower().removesuffix(":").removesuffix(f":{_DEFAULT_PORTS[parsed.scheme]}")
+    return f"{parsed.scheme}://{authority}" == origin
+
+
+def _to_ascii(authority: str) -> str:
+    """Return a host with characters beyond ASCII as browsers spell it, in Punycode; as it is where that is unclear."""
+    host, colon, port = authority.partition(":")
+    try:
+        return authority if _DEVIATIONS & {*host} else host.encode("idna").decode() + colon + port
+    except UnicodeError:
+        return authority
 
 
 def _canonical_host(host: str) -> str | None:

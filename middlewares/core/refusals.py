@@ -43,6 +43,9 @@ _PHRASES = {
     422: "Unprocessable Content",
 }
 
+# A flood of refusals should cost little, and clients say few different things.
+_preferred = Memo(lambda accept: prefer_media_type(accept, _OFFERS) or PROBLEM_JSON)
+
 _PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -61,8 +64,10 @@ class Refusal:
 
     status: int
     """HTTP status code, 300 to 599."""
-    reason: str
-    """For machines and logs, never sent: the layer and what failed, such as ``cors.origin``."""
+    code: str
+    """For machines, never sent: the layer and what failed, in words that do not change, such as ``cors.method``."""
+    reason: str = ""
+    """For logs, never sent: what a code leaves open, such as ``PATCH not allowed``. It may quote the client."""
     detail: str = ""
     """For the person who made the request; it must not give away what the layer protects."""
     title: str = ""
@@ -113,8 +118,9 @@ async def refuse(
     if EXCHANGE in scope:
         scope[EXCHANGE].refusals.append(refusal)
     if _log.isEnabledFor(logging.DEBUG):
-        # As repr, cut: a path may hold line ends, and is as long as a client likes.
-        _log.debug("%s: refused %.200r with %d", refusal.reason, scope["path"], refusal.status)
+        # As repr, cut: paths and reasons may hold line ends, and are as long as a client likes.
+        reason = f" ({repr(refusal.reason[:200])[1:-1]})" if refusal.reason else ""
+        _log.debug("%s: refused %.200r with %d%s", refusal.code, scope["path"], refusal.status, reason)
     answer = [*fixed, *headers]
     if scope["type"] == "websocket":
         return await _refuse_handshake(
@@ -141,7 +147,7 @@ async def _refuse_handshake(
 
 def _rendered(refusal: Refusal, accept: bytes) -> tuple[HeaderList, bytes]:
     """Return the headers and the body for a client that accepts this."""
-    media_type = prefer_media_type(accept, _OFFERS) or PROBLEM_JSON
+    media_type = _preferred[accept]
     # Details may quote what a client sent; a lone surrogate in it must not turn the answer into a crash.
     body = _render(refusal, media_type).encode(errors="replace")
     if media_type.endswith("json"):

@@ -11,5 +11,6 @@ A page of ``https://app.example.com`` can then read the responses: they carry
 from __future__ import annotations
 
 from .middleware import CORS
+from .path_policy import CORSPolicy
 
-__all__ = ("CORS",)
+__all__ = ("CORS", "CORSPolicy")

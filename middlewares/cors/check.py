@@ -6,14 +6,15 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from middlewares.core.fields import is_token
-from middlewares.core.origins import origin_problem
+from middlewares.core.origin_set import OriginPattern, parse_pattern, pattern_problem
 
-from .policy import FORBIDDEN_METHODS
+from .preflight import FORBIDDEN_METHODS
+from .suffixes import is_public_suffix
 
 if TYPE_CHECKING:
     from middlewares.errors import OptionErrors
 
-    from .middleware import CORS
+    from .options import PolicyOptions
 
 __all__ = ("check_policy",)
 
@@ -21,45 +22,86 @@ NORMALIZED_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "POST
 """Methods that browsers send in upper case however a page spells them (Fetch, 2.2.1)."""
 HIDDEN_HEADERS: Final = frozenset({"set-cookie", "set-cookie2"})
 """Response headers that no page may read, whatever the server says (Fetch, 2.2.2)."""
+FORBIDDEN_HEADERS: Final = frozenset(
+    """
+    accept-charset accept-encoding access-control-request-headers access-control-request-method
+    access-control-request-private-network connection content-length cookie cookie2 date dnt expect host keep-alive
+    origin referer set-cookie te trailer transfer-encoding upgrade via
+    """.split()  # noqa: SIM905 - shorter than a list of its own
+)
+"""Request headers that no page may set, so that no preflight asks for them (Fetch, 2.2.2)."""
+FORBIDDEN_PREFIXES: Final = ("proxy-", "sec-")
 
 # In a pattern: an escape or a character class, where a dot is a dot; and a dot that is any one character.
 _LITERAL: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 _LOOSE_DOT: Final = re.compile(r"\.(?![*+?{])")
 
 
-def check_policy(problems: OptionErrors, policy: CORS) -> None:
+def check_policy(problems: OptionErrors, policy: PolicyOptions) -> None:
     """Record everything that is wrong with the options of a policy, each of which is of the right type."""
-    _check_origins(problems, policy)
-    _check_pattern(problems, policy.allow_origin_regex or "")
+    for origin in policy.allow_origins:
+        if origin != "*":
+            _check_origin(problems, policy, origin)
+    if policy.allows_any:
+        _check_any(problems, policy)
+    _check_regex(problems, policy.allow_origin_regex or "")
+    _check_null(problems, policy)
     _check_methods(problems, policy)
-    _check_headers(problems, policy)
+    _check_request_headers(problems, policy)
+    _check_exposed(problems, policy)
     problems.check(policy.max_age >= 0, "max_age", "must not be negative", policy.max_age)
 
 
-def _check_origins(problems: OptionErrors, policy: CORS) -> None:
-    for origin in policy.allow_origins:
-        problem = None if origin == "*" else origin_problem(origin)
-        if problem is not None:
-            problems.add("allow_origins", problem[0], origin, problem[1])
-    if "*" in policy.allow_origins:
-        is_alone = len(policy.allow_origins) == 1
-        problems.check(is_alone, "allow_origins", "must hold '*' alone", policy.allow_origins)
+def _check_origin(problems: OptionErrors, policy: PolicyOptions, origin: str) -> None:
+    pattern = parse_pattern(origin)
+    if pattern is None:
+        problem = pattern_problem(origin)
+        rule, hint = problem or ("", None)
+        if origin == "null":
+            hint = f"{hint}; where that is meant, set dangerously_allow_null_origin"
+        problems.add("allow_origins", rule, origin, hint)
+    elif policy.allow_credentials:
+        _check_trust(problems, policy, pattern)
+
+
+def _check_trust(problems: OptionErrors, policy: PolicyOptions, pattern: OriginPattern) -> None:
+    """Check an origin that is allowed with credentials: its pages can act for the user."""
+    if not policy.dangerously_allow_insecure_origins:
         problems.check(
-            not policy.allow_credentials,
-            "allow_credentials",
-            "must be false when any origin is allowed: every site could act for the user",
-            policy.allow_credentials,
-            "list the origins",
+            pattern.base.is_secure,
+            "allow_origins",
+            "must not hold plain http together with allow_credentials: whoever is on the network can speak for it",
+            str(pattern),
+            f"write {str(pattern).replace('http', 'https', 1)!r}, or set dangerously_allow_insecure_origins",
         )
+    if pattern.is_below and not pattern.base.is_loopback and not policy.dangerously_allow_public_suffixes:
         problems.check(
-            policy.allow_origin_regex is None,
-            "allow_origin_regex",
-            "must be left out when any origin is allowed: it could not add one",
-            policy.allow_origin_regex,
+            not is_public_suffix(pattern.base.host),
+            "allow_origins",
+            "must not hold all hosts of a public suffix together with allow_credentials: anybody can get one",
+            str(pattern),
+            f"name your own, as in '{pattern.base.scheme}://*.yours.{pattern.base.host}', "
+            "or set dangerously_allow_public_suffixes",
         )
 
 
-def _check_pattern(problems: OptionErrors, pattern: str) -> None:
+def _check_any(problems: OptionErrors, policy: PolicyOptions) -> None:
+    problems.check(len(policy.allow_origins) == 1, "allow_origins", "must hold '*' alone", policy.allow_origins)
+    problems.check(
+        not policy.allow_credentials or policy.dangerously_allow_any_origin_with_credentials,
+        "allow_credentials",
+        "must be false when any origin is allowed: every site could act for the user",
+        policy.allow_credentials,
+        "list the origins, or set dangerously_allow_any_origin_with_credentials",
+    )
+    for option in ("allow_origin_regex", "allow_origin_callable"):
+        value = getattr(policy, option)
+        problems.check(
+            value is None, option, "must be left out when any origin is allowed: it could not add one", value
+        )
+
+
+def _check_regex(problems: OptionErrors, pattern: str) -> None:
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:  # the latter two: a repetition or a nesting too large
@@ -73,7 +115,24 @@ def _check_pattern(problems: OptionErrors, pattern: str) -> None:
     )
 
 
-def _check_methods(problems: OptionErrors, policy: CORS) -> None:
+def _check_null(problems: OptionErrors, policy: PolicyOptions) -> None:
+    problems.check(
+        not (policy.dangerously_allow_null_origin and policy.allow_credentials),
+        "dangerously_allow_null_origin",
+        "must be false together with allow_credentials: any site can make a sandboxed page, and act for the user",
+        policy.dangerously_allow_null_origin,
+    )
+    for name in policy.allow_origin_vary:
+        problems.check(is_token(name) and name != "*", "allow_origin_vary", "must hold header names", name)
+    problems.check(
+        policy.allow_origin_callable is not None or not policy.allow_origin_vary,
+        "allow_origin_vary",
+        "must be left out without allow_origin_callable: nothing else looks at request headers",
+        policy.allow_origin_vary,
+    )
+
+
+def _check_methods(problems: OptionErrors, policy: PolicyOptions) -> None:
     for method in policy.allow_methods:
         fits = method == "*" or (is_token(method) and method.upper() not in FORBIDDEN_METHODS)
         if problems.check(fits, "allow_methods", "must hold request methods that browsers send", method):
@@ -82,11 +141,18 @@ def _check_methods(problems: OptionErrors, policy: CORS) -> None:
             problems.check(is_normal, "allow_methods", "must be in upper case, as browsers send it", method, hint)
 
 
-def _check_headers(problems: OptionErrors, policy: CORS) -> None:
-    for option in ("allow_headers", "expose_headers"):
-        for name in getattr(policy, option):
-            problems.check(is_token(name), option, "must hold header names", name)
+def _check_request_headers(problems: OptionErrors, policy: PolicyOptions) -> None:
+    for name in policy.allow_headers:
+        if problems.check(is_token(name), "allow_headers", "must hold header names", name):
+            lower = name.lower()
+            is_settable = lower not in FORBIDDEN_HEADERS and not lower.startswith(FORBIDDEN_PREFIXES)
+            rule = "must hold headers that a page may set: browsers never ask for this one"
+            problems.check(is_settable, "allow_headers", rule, name, "leave it out")
+
+
+def _check_exposed(problems: OptionErrors, policy: PolicyOptions) -> None:
     for name in policy.expose_headers:
+        problems.check(is_token(name), "expose_headers", "must hold header names", name)
         is_visible = name.lower() not in HIDDEN_HEADERS
         problems.check(is_visible, "expose_headers", "must hold headers that a page may ever read", name)
     problems.check(

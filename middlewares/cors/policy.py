@@ -1,135 +1,140 @@
-"""What a policy says of an origin, a response and a preflight: everything is decided here, and nothing is sent."""
+"""What a policy says of an origin, a response, a preflight and a handshake: all is decided here, nothing is sent."""
 
 from __future__ import annotations
 
-import re
-from functools import partial
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Final
 
-from middlewares.core.fields import is_token
-from middlewares.core.memo import Memo
-from middlewares.core.origins import parse_origin
-from middlewares.core.refusals import Refusal
+from middlewares.core.headers import find_all
+from middlewares.core.origin_set import OriginSet
+from middlewares.core.origins import parse_origin, same_host
+from middlewares.core.vary import VaryOn
 
-from .response import ALLOW_CREDENTIALS, ALLOW_ORIGIN, EXPOSE_HEADERS, VARY_ORIGIN, Answer
+from .preflight import Permissions, refusal, shown
+from .response import ALLOW_CREDENTIALS, ALLOW_ORIGIN, EXPOSE_HEADERS, Answer
 
 if TYPE_CHECKING:
-    from middlewares.core.headers import HeaderList, Headers
+    from middlewares.asgi import Scope
+    from middlewares.core.headers import HeaderList
+    from middlewares.core.refusals import Refusal
 
-    from .middleware import CORS
+    from .options import PolicyOptions
 
-__all__ = ("FORBIDDEN_METHODS", "Policy")
+__all__ = ("Policy",)
 
-SAFELISTED_METHODS: Final = frozenset({b"GET", b"HEAD", b"POST"})
-"""Methods that need no permission (Fetch, 2.2.1)."""
-SAFELISTED_HEADERS: Final = frozenset({b"accept", b"accept-language", b"content-language", b"content-type"})
-"""Request headers that a preflight may list for their values, and that need no permission by name (Fetch, 2.2.2)."""
-FORBIDDEN_METHODS: Final = frozenset({"CONNECT", "TRACE", "TRACK"})
-"""Methods that browsers never send (Fetch, 2.2.1)."""
-
-_LONGEST_LIST: Final = 4096
-"""Bytes of ``Access-Control-Request-Headers`` that are read; browsers send far less."""
-_LONGEST_SHOWN: Final = 80
-"""Bytes of a client's words that the reason of a refusal repeats."""
-_MOST_NAMES: Final = 128
-"""Names in it, empty ones included."""
-
-_VARY_ALONE: Final = (VARY_ORIGIN,)
-_VARY_PREFLIGHT: Final = (b"vary", b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
+_ANY_ORIGIN: Final = "(?s:.*)"
+_VARY_ORIGIN: Final = VaryOn(b"Origin")
 
 
 class Policy:
-    """The options of a CORS layer, made ready for requests when it is built."""
+    """The options of a policy, made ready for requests when it is built. Asking it sends nothing."""
 
-    __slots__ = (
-        "_allowed_names",
-        "_allows_network",
-        "_answers",
-        "_header_names",
-        "_methods",
-        "_pattern",
-        "_permissions",
-        "_permitted",
-        "_readable",
-        "always",
-    )
+    __slots__ = ("_callable", "_origins", "_permissions", "_readable", "_websockets", "always", "answers", "vary")
 
-    def __init__(self, options: CORS) -> None:
+    def __init__(self, options: PolicyOptions) -> None:
         # The options themselves are not kept: they are the layer, which would be kept alive in a cycle.
-        self._pattern = None if options.allow_origin_regex is None else re.compile(options.allow_origin_regex)
-        self._methods = SAFELISTED_METHODS.union(method.encode() for method in options.allow_methods)
-        self._header_names = SAFELISTED_HEADERS.union(name.lower().encode() for name in options.allow_headers)
-        self._allowed_names = Memo(partial(_allow_names, self._header_names))
-        self._allows_network = options.allow_private_network
+        is_star = options.allows_any and not options.allow_credentials
+        self._callable = options.allow_origin_callable
+        self._origins = _origins(options)
+        self._permissions = Permissions(options)
         self._readable = _readable(options)
-        self._permitted = _permitted(options)
-        self._answers: dict[bytes, Answer] = {}
-        """Headers of responses to each listed origin."""
-        for origin in options.allow_origins:
-            self._answers[origin.encode()] = self._answer(origin.encode())
-        self._permissions = {origin: self._permission(origin) for origin in self._answers}
+        self._websockets = (not options.allows_any) if options.websockets is None else options.websockets
+        members = [name.encode() for name in options.allow_origin_vary if name.lower() != "origin"]
+        self.vary = VaryOn(b"Origin", *members) if members else _VARY_ORIGIN
+        """What responses depend on."""
+        single = [b"*"] if is_star else [*self._origins]
+        if options.dangerously_allow_null_origin and not is_star:
+            single.append(b"null")
+        self.answers: dict[bytes, Answer] = {origin: self._answer(origin) for origin in single}
+        """Headers of responses to each listed origin, where they depend on it."""
         self.always: Answer | None = None
         """Headers of every response, where they do not depend on the request."""
-        if len(self._answers) <= 1 and self._pattern is None:
+        if len(single) <= 1 and self._origins.is_exact and self._callable is None:
             # One answer for all requests: it does not vary, for a browser compares the origin itself.
-            self.always = next(iter(self._answers.values()), _VARY_ALONE)[1:]
+            self.always = self.answers[single[0]][1:] if single else ()
+
+    @property
+    def checks_handshakes(self) -> bool:
+        """Whether `handshake` may refuse one."""
+        return self._websockets is not False
 
     def answer_to(self, origin: bytes) -> Answer:
-        """Return the headers of a response to a request of an origin, where they depend on it."""
-        answer = self._answers.get(origin)
+        """Return the headers of a response to a request of an origin, where they depend on it; no callable is asked."""
+        answer = self.answers.get(origin)
         if answer is not None:
             return answer
-        return self._answer(origin) if self._matches(origin) else _VARY_ALONE
+        return self._answer(origin) if origin in self._origins else (self.vary.line,)
 
-    def preflight(self, headers: Headers, origin: bytes, method: bytes) -> HeaderList | Refusal:
-        """Return the headers that answer a preflight (Fetch, 4.8), or why it is refused."""
-        permission = self._permissions.get(b"*" if b"*" in self._permissions else origin)
-        if permission is None and self._matches(origin):
-            permission = self._permission(origin)
-        if permission is None:
-            return _refusal("origin", f"{origin[:_LONGEST_SHOWN]!r} not allowed")
-        if not self._allows_method(method):
-            return _refusal("method", f"{method[:_LONGEST_SHOWN].decode('latin-1')!r} not allowed")
-        answer = [*permission]
-        if b"*" in self._methods:
-            # '*' itself would be a method of that name where there are credentials (Fetch, 4.8).
-            answer.append((b"access-control-allow-methods", method))
-        names, network = _further_requests(headers)
-        if names is not None:
-            allowed = self._allowed_names[names] if len(names) <= _LONGEST_LIST else None
-            if allowed is None:
-                return _refusal("headers", "a requested header is not allowed")
-            if allowed:
-                answer.append((b"access-control-allow-headers", allowed))
-        if network == b"true":
-            if not self._allows_network:
-                return _refusal("private_network", "not allowed")
-            answer.append((b"access-control-allow-private-network", b"true"))
+    async def decide(self, scope: Scope, origin: bytes | None) -> Answer:
+        """Return the headers of the response to a request, of which `origin` says where it comes from, if anywhere.
+
+        Unlike `answer_to` it asks the callable too, and knows requests without origin.
+        """
+        if self.always is not None:
+            return self.always
+        if origin is None:
+            return (self.vary.line,)
+        answer = self.answer_to(origin)
+        if len(answer) == 1 and await self._ask(scope, origin):
+            return self._answer(origin)
         return answer
+
+    async def preflight(self, scope: Scope, origin: bytes, method: bytes) -> HeaderList | Refusal:
+        """Return the headers that answer a preflight with status 204 (Fetch, 4.8), or why it is refused.
+
+        ``origin`` and ``method`` are those of `preflight_of`.
+        """
+        answer = self.answers.get(b"*") or self.answer_to(origin)
+        if len(answer) == 1 and self._callable is not None:
+            answer = await self.decide(scope, origin)
+        if len(answer) == 1:
+            return refusal("origin", f"{shown(origin)} not allowed")
+        return self._permissions.answer(scope["headers"], answer[1], method)
+
+    async def handshake(self, scope: Scope) -> Refusal | None:
+        """Return why a WebSocket handshake is refused, or ``None`` if it is let in (RFC 6455, 10.2)."""
+        origins = find_all(scope["headers"], b"origin")
+        if self._websockets is False or not origins:
+            return None
+        origin = origins[0] if len(origins) == 1 else b""
+        if b"*" in self.answers or len(self.answer_to(origin)) > 1:
+            return None
+        if self._websockets is True and _is_of_same_host(scope, origin):
+            return None
+        if await self._ask(scope, origin):
+            return None
+        return refusal("websocket", f"{shown(origin)} not allowed", detail="This origin may not connect.")
 
     def _answer(self, origin: bytes) -> Answer:
         """Return the headers of a response that pages of ``origin`` may read."""
-        return (VARY_ORIGIN, (ALLOW_ORIGIN, origin), *self._readable)
+        return (self.vary.line, (ALLOW_ORIGIN, origin), *self._readable)
 
-    def _permission(self, origin: bytes) -> HeaderList:
-        """Return the headers of a preflight's answer that depend on nothing else that it asks."""
-        return [(ALLOW_ORIGIN, origin), *self._permitted]
-
-    def _matches(self, origin: bytes) -> bool:
-        if self._pattern is None:
-            return False
+    async def _ask(self, scope: Scope, origin: bytes) -> bool:
         text = origin.decode("latin-1")
-        # Parsed first: what is no origin, such as 'https://evil.example/.app.example', must not match by accident.
-        return parse_origin(text) is not None and self._pattern.fullmatch(text) is not None
+        if self._callable is None or parse_origin(text) is None:
+            return False
+        from starlette.requests import HTTPConnection  # costs milliseconds, and most policies ask nobody
 
-    def _allows_method(self, method: bytes) -> bool:
-        # Methods compare with case: 'patch' is not 'PATCH' (Fetch, 2.2.1).
-        if b"*" in self._methods:
-            return is_token(method) and method.decode().upper() not in FORBIDDEN_METHODS
-        return method in self._methods
+        verdict = self._callable(text, HTTPConnection(scope))
+        return bool(await verdict if isawaitable(verdict) else verdict)
 
 
-def _readable(options: CORS) -> Answer:
+def _is_of_same_host(scope: Scope, origin: bytes) -> bool:
+    hosts = find_all(scope["headers"], b"host")
+    return len(hosts) == 1 and same_host(origin.decode("latin-1"), hosts[0].decode("latin-1"))
+
+
+def _origins(options: PolicyOptions) -> OriginSet:
+    """Return the origins that are allowed one by one or by a pattern."""
+    listed = [origin for origin in options.allow_origins if origin != "*"]
+    regex = options.allow_origin_regex
+    if options.allows_any and options.allow_credentials:
+        regex = _ANY_ORIGIN
+    only_secure = options.allow_credentials and not options.dangerously_allow_insecure_origins
+    return OriginSet(listed, regex, only_secure=only_secure)
+
+
+def _readable(options: PolicyOptions) -> Answer:
     """Return the headers of a response that any page may read, besides those that name its origin."""
     headers: HeaderList = []
     if options.allow_credentials:
@@ -137,47 +142,3 @@ def _readable(options: CORS) -> Answer:
     if options.expose_headers:
         headers.append((EXPOSE_HEADERS, ", ".join(options.expose_headers).encode()))
     return tuple(headers)
-
-
-def _permitted(options: CORS) -> Answer:
-    """Return the headers of a preflight's answer besides its origin."""
-    headers: HeaderList = [(ALLOW_CREDENTIALS, b"true")] if options.allow_credentials else []
-    headers.append(_VARY_PREFLIGHT)
-    if options.allow_methods and "*" not in options.allow_methods:
-        headers.append((b"access-control-allow-methods", ", ".join(options.allow_methods).encode()))
-    headers.append((b"access-control-max-age", b"%d" % options.max_age))
-    return tuple(headers)
-
-
-def _allow_names(allowed: frozenset[bytes], asked: bytes) -> bytes | None:
-    """Return the header names that a preflight asks for as a list to allow, or ``None`` if one may not be."""
-    if asked.count(b",") >= _MOST_NAMES:
-        return None
-    names = [name for part in asked.lower().split(b",") if (name := part.strip(b" \t"))]
-    if all(name in allowed or (b"*" in allowed and is_token(name)) for name in names):
-        return b", ".join(names)
-    return None
-
-
-def _further_requests(headers: Headers) -> tuple[bytes | None, bytes | None]:
-    """Return the header names that a preflight asks for, and whether it asks for a private network."""
-    names = network = None
-    for name, value in headers:
-        if len(name) == 30 and name.lower() == b"access-control-request-headers":
-            # Lines past the limit add nothing, so that many short ones cost no more than a long one.
-            if names is None:
-                names = value
-            elif len(names) <= _LONGEST_LIST:
-                names += b"," + value
-        elif len(name) == 38 and name.lower() == b"access-control-request-private-network":
-            network = value
-    return names, network
-
-
-def _refusal(rule: str, why: str) -> Refusal:
-    return Refusal(
-        status=403,
-        reason=f"cors.{rule}: {why}",
-        detail="This cross-origin request is not permitted.",
-        headers=(_VARY_PREFLIGHT,),
-    )

@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from middlewares.core.headers import HeaderList, merge_members, remove
-from middlewares.core.vary import VaryOn
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from middlewares.asgi import Message, Send
+    from middlewares.core.vary import VaryOn
 
 __all__ = (
     "ALLOW_CREDENTIALS",
     "ALLOW_ORIGIN",
     "EXPOSE_HEADERS",
-    "VARY_ORIGIN",
     "Answer",
     "sending_readable",
     "sending_varied",
@@ -29,25 +28,22 @@ ALLOW_ORIGIN: Final = b"access-control-allow-origin"
 ALLOW_CREDENTIALS: Final = b"access-control-allow-credentials"
 EXPOSE_HEADERS: Final = b"access-control-expose-headers"
 
-_VARY: Final = VaryOn(b"Origin")
-VARY_ORIGIN: Final = _VARY.line
-
 _OURS: Final = frozenset({b"vary", ALLOW_ORIGIN, ALLOW_CREDENTIALS, EXPOSE_HEADERS})
 _OUR_LENGTHS: Final = frozenset(map(len, _OURS))
 
 
-def sending_varied(send: Send) -> Send:
-    """Return a ``send`` that says of a response only that it depends on the origin."""
+def sending_varied(send: Send, vary: VaryOn) -> Send:
+    """Return a ``send`` that says of a response only what it depends on."""
 
     def send_varied(message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             headers = [*message["headers"]] if "headers" in message else []
             for name, _ in headers:
                 if len(name) == 4 and name.lower() == b"vary":
-                    _VARY.extend(headers)
+                    vary.extend(headers)
                     break
             else:
-                headers.append(VARY_ORIGIN)
+                headers.append(vary.line)
             message = {**message}
             message["headers"] = headers
         return send(message)
@@ -55,7 +51,7 @@ def sending_varied(send: Send) -> Send:
     return send_varied
 
 
-def sending_readable(send: Send, answer: Answer) -> Send:
+def sending_readable(send: Send, answer: Answer, vary: VaryOn) -> Send:
     """Return a ``send`` that adds the headers of the policy to a response."""
 
     def send_readable(message: Message) -> Awaitable[None]:
@@ -63,7 +59,7 @@ def sending_readable(send: Send, answer: Answer) -> Send:
             headers = [*message["headers"]] if "headers" in message else []
             for name, _ in headers:
                 if len(name) in _OUR_LENGTHS and name.lower() in _OURS:
-                    _reconcile(headers, answer)
+                    _reconcile(headers, answer, vary)
                     break
             else:
                 headers += answer
@@ -74,7 +70,7 @@ def sending_readable(send: Send, answer: Answer) -> Send:
     return send_readable
 
 
-def _reconcile(headers: HeaderList, answer: Answer) -> None:
+def _reconcile(headers: HeaderList, answer: Answer, vary: VaryOn) -> None:
     """Add the headers of the policy to those of a response that has some of them already, in place."""
     own = {name.lower() for name, _ in headers if len(name) in _OUR_LENGTHS}
     is_explicit = ALLOW_ORIGIN in own
@@ -82,8 +78,8 @@ def _reconcile(headers: HeaderList, answer: Answer) -> None:
         # A second 'true' would make the browser's check fail (Fetch, 4.9).
         headers[:] = remove(headers, ALLOW_CREDENTIALS)
     for line in answer:
-        if line is VARY_ORIGIN:
-            _VARY.extend(headers)
+        if line is vary.line:
+            vary.extend(headers)
         elif is_explicit:
             continue
         elif line[0] == EXPOSE_HEADERS and EXPOSE_HEADERS in own:

@@ -38,6 +38,7 @@ ROLES: Final = {
     "body_rewrite": "changes what is in response bodies",
     "etag": "makes entity tags and answers conditional requests",
     "cache": "keeps responses and answers with them",
+    "signature": "checks a signature or digest of the request body as it was sent",
     "decompress": "decompresses request bodies",
     "body_limit": "refuses request bodies that are too long",
     "streaming": "itself streams, pushes, or sends trailers",

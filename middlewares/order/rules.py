@@ -232,6 +232,12 @@ ORDER_RULES: Final = (
         innermost=True,
     ),
     OrderRule(
+        outer="signature",
+        inner="decompress",
+        reason="A signature is of the bytes as they were sent, which nobody further in gets to see.",
+        harm="POST / with gzip and a right signature of it gets 401.",
+    ),
+    OrderRule(
         outer="compression",
         inner="cache",
         reason="A cache outside keeps the coding that one client accepts, and gives it to all unless keyed by it.",

@@ -19,8 +19,8 @@ _TYPES: Final = "https://iana.org/assignments/http-problem-types#"
 _MOST: Final = 256
 _NO_STORE: Final = ((b"cache-control", b"no-store"),)
 
-DENIED: Final = Refusal(status=403, reason="rate_limit.deny", detail="This client may not use this service.")
-NO_KEY: Final = Refusal(status=403, reason="rate_limit.key", detail="The request does not say who makes it.")
+DENIED: Final = Refusal(status=403, code="rate_limit.deny", detail="This client may not use this service.")
+NO_KEY: Final = Refusal(status=403, code="rate_limit.key", detail="The request does not say who makes it.")
 
 
 class Answers(dict[tuple["Policy", ...], Prepared]):
@@ -43,7 +43,7 @@ def _denial(violated: tuple[Policy, ...]) -> Refusal:
     is_ban = any(policy.is_gate for policy in violated)
     return Refusal(
         status=429,
-        reason="rate_limit.ban" if is_ban else "rate_limit.quota",
+        code="rate_limit.ban" if is_ban else "rate_limit.quota",
         title="Banned for a time" if is_ban else "Quota exceeded",
         type=_TYPES + ("abnormal-usage-detected" if is_ban else "quota-exceeded"),
         detail="Too many requests for now. Retry-After says when the next is let in.",
@@ -56,7 +56,7 @@ def unavailable(names: list[str], seconds: int) -> Refusal:
     """Return the answer where quotas cannot be told, and nothing may pass untold."""
     return Refusal(
         status=503,
-        reason="rate_limit.store",
+        code="rate_limit.store",
         title="Temporarily reduced capacity",
         type=_TYPES + "temporary-reduced-capacity",
         detail="Requests cannot be served just now.",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from middlewares import CORS, GZip, Middleware, Stack, When
+from middlewares import CORS, Brotli, Compress, Decompress, GZip, Middleware, Stack, When, Zstd
+from tests.stand_ins import Upload
 
 from .duties import Authenticated, Counted, Identified, Limited, Remembered, TimedOut
 from .requests import ORIGIN, OTHER_ORIGIN
@@ -22,21 +23,23 @@ if TYPE_CHECKING:
 __all__ = ("ENTRIES",)
 
 
+_INTERIM = {"http.response.push", "http.response.early_hint", "http.response.debug"}
+
+
 class Compressed(Subject):
-    """Whoever takes gzip gets text in fewer bytes; caches are told that it depends."""
+    """Whoever takes the coding gets text in fewer bytes; caches are told that it depends."""
 
-    builtin = "gzip"
-
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, cls: type = GZip, coding: str = "gzip", **options: Any) -> None:
+        self.builtin = cls.__name__.lower()
+        self.cls = cls
+        self.coding = coding
         self.options = options
 
     def record(self) -> Middleware:
-        return _record(GZip, **self.options)
+        return _record(self.cls, **self.options)
 
-    def holds(self, request: Request, start: Message) -> bool:
-        # The known limit of this layer: a start is kept back until the first body message tells whether the body is
-        # whole, but for that of an event stream.
-        return request.takes_gzip and not header(start, b"content-type")[0].startswith(b"text/event-stream")
+    def drops(self, request: Request, start: Message) -> bool:
+        return request.takes(self.coding) and not header(start, b"content-type")[0].startswith(b"text/event-stream")
 
     def check(self, seen: Seen) -> None:
         inside, outside = seen.inside.start, seen.outside.start
@@ -50,13 +53,13 @@ class Compressed(Subject):
             return
         (vary,) = header(outside, b"vary")
         assert b"accept-encoding" in vary.lower()
-        # What comes between start and body is unknown, so that a body which follows it goes out as it is.
+        # A body that follows what is unknown goes out as it is.
         follows = seen.inside.messages[seen.inside.messages.index(inside) + 1 :][:1]
-        is_expected = all(message["type"] == "http.response.body" for message in follows)
+        is_expected = all(message["type"] in {"http.response.body", *_INTERIM} for message in follows)
         size, minimum = len(seen.inside.body), self.options.get("minimum_size", 500)
-        is_due = seen.request.takes_gzip and is_expected and size >= max(minimum, 200)
+        is_due = seen.request.takes(self.coding) and is_expected and size >= max(minimum, 200)
         if is_due and seen.is_whole and seen.inside.is_complete:
-            assert header(outside, b"content-encoding") == [b"gzip"], "not compressed"
+            assert header(outside, b"content-encoding") == [self.coding.encode()], "not compressed"
 
 
 class CrossOrigin(Subject):
@@ -76,9 +79,12 @@ class CrossOrigin(Subject):
         return origin is not None and (origin in self.allowed or "*" in self.allowed)
 
     def answers(self, request: Request) -> int | None:
+        origin = request.header("origin")
+        if request.type == "websocket":
+            return None if origin is None or self.allows(origin) else 403
         if not request.is_preflight:
             return None
-        return 204 if self.allows(request.header("origin")) else 403
+        return 204 if self.allows(origin) else 403
 
     def check(self, seen: Seen) -> None:
         outside, origin = seen.outside.start, seen.request.header("origin")
@@ -96,6 +102,24 @@ class CrossOrigin(Subject):
             assert any(b"origin" in value.lower() for value in header(outside, b"vary"))
 
 
+class Decoded(Subject):
+    """What a client encoded, the application gets as it was before; the client is a layer just outside."""
+
+    builtin = "decompress"
+
+    def record(self) -> Middleware:
+        return Middleware(Stack(Middleware(Upload), Middleware(Decompress)))
+
+    def check(self, seen: Seen) -> None:
+        if seen.request.type != "http" or seen.inside.scope is None:
+            return
+        assert not header(seen.inside.scope, b"content-encoding"), "still called encoded"
+        outside, inside = _uploaded(seen.outside.events), _uploaded(seen.inside.events)
+        assert outside.startswith(inside), "the application got other bytes than were sent"
+        if any(event["type"] == "http.request" and not event.get("more_body") for event in seen.inside.events):
+            assert inside == outside, "the application took a part for the whole"
+
+
 class Sometimes(Subject):
     """A layer does its duty for matching requests, and leaves others alone."""
 
@@ -110,8 +134,8 @@ class Sometimes(Subject):
     def answers(self, request: Request) -> int | None:
         return self.subject.answers(request) if self.applies(request) else None
 
-    def holds(self, request: Request, start: Message) -> bool:
-        return self.applies(request) and self.subject.holds(request, start)
+    def drops(self, request: Request, start: Message) -> bool:
+        return self.applies(request) and self.subject.drops(request, start)
 
     def times_out(self, request: Request) -> bool:
         return self.applies(request) and self.subject.times_out(request)
@@ -141,8 +165,8 @@ class Nested(Subject):
         found = (subject.answers(request) for subject in self.subjects)
         return next((status for status in found if status is not None), None)
 
-    def holds(self, request: Request, start: Message) -> bool:
-        return any(subject.holds(request, start) for subject in self.subjects)
+    def drops(self, request: Request, start: Message) -> bool:
+        return any(subject.drops(request, start) for subject in self.subjects)
 
     def times_out(self, request: Request) -> bool:
         return any(subject.times_out(request) for subject in self.subjects)
@@ -161,6 +185,10 @@ def _record(cls: type, **options: Any) -> Middleware:
     return Middleware(cls, **options)
 
 
+def _uploaded(events: list[Message]) -> bytes:
+    return b"".join(bytes(event.get("body", b"")) for event in events if event["type"] == "http.request")
+
+
 def _in_api(request: Request) -> bool:
     return request.path.startswith("/api/")
 
@@ -172,9 +200,14 @@ def _is_get(request: Request) -> bool:
 ENTRIES: dict[str, Callable[[], Subject]] = {
     "gzip": lambda: Compressed(),
     "gzip-eager": lambda: Compressed(minimum_size=0, compresslevel=1),
+    "brotli": lambda: Compressed(Brotli, "br", breach="pad"),
+    "zstd": lambda: Compressed(Zstd, "zstd"),
+    "compress": lambda: Compressed(Compress, "zstd"),
+    "compress-suffix": lambda: Compressed(Compress, "gzip", codings=("gzip", "br"), etags="suffix"),
     "cors": lambda: CrossOrigin(ORIGIN),
     "cors-any": lambda: CrossOrigin("*", allow_headers=("*",)),
     "cors-several": lambda: CrossOrigin(ORIGIN, OTHER_ORIGIN, allow_credentials=True, expose_headers=("x-request-id",)),
+    "decompress": Decoded,
     "when-gzip": lambda: Sometimes(Compressed(), _in_api, paths=["/api/*"]),
     "when-cors": lambda: Sometimes(
         CrossOrigin(ORIGIN, OTHER_ORIGIN), lambda request: not _in_api(request), exclude_paths=["/api/*"]

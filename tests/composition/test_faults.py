@@ -30,6 +30,7 @@ FAULTS = [
     (faulty.reads_headers_twice, {"app": "plain", "style": "generator", "frozen": True}, "of the response: []"),
     (faulty.needs_keys_of_body, {"app": "empty", "style": "sparse"}, "is_complete"),
     (faulty.lies_about_length, {"app": "plain"}, "content-length says"),
+    (faulty.lies_about_length, {"app": "plain", "frozen": True}, "H33 error, middleware"),
     (faulty.adds_a_length, {"app": "plain"}, "two content-lengths"),
     (faulty.eats_the_body, {"app": "echo", "request": "upload"}, "body of the response"),
     (faulty.leaves_a_task, {"app": "plain"}, "tasks were left behind"),

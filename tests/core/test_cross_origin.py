@@ -160,7 +160,7 @@ async def test_a_refusal_is_made_readable() -> None:
     inner = InnerPolicy(Policy(plain))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await refuse(scope, receive, send, Refusal(status=429, reason="rate_limit.quota"), inner=inner)
+        await refuse(scope, receive, send, Refusal(status=429, code="rate_limit.quota"), inner=inner)
 
     response = await request(app)
     assert response.status == 429

@@ -239,11 +239,11 @@ async def test_nothing_is_kept_alive_and_no_cycle_is_made(fails: bool):
         watched.append(weakref.ref(innermost))
         kept.append(exchange)
         exchange.inner_scope = innermost
-        exchange.refusals.append(Refusal(status=400, reason="test", members={"scope": innermost}))
+        exchange.refusals.append(Refusal(status=400, code="test", members={"scope": innermost}))
         if fails:
             error = Broken()
             watched.append(weakref.ref(error))
-            exchange.refusals.append(Refusal(status=500, reason="test", members={"error": error}))
+            exchange.refusals.append(Refusal(status=500, code="test", members={"error": error}))
             try:
                 raise error
             finally:

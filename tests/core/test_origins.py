@@ -68,6 +68,7 @@ def test_what_browsers_send(spelling: str, origin: Origin):
         ("http://[0:0:0:0:0:0:0:1]:8000", "http://[::1]:8000"),
         ("http://[2001:DB8::0:1]", "http://[2001:db8::1]"),
         ("http://[::ffff:1.2.3.4]", "http://[::ffff:102:304]"),
+        ("https://bücher.example:8443", "https://xn--bcher-kva.example:8443"),
     ],
 )
 def test_other_spellings_are_refused_with_the_right_one(spelling: str, right: str):
@@ -99,7 +100,7 @@ def test_other_spellings_are_refused_with_the_right_one(spelling: str, right: st
         "https://example.com:x",
         "https://exa mple.com",
         "https://exa\nmple.com",
-        "https://bücher.example",
+        "https://straße.example",  # whose spelling depends on the edition of the standard
         "https://example.com:٣",
         "https://evil.example,https://example.com",
         "https://evil.example https://example.com",

@@ -25,7 +25,9 @@ from middlewares.testing import (
 if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp, Receive, Scope, Send
 
-TEAPOT = Refusal(status=418, reason="test.teapot", detail="Short & <stout>.", title="I'm a <teapot>")
+TEAPOT = Refusal(
+    status=418, code="test.teapot", reason="short\r\nand stout", detail="Short & <stout>.", title="I'm a <teapot>"
+)
 
 
 def refusing(refusal: Refusal) -> ASGIApp:
@@ -88,7 +90,7 @@ async def test_several_lines_of_accept_are_one_list():
 async def test_a_problem_is_json_with_its_members():
     refusal = Refusal(
         status=429,
-        reason="rate_limit.quota",
+        code="rate_limit.quota",
         detail="Zu viele Anfragen: später.",
         type="https://errors.example/quota",
         members={"retry_after": 3},
@@ -106,14 +108,14 @@ async def test_a_problem_is_json_with_its_members():
 
 
 async def test_a_problem_without_detail_has_no_such_member():
-    response = await refused(Refusal(status=403, reason="test"))
+    response = await refused(Refusal(status=403, code="test"))
     assert response.json() == {"type": "about:blank", "title": "Forbidden", "status": 403}
 
 
 async def test_plain_text_is_the_title_and_the_detail():
     headers = {"accept": "text/plain"}
     assert (await refused(headers=headers)).text == "I'm a <teapot>\nShort & <stout>.\n"
-    assert (await refused(Refusal(status=403, reason="test"), headers=headers)).text == "Forbidden\n"
+    assert (await refused(Refusal(status=403, code="test"), headers=headers)).text == "Forbidden\n"
 
 
 async def test_html_is_escaped():
@@ -126,15 +128,16 @@ async def test_html_is_escaped():
 
 
 async def test_braces_in_a_detail_are_no_placeholders():
-    refusal = Refusal(status=400, reason="test", detail="{title.__class__} {0} {")
+    refusal = Refusal(status=400, code="test", detail="{title.__class__} {0} {")
     assert "<p>{title.__class__} {0} {</p>" in (await refused(refusal, headers={"accept": "text/html"})).text
 
 
-async def test_the_reason_is_never_sent():
+async def test_code_and_reason_are_never_sent():
     for accept in (JSON, "text/plain", "text/html"):
         response = await refused(headers={"accept": accept})
-        assert b"test.teapot" not in response.body
-        assert all(b"test.teapot" not in value for _, value in response.headers)
+        for words in (b"test.teapot", b"and stout"):
+            assert words not in response.body
+            assert all(words not in value for _, value in response.headers)
 
 
 @pytest.mark.parametrize("accept", [JSON, "text/plain", "text/html"])
@@ -157,7 +160,7 @@ async def test_head_gets_the_headers_of_get_and_no_body(accept: str):
     ],
 )
 async def test_there_is_one_vary(headers: tuple[tuple[bytes, bytes], ...], vary: str):
-    response = await refused(Refusal(status=403, reason="test", headers=headers))
+    response = await refused(Refusal(status=403, code="test", headers=headers))
     assert response.values("vary") == [vary]
 
 
@@ -172,14 +175,14 @@ async def test_there_is_one_vary(headers: tuple[tuple[bytes, bytes], ...], vary:
     ],
 )
 async def test_every_status_has_a_title(status: int, title: str):
-    response = await refused(Refusal(status=status, reason="test"))
+    response = await refused(Refusal(status=status, code="test"))
     assert response.status == status
     assert response.json()["title"] == title
 
 
 @pytest.mark.parametrize("status", sorted(set(HTTPStatus) - RENAMED))
 async def test_the_title_is_the_standard_phrase(status: HTTPStatus):
-    assert (await refused(Refusal(status=status, reason="test"))).json()["title"] == status.phrase
+    assert (await refused(Refusal(status=status, code="test"))).json()["title"] == status.phrase
 
 
 accepts = st.sampled_from([b"text/plain", b"text/html", JSON.encode()]) | st.binary(max_size=40)
@@ -190,7 +193,7 @@ accepts = st.sampled_from([b"text/plain", b"text/html", JSON.encode()]) | st.bin
 @given(detail=st.text(st.characters(exclude_categories=())), accept=accepts)
 async def test_no_detail_and_no_accept_break_the_answer(detail: str, accept: bytes):
     """Not even lone surrogates, as they come from decoding what a client sent."""
-    response = await refused(Refusal(status=400, reason="test", detail=detail), headers=[(b"accept", accept)])
+    response = await refused(Refusal(status=400, code="test", detail=detail), headers=[(b"accept", accept)])
     assert response.status == 400
     assert response.header("content-length") == str(len(response.body))
 
@@ -224,7 +227,7 @@ async def test_other_servers_are_asked_to_close(extensions: Any):
 
 async def test_the_close_code_can_be_chosen():
     with pytest.raises(WebSocketRefused) as caught:
-        async with websocket(refusing(Refusal(status=503, reason="test", close_code=1013))):
+        async with websocket(refusing(Refusal(status=503, code="test", close_code=1013))):
             pytest.fail("the handshake was accepted")
     assert caught.value.code == 1013
 
@@ -265,9 +268,16 @@ async def test_a_log_line_stays_one_line_of_bounded_length(caplog: pytest.LogCap
     await refused(path="/a\r\nINFO: all is well\u2028\x1b[31m" + "x" * 50_000)
     (line,) = caplog.messages
     assert line.startswith(r"test.teapot: refused '/a\r\nINFO: all is well\u2028\x1b[31mxxx")
-    assert line.endswith(" with 418")
+    assert line.endswith(r" with 418 (short\r\nand stout)")
     assert line.isprintable()
-    assert len(line) < 300
+    assert len(line) < 350
+    caplog.clear()
+    await refused(Refusal(status=403, code="test", reason="\x1b" * 5_000))
+    await refused(Refusal(status=403, code="test"))
+    long, short = caplog.messages
+    assert long.isprintable()
+    assert len(long) < 1_000
+    assert short == "test: refused '/' with 403"
 
 
 async def test_at_the_usual_level_nothing_is_logged(caplog: pytest.LogCaptureFixture):

@@ -118,4 +118,5 @@ def test_the_page_of_lint_rules_holds_every_rule(site: Path) -> None:
         assert f'id="{rule.id.lower()}"' in html
         assert rule.statement.replace("`", "") in words
         assert (rule.unobservable or rule.hint).replace("`", "") in words
+        assert (rule.unseen or "").replace("`", "") in words
     assert "<!-- lint" not in html

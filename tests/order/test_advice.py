@@ -18,7 +18,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from middlewares import CORS, GZip, Middleware, OptionError, OrderWarning, RateLimit, Stack, When
+from middlewares import CORS, Decompress, GZip, Middleware, OptionError, OrderWarning, RateLimit, Stack, When
 from middlewares.order import TWICE
 from middlewares.order.layers import layers_of
 from tests import stand_ins
@@ -28,7 +28,6 @@ from tests.stand_ins import (
     Auth,
     BodyLimit,
     Cache,
-    Decompress,
     ETag,
     ProxyHeaders,
     Sessions,

@@ -6,13 +6,14 @@ import gzip
 from collections import Counter
 from functools import partial
 from graphlib import TopologicalSorter
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import pytest
 from starlette.middleware.base import BaseHTTPMiddleware
 
-from middlewares import CORS, GZip, Middleware, RateLimit, Stack
+from middlewares import CORS, Decompress, GZip, Middleware, RateLimit, Stack
 from middlewares.core.refusals import Refusal, refuse
 from middlewares.order import ORDER_RULES, ROLES, TWICE, OrderRule
 from middlewares.order.roles import ANYWHERE
@@ -24,7 +25,6 @@ from tests.stand_ins import (
     BodyLimit,
     BodyRewrite,
     Cache,
-    Decompress,
     ErrorPage,
     ETag,
     HTTPSRedirect,
@@ -33,6 +33,7 @@ from tests.stand_ins import (
     RequestID,
     SecurityHeaders,
     Sessions,
+    Signature,
     Timeout,
     Tracing,
     Trailers,
@@ -300,8 +301,15 @@ async def strangers_are_let_in(build: Build) -> bool:
 async def a_bomb_reaches_the_application(build: Build) -> bool:
     bomb = gzip.compress(bytes(1024 * 1024))
     assert len(bomb) < 2048
-    app = build(Decompress, BodyLimit)(size_of_body)
+    app = build(Middleware(Decompress, max_ratio=2000), BodyLimit)(size_of_body)
     return (await request(app, "POST", headers={"content-encoding": "gzip"}, body=bomb)).text == "1048576"
+
+
+@shows("signature", "decompress", Signature, Decompress)
+async def a_right_signature_is_refused(build: Build) -> bool:
+    body = gzip.compress(PAGE)
+    headers = {"content-encoding": "gzip", "x-signature": sha256(body).hexdigest()}
+    return (await request(build(Signature, Decompress)(page), "POST", headers=headers, body=body)).status == 401
 
 
 @shows("compression", "cache", GZip, Cache)
@@ -395,7 +403,7 @@ class ForeignLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.used["all"] += 1
         if self.used["all"] > 2:
-            return await refuse(scope, receive, send, Refusal(status=429, reason="foreign"))
+            return await refuse(scope, receive, send, Refusal(status=429, code="foreign"))
         await self.app(scope, receive, send)
 
 

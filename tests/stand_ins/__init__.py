@@ -7,8 +7,8 @@ they keep, a test hands in and looks at afterwards; nothing here is fit for prod
 from __future__ import annotations
 
 from .answering import ErrorPage, Timeout
-from .bodies import BodyLimit, BodyRewrite, Cache, Decompress, ETag, SecurityHeaders, Trailers
-from .clients import CSRF, Auth, HTTPSRedirect, ProxyHeaders, Sessions, TrustedHosts
+from .bodies import BodyLimit, BodyRewrite, Cache, ETag, SecurityHeaders, Trailers, Upload
+from .clients import CSRF, Auth, HTTPSRedirect, ProxyHeaders, Sessions, Signature, TrustedHosts
 from .observing import AccessLog, Metrics, RequestID, Tracing
 
 __all__ = (
@@ -18,7 +18,6 @@ __all__ = (
     "BodyLimit",
     "BodyRewrite",
     "Cache",
-    "Decompress",
     "ETag",
     "ErrorPage",
     "HTTPSRedirect",
@@ -27,8 +26,10 @@ __all__ = (
     "RequestID",
     "SecurityHeaders",
     "Sessions",
+    "Signature",
     "Timeout",
     "Tracing",
     "Trailers",
     "TrustedHosts",
+    "Upload",
 )

@@ -30,7 +30,7 @@ class ErrorPage(StandIn):
             await self.app(scope, receive, send)
         except Exception:  # noqa: BLE001 - any failure of the application
             detail = f"id {scope.get('request_id')}, trace {scope.get('trace_id')}"
-            await refuse(scope, receive, send, Refusal(status=500, reason="error_page", detail=detail))
+            await refuse(scope, receive, send, Refusal(status=500, code="error_page", detail=detail))
 
 
 class Alarm:
@@ -87,4 +87,4 @@ class Timeout(StandIn):
         if block.cancelled_caught and started:
             raise TimeoutError
         if block.cancelled_caught:
-            await refuse(scope, receive, send, Refusal(status=504, reason="timeout.start"))
+            await refuse(scope, receive, send, Refusal(status=504, code="timeout.start"))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
+import gzip
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from middlewares.asgi import Message
+from middlewares.core.exchange import hand_back
 from middlewares.core.headers import add_vary, append, find, remove, set_header
 from middlewares.core.refusals import Refusal, refuse
 
@@ -16,7 +17,7 @@ from .base import StandIn, changing_start
 if TYPE_CHECKING:
     from middlewares.asgi import Receive, Scope, Send
 
-__all__ = ("BodyLimit", "BodyRewrite", "Cache", "Decompress", "ETag", "SecurityHeaders", "Trailers")
+__all__ = ("BodyLimit", "BodyRewrite", "Cache", "ETag", "SecurityHeaders", "Trailers", "Upload")
 
 
 class SecurityHeaders(StandIn):
@@ -95,24 +96,24 @@ class BodyRewrite(Whole):
         return {**start, "headers": set_header(start["headers"], b"content-length", b"%d" % len(body))}, body
 
 
-class Decompress(StandIn):
-    """Hands a gzipped request body on decompressed, message by message, without any bound."""
-
-    order_role: ClassVar = "decompress"
+class Upload(StandIn):
+    """Stands for a client that encodes: request bodies become gzip, message by message."""
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if find(scope["headers"], b"content-encoding") != b"gzip":
-            return await self.app(scope, receive, send)
-        decoder = zlib.decompressobj(wbits=31)
+        async def receive_encoded() -> Message:
+            event = await receive()
+            if event["type"] == "http.request":
+                event = {**event, "body": gzip.compress(bytes(event.get("body", b"")))}
+            return event
 
-        async def receive_decoded() -> Message:
-            message = await receive()
-            if message["type"] == "http.request":
-                message = {**message, "body": decoder.decompress(message.get("body", b""))}
-            return message
+        inner = {**scope, "headers": append(scope["headers"], b"content-encoding", b"gzip")}
+        try:
+            await self.app(inner, receive_encoded, send)
+        finally:
+            hand_back(inner, scope)
 
-        headers = remove(scope["headers"], b"content-encoding", b"content-length")
-        await self.app({**scope, "headers": headers}, receive_decoded, send)
+    def hands_on_send(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -127,7 +128,7 @@ class BodyLimit(StandIn):
         while not read or read[-1].get("more_body", False):
             read.append(await receive())
             if sum(len(message.get("body", b"")) for message in read) > self.limit:
-                return await refuse(scope, receive, send, Refusal(status=413, reason="body_limit.size"))
+                return await refuse(scope, receive, send, Refusal(status=413, code="body_limit.size"))
 
         async def replay() -> Message:
             return read.pop(0) if read else await receive()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from middlewares.core.cookies import parse_cookies
@@ -13,9 +14,9 @@ from middlewares.core.refusals import Refusal, refuse
 from .base import StandIn, changing_start
 
 if TYPE_CHECKING:
-    from middlewares.asgi import Receive, Scope, Send
+    from middlewares.asgi import Message, Receive, Scope, Send
 
-__all__ = ("CSRF", "Auth", "HTTPSRedirect", "ProxyHeaders", "Sessions", "TrustedHosts")
+__all__ = ("CSRF", "Auth", "HTTPSRedirect", "ProxyHeaders", "Sessions", "Signature", "TrustedHosts")
 
 
 class ProxyHeaders(StandIn):
@@ -44,7 +45,7 @@ class TrustedHosts(StandIn):
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if find(scope["headers"], b"host") not in self.hosts:
-            return await refuse(scope, receive, send, Refusal(status=400, reason="trusted_hosts.host"))
+            return await refuse(scope, receive, send, Refusal(status=400, code="trusted_hosts.host"))
         await self.app(scope, receive, send)
 
 
@@ -57,7 +58,7 @@ class HTTPSRedirect(StandIn):
         if scope.get("scheme") == "https":
             return await self.app(scope, receive, send)
         location = b"https://" + (find(scope["headers"], b"host") or b"") + scope["raw_path"]
-        refusal = Refusal(status=307, reason="https_redirect.scheme", headers=((b"location", location),))
+        refusal = Refusal(status=307, code="https_redirect.scheme", headers=((b"location", location),))
         await refuse(scope, receive, send, refusal)
 
 
@@ -72,7 +73,7 @@ class Auth(StandIn):
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         user = find(scope["headers"], b"authorization") or scope.get("session", {}).get("user")
         if not user:
-            refusal = Refusal(status=401, reason="auth.missing", headers=((b"www-authenticate", b"Bearer"),))
+            refusal = Refusal(status=401, code="auth.missing", headers=((b"www-authenticate", b"Bearer"),))
             return await refuse(scope, receive, send, refusal)
         self.admitted.append(user)
         inner = {**scope, "user": user}
@@ -93,8 +94,27 @@ class CSRF(StandIn):
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         token = scope.get("session", {}).get("csrf")
         if scope["method"] == "POST" and (token is None or find(scope["headers"], b"x-csrf") != token):
-            return await refuse(scope, receive, send, Refusal(status=403, reason="csrf.token"))
+            return await refuse(scope, receive, send, Refusal(status=403, code="csrf.token"))
         await self.app(scope, receive, send)
+
+
+class Signature(StandIn):
+    """Reads the request body, and refuses it with 401 unless a header has its digest, standing for a signature."""
+
+    order_role: ClassVar = "signature"
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        read = [await receive()]
+        while read[-1].get("more_body", False):
+            read.append(await receive())
+        digest = sha256(b"".join(message.get("body", b"") for message in read)).hexdigest().encode()
+        if find(scope["headers"], b"x-signature") != digest:
+            return await refuse(scope, receive, send, Refusal(status=401, code="signature.wrong"))
+
+        async def replay() -> Message:
+            return read.pop(0) if read else await receive()
+
+        await self.app(scope, replay, send)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

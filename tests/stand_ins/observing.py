@@ -94,7 +94,7 @@ class Metrics(StandIn):
             raise
         finally:
             self.tally.in_flight -= 1
-            reasons = tuple(refusal.reason for refusal in exchange.refusals)
+            reasons = tuple(refusal.code for refusal in exchange.refusals)
             self.tally.outcomes.append((outcome, status[0] if status else None, reasons))
             exchange.leave(self)
             if is_maker:

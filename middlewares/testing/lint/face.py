@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from asyncio import current_task
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from middlewares.core.exchange import hand_back
 
 from .receiving import Receiving
 from .registry import finds
-from .sending import Sending
+from .sending import Sending, stands
 from .sides import INNER, KEY, OUTER, Sides
 from .values import freeze, shown
 
@@ -51,7 +52,8 @@ class Face(Sending, Receiving):
             self._check_handed()
         if self.given is not None and self.scope != self.given and (changed := _changed(self.scope, self.given)):
             self.report("G15", OUTER, f"the scope was changed after the call: {_listed(changed)}")
-        if self.scope_headers is not None and freeze(self.before["headers"]) != self.scope_headers:
+        frozen = self.scope_headers
+        if frozen is not None and tuple(self.before["headers"]) != frozen != freeze(self.before["headers"]):
             self.report("G14", INNER, "the header list of the scope was changed in place")
 
     @finds("G14")
@@ -71,7 +73,11 @@ class Face(Sending, Receiving):
             self.report("G4", INNER, f"the call gave {shown(result)}")
         if self.unknown_received:
             self.report("G8", INNER, "the application did not raise on an event that its protocol does not have")
-        if _is_cancelled():
+        try:
+            task = current_task()
+        except RuntimeError:  # another event loop than asyncio's
+            task = None
+        if task is not None and task.cancelling():  # and nobody has said that this is dealt with
             self.report("H36", INNER, "a cancellation was swallowed")
         elif self.inners and any(face.outcome == "raised" and face.begun_outside for face in self.inners):
             self.report("H36", INNER, "the inner application raised after the start, and the layer returned")
@@ -87,21 +93,33 @@ class Face(Sending, Receiving):
         if extra:
             self.report("G9", INNER, f"the application raised {shown(error)} over the key {extra[0]!r}")
 
-    @finds("G18", "G20")
     def left(self, outcome: str) -> None:
         """Check what holds however the call ended."""
-        if self.inners and any(face.outcome == "runs" for face in self.inners):
-            self.report("G18", INNER, "the layer returned before its inner call did")
-        self._check_last(None)
+        if self.inners or self.carried:
+            self.check_end(outcome)
+        last = self.last_sent
+        if last is not None and not (last[0] == last[1] if last[2] is None else stands(last)):
+            self._check_last(None)
         self.check_scopes()
         if outcome == "returned" and len(self.inners) == 1:
             self._check_carried(self.inners[0])
 
+    @finds("G18")
+    def check_end(self, outcome: str) -> None:
+        """Check what inner calls, and events of extensions, have left behind."""
+        if any(face.outcome == "runs" for face in self.inners):
+            self.report("G18", INNER, "the layer returned before its inner call did")
+
+    @finds("G20")
     def _check_carried(self, inner: Sides) -> None:
         missing = [kind for kind in inner.carried if kind not in self.carried and "send" not in kind]
         if missing and self.may_miss(inner):
             self.report("G20", INNER, f"{missing[0]} was sent inside, and never came out")
-        elif not missing and [k for k in self.carried if k in inner.carried] != [*inner.carried]:
+        elif not missing and [k for k in self.carried if k in inner.carried] != [
+            k
+            for k in inner.carried
+            if k in self.carried  # a file may have become a body
+        ]:
             self.report("G20", INNER, f"events came out in another order: {', '.join(self.carried)}")
 
     def may_miss(self, inner: Sides) -> bool:
@@ -114,7 +132,8 @@ class Face(Sending, Receiving):
         if self.outer is not None:
             self.begun_outside = self.outer.has_begun()
         if len(self.handed) > len(self.before):
-            hand_back(self.handed, self.scope)
+            with suppress(Exception):  # a scope may refuse to be written to, and is then left as it is
+                hand_back(self.handed, self.scope)
         if self.inners:
             for face in self.inners:
                 face.faults = {} if face.faults is None else face.faults
@@ -135,12 +154,3 @@ def _changed(scope: Scope, before: Scope) -> set[str]:
 
 def _listed(keys: set[str]) -> str:
     return ", ".join(sorted(map(str, keys)))
-
-
-def _is_cancelled() -> bool:
-    """Return whether the task has been cancelled, and nobody has said that this is dealt with."""
-    try:
-        task = current_task()
-    except RuntimeError:  # another event loop than asyncio's
-        return False
-    return task is not None and task.cancelling() > 0

@@ -9,7 +9,9 @@ from .http_events import BODY, START, TRAILERS, ZEROCOPY
 from .machines import HTTP_RECEIVED, HTTP_SENT
 from .registry import finds
 from .scopes import is_plain_http, scope_faults
-from .values import content_length, plain_length
+from .sending import stands
+from .sides import MOST_NOTES
+from .values import content_length, freeze, plain_length
 
 if TYPE_CHECKING:
     from middlewares.asgi import Message, Scope
@@ -19,11 +21,9 @@ if TYPE_CHECKING:
 __all__ = ("HTTPFace",)
 
 _WITHOUT_BODY = (204, 304)
-_START_KEYS = {"type", "status", "headers"}
-_BODY_KEYS = {"type", "body", "more_body"}
 _BODIES = {BODY, ZEROCOPY}
 _BODY_END = f"{BODY}!"
-_OPEN = {"started", "streaming"}
+_SENDS = "app sends"
 _UNFINISHED = {"started", "streaming", "trailers"}
 
 
@@ -50,8 +50,64 @@ class HTTPFace(Face):
             for rule, fault in scope_faults(scope, "http"):
                 self.report(rule, OUTER, fault, "warning" if rule == "H9" else "error")
 
+    def passes(self, message: Message) -> bool:
+        """Tell quickly whether an event is beyond doubt; only the two that every response is made of can be."""
+        last = self.last_sent
+        if type(message) is not dict or self.outcome != "runs":
+            return False
+        if last is not None and (last[0] is message or not stands(last)):
+            return False
+        kind = message.get("type")
+        if type(kind) is not str or not (self._is_body(message) if kind == BODY else self._is_start(message, kind)):
+            return False
+        history = self.history
+        history.append((_SENDS, kind, message.get("status")))
+        if len(history) > MOST_NOTES:
+            self.shorten()
+        return True
+
+    def _is_start(self, message: Message, kind: str) -> bool:
+        """Take note of a start that is beyond doubt."""
+        status, headers = message.get("status"), message.get("headers")
+        if (
+            kind != START
+            or self.sent_state != "idle"
+            or len(message) != 3  # type, status, headers
+            or type(status) is not int
+            or not 200 <= status <= 999
+            or type(headers) is not list
+            or (length := plain_length(headers)) is None
+        ):
+            return False
+        self.sent_state = "started"
+        self.sent_anything = True
+        self.status = status
+        self.length = length
+        self.counted = 0
+        self.trailers = False
+        self.last_sent = message, {**message}, freeze(headers)
+        return True
+
+    def _is_body(self, message: Message) -> bool:
+        """Take note of a part of the body that is beyond doubt."""
+        body, more, state = message.get("body"), message.get("more_body", False), self.sent_state
+        if (
+            (state != "started" and state != "streaming")
+            or type(body) is not bytes
+            or type(more) is not bool
+            or len(message) != 2 + ("more_body" in message)  # and type, body
+            or (self.length >= 0 and self.counted + len(body) > self.length)
+            or (body and self.is_bodiless())
+            or self.trailers
+        ):
+            return False
+        self.sent_state = "streaming" if more else "ended"
+        self.counted += len(body)
+        self.last_sent = message, {**message}, None
+        return True
+
     def follow_sent(self, message: Message, kind: str) -> None:
-        """Check an event that is sent; the two that every response is made of take a shorter way."""
+        """Check an event that is sent."""
         if kind == START:
             self._follow_start(message)
         elif kind == BODY:
@@ -71,28 +127,18 @@ class HTTPFace(Face):
             self.sent_state = "trailers"
 
     def _follow_start(self, message: Message) -> None:
-        status, headers = message.get("status"), message.get("headers", ())
-        length = plain_length(headers)
-        if length is None or not (type(status) is int and 200 <= status <= 999 and _START_KEYS.issuperset(message)):
-            self.check_content(message)
-            self.trailers = message.get("trailers") is True
-            length = content_length(headers)
-        if self.sent_state == "idle":
-            self.sent_state = "started"
-        else:
-            self.move_sent(message, START)
+        self.check_content(message)
+        self.move_sent(message, START)
+        status = message.get("status")
         self.status = status if isinstance(status, int) else 0
-        self.length = length
+        self.trailers = message.get("trailers") is True
+        self.length = content_length(message.get("headers", ()))
 
     @finds("H33")
     def _follow_body(self, message: Message) -> None:
         body, more = message.get("body", b""), message.get("more_body", False)
-        if not (type(body) is bytes and type(more) is bool and _BODY_KEYS.issuperset(message)):
-            self.check_content(message)
-        if self.sent_state in _OPEN and not self.trailers:
-            self.sent_state = "streaming" if more else "ended"
-        else:
-            self.move_sent(message, BODY if more else _BODY_END)
+        self.check_content(message)
+        self.move_sent(message, BODY if more else _BODY_END)
         if not body or not isinstance(body, (bytes, memoryview)):
             return
         if self.is_bodiless():
@@ -104,7 +150,7 @@ class HTTPFace(Face):
 
     def is_bodiless(self) -> bool:
         """Return whether a body is dropped by the server (RFC 9110, 6.4.1)."""
-        return self.scope.get("method") == "HEAD" or self.status in _WITHOUT_BODY
+        return self.status in _WITHOUT_BODY or self.scope.get("method") == "HEAD"
 
     def refusal_rule(self) -> str:
         """Return the rule that is broken by an exception of `send`."""
@@ -120,7 +166,7 @@ class HTTPFace(Face):
     def check_return(self) -> None:
         """Check that the response is whole."""
         state = self.sent_state
-        if self.received_state == "gone":
+        if self.received_state == "gone" or (state == "ended" and self.counted >= self.length):
             return
         if state in ("idle", "debugged"):
             if not self.misplaced:
@@ -133,15 +179,15 @@ class HTTPFace(Face):
             self.report("H33", INNER, f"{self.counted} bytes were sent, but content-length says {self.length}")
 
     @finds("H37", "E2")
-    def left(self, outcome: str) -> None:
-        """Check what holds however the call ended."""
+    def check_end(self, outcome: str) -> None:
+        """Check what inner calls, and files, have left behind."""
         if self.inners and self.sent_state == "ended":
             broken = [face for face in self.inners if isinstance(face, HTTPFace) and face.is_broken_off(outcome)]
             if broken and self.received_state != "gone":
                 self.report("H37", INNER, "a response that was broken off inside was completed")
         if self.files:
             self._check_files()
-        super().left(outcome)
+        super().check_end(outcome)
 
     def _check_files(self) -> None:
         if any(getattr(file, "closed", True) is False for file in self.files):

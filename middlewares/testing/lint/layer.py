@@ -153,7 +153,7 @@ class Lint(Layer):
 
     def _open(self, scope: Scope, receive: Receive, send: Send) -> tuple[Any, Scope, Receive, Send]:
         """Check how the application is called, and return what it is to be called with."""
-        kind = scope.get("type") if hasattr(scope, "get") else None
+        kind = scope.get("type")
         face = _FACES.get(kind, UnknownFace)(self, scope, receive, send)
         if face.shares_scope:
             face.check_outer_scope()
@@ -168,7 +168,7 @@ class Lint(Layer):
         face.send_outer = awkward_send(send)
         return face, face.handed, awkward_receive(face.receive), plain_awaitable(face.send)
 
-    @finds("G13", "G17", "H14", "L3", "L6")
+    @finds("G13", "G17", "L3", "L6")
     def _check_call(self, face: Face, scope: Scope, kind: object) -> None:
         course = self.course
         if course.parameters is not None:
@@ -189,5 +189,6 @@ class Lint(Layer):
             face.report("L3", OUTER, "a connection before the startup was complete")
         elif lifespan.sent_state == "failed":
             face.report("L6", OUTER, "a connection after startup.failed")
-        if lifespan.state is not None and face.scope.get("state") is lifespan.state:
-            face.report("H14", OUTER, "state is that of the lifespan itself, not a copy")
+        state = face.scope.get("state")
+        if lifespan.state is not None and isinstance(state, dict):
+            lifespan.check_state(face, state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .face import INNER, OUTER, Face
@@ -11,13 +12,21 @@ from .scopes import scope_faults
 from .values import shown
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Mapping, MutableMapping
 
     from middlewares.asgi import Message, Scope
 
     from .machines import Machine
 
 __all__ = ("LifespanFace", "UnknownFace")
+
+_PENDING = {
+    "lifespan.startup.complete": ("waiting", "starting"),
+    "lifespan.shutdown.complete": ("started", "stopping"),
+}
+"""Answers, and the states in which an inner application still has to give its own."""
+_PLAIN = (str, bytes, int, float, tuple, type(None))
+"""Types whose values a copy may share or not."""
 
 
 class LifespanFace(Face):
@@ -29,8 +38,10 @@ class LifespanFace(Face):
     sent_state = "waiting"
     state: MutableMapping[str, Any] | None = None
     """The state of the lifespan itself, of which every call is to get a copy."""
-    kept: frozenset[str] = frozenset()
-    """The keys that the state held when the startup was complete."""
+    kept: Mapping[str, Any] = MappingProxyType({})
+    """What the state held when the startup was complete."""
+    is_early = False
+    """Whether an answer was sent before that of the inner application."""
 
     @finds("L2")
     def check_scope(self, scope: Scope) -> None:
@@ -59,15 +70,39 @@ class LifespanFace(Face):
             self.report("L8", OUTER, f"the shutdown came while the startup was {self.sent_state}")
         elif self.lint.course.calls:
             self.report("L8", OUTER, f"the shutdown came while {len(self.lint.course.calls)} calls run")
-        lost = self.kept.difference(self.state or ())
-        if lost:
+        if self.kept and self.scope.get("state") is not self.state:
+            self.report("L11", OUTER, "the server put another state into the scope")
+        elif lost := self.kept.keys() - (self.state or {}).keys():
             self.report("L11", OUTER, f"the server took from the state: {', '.join(sorted(lost))}")
 
+    @finds("L12")
     def move_sent(self, message: Message, event: str) -> None:
-        """Follow the machine; at the startup's end, note what the state holds."""
+        """Follow the machine; an answer also waits for that of the inner application. Note what the state holds."""
         super().move_sent(message, event)
+        pending = _PENDING.get(event, ())
+        early = [face.sent_state for face in self.inners if face.sent_state in pending and face.outcome == "runs"]
+        if early:
+            self.is_early = True
+            self.report("L12", INNER, f"{event} was sent while the inner application was {early[0]}")
         if event == "lifespan.startup.complete":
-            self.kept = frozenset(self.state or ())
+            self.kept = {**(self.state or {})}
+            if any(face.sent_state == "failed" for face in self.inners):
+                self.report("L12", INNER, "startup.complete was sent though the inner application's startup failed")
+
+    @finds("H14")
+    def check_state(self, face: Face, state: dict[str, Any]) -> None:
+        """Look whether the state of a call is a shallow copy of this one's."""
+        if state is self.state:
+            return face.report("H14", OUTER, "state is that of the lifespan itself, not a copy")
+        if lost := self.kept.keys() - state.keys():
+            return face.report("H14", OUTER, f"state lacks {', '.join(sorted(lost))} of the lifespan's")
+        objects = [(value, state[key]) for key, value in self.kept.items() if not isinstance(value, _PLAIN)]
+        if (
+            face.outer is None
+            and objects
+            and all(there is not here and type(there) is type(here) for there, here in objects)
+        ):
+            face.report("H14", OUTER, "state is a copy in depth: none of its values is that of the lifespan")
 
     @finds("L4", "L9", "L10", "L12")
     def check_return(self) -> None:
@@ -81,7 +116,7 @@ class LifespanFace(Face):
             self.report("L9", INNER, "the call returned without an answer to the shutdown")
         if self.lint.inside.has_lint and not self.inners:
             self.report("L12", INNER, "the lifespan was not handed on")
-        elif state == "stopped" and any(face.sent_state == "started" for face in self.inners):
+        elif state == "stopped" and not self.is_early and any(face.sent_state == "started" for face in self.inners):
             self.report("L12", INNER, "the shutdown was not handed on")
 
     @finds("L12", "L13")

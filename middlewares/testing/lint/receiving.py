@@ -73,10 +73,10 @@ class Receiving(Sides):
     def check_received(self, message: Message) -> None:
         """Check an event that is handed in."""
         if type(message) is not dict or type(message.get("type")) is not str:
-            self.history.append(("server gives", shown(message), None))
+            self.note("server gives", shown(message))
             return self.report_shape(message, OUTER)
         kind = message["type"]
-        self.history.append(("server gives", kind, None))
+        self.note("server gives", kind)
         self._check_reuse(message)
         machine = self.received_machine
         if machine is None:

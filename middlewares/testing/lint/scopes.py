@@ -29,61 +29,66 @@ _STANDARD = {
 
 
 def is_plain_http(scope: Scope) -> bool:
-    """Tell quickly whether an HTTP scope is beyond doubt; others go through all checks."""
+    """Tell quickly whether an HTTP scope is beyond doubt; others go through all checks.
+
+    Every request takes this way, so it is written out where calls of functions would cost more than what they do.
+    """
     get = scope.get
-    path, raw_path, query, extensions = get("path"), get("raw_path"), get("query_string"), get("extensions")
+    asgi = get("asgi")
+    if type(scope) is not dict or type(asgi) is not dict:
+        return False
+    try:
+        path, raw_path, query, headers = scope["path"], scope["raw_path"], scope["query_string"], scope["headers"]
+        client, server = scope["client"], scope["server"]
+        usual = (
+            tuple(scope),
+            scope["http_version"],
+            scope["method"],
+            scope["scheme"],
+            scope["root_path"],
+            asgi["version"],
+            asgi.get("spec_version", ""),
+        )
+        if usual not in _usual and not _learn(*usual):
+            return False
+    except (KeyError, TypeError):  # what is missing or cannot be hashed
+        return False
+    if type(client) is type(server) is tuple and len(client) == len(server) == 2:
+        (host, port), (name, bound) = client, server
+        are_addresses = type(host) is type(name) is str and type(port) is type(bound) is int
+    else:
+        are_addresses = (client is None or _is_address(client)) and (server is None or _is_address(server))
+    extensions = get("extensions")
     return (
-        type(scope) is dict
-        and _are_text(scope)
-        and _is_usual(scope, get("asgi"))
-        and type(path) is str
+        type(path) is str
         and "%" not in path
         and "?" not in path
         and (raw_path is None or (type(raw_path) is bytes and _QUESTION not in raw_path))
         and type(query) is bytes
-        and query[:1] != b"?"
         and _SPACE not in query
-        and _is_address(get("client"))
-        and _is_address(get("server"))
-        and type(get("state", _NO_STATE)) is dict
+        and (not query or query[0] != _QUESTION)
+        and are_addresses
         and (extensions is None or _are_plain(extensions))
-        and plain_headers(get("headers"))
+        and type(get("state", _NO_STATE)) is dict
+        and plain_headers(headers)
     )
 
 
 _MOST_USUAL = 1024
 _NO_STATE: dict[str, Any] = {}
 _usual: set[tuple[Any, ...]] = set()
-"""What the server, the protocol and the method determine, as it was found good."""
+"""Keys, and values of which there are few combinations, as they were found good."""
 
 
-def _is_usual(scope: Scope, asgi: Any) -> bool:
-    """Return whether the values of which there are few combinations are good; those that are, are remembered."""
-    if type(asgi) is not dict:
-        return False
-    get = scope.get
-    values = (
-        get("http_version"),
-        get("method"),
-        get("scheme", "http"),
-        get("root_path", ""),
-        asgi.get("version", ""),
-        asgi.get("spec_version", ""),
-    )
-    try:
-        return values in _usual or _learn(values)
-    except TypeError:
-        return False
-
-
-def _learn(values: tuple[Any, ...]) -> bool:
+def _learn(keys: tuple[Any, ...], *values: Any) -> bool:
+    """Return whether what the server, the protocol and the method determine is good, and if so remember it."""
     version, method, scheme, root_path = values[:4]
     is_good = version in _VERSIONS and method in _METHODS and scheme in _SCHEMES and root_path == ""
-    if not is_good or not _are_text(values):
+    if not is_good or not _are_text(keys) or not _are_text(values):
         return False
     if len(_usual) >= _MOST_USUAL:
         _usual.clear()
-    _usual.add(values)
+    _usual.add((keys, *values))
     return True
 
 
@@ -103,9 +108,9 @@ def _are_text(keys: Iterable[Any]) -> bool:
 
 
 def _is_address(value: Any) -> bool:
-    return value is None or (
-        type(value) in (tuple, list) and len(value) == 2 and type(value[0]) is str and type(value[1]) is int
-    )
+    """Return whether a value is a pair of str and int."""
+    is_pair = (type(value) is tuple or type(value) is list) and len(value) == 2
+    return is_pair and type(value[0]) is str and type(value[1]) is int
 
 
 def _are_plain(extensions: Any) -> bool:
@@ -118,7 +123,7 @@ def _are_plain(extensions: Any) -> bool:
 
 @check("G1", *_ANY)
 def _dict_with_str_keys(scope: Any, _: Scope) -> str | None:
-    if type(scope) is not dict:
+    if not isinstance(scope, dict):
         return f"the scope must be a dict; got a {type(scope).__name__}"
     wrong = [key for key in scope if not isinstance(key, str)]
     return f"keys must be str; got {shown(wrong[0])}" if wrong else None
@@ -236,14 +241,14 @@ def _no_pseudo_headers(scope: Scope, _: Scope) -> str | None:
 @check("H12", *_CONNECTION)
 def _client(scope: Scope, _: Scope) -> str | None:
     client = scope.get("client")
-    return None if _is_address(client) else f"client is {shown(client)}"
+    return None if client is None or _is_address(client) else f"client is {shown(client)}"
 
 
 @check("H13", *_CONNECTION)
 def _server(scope: Scope, _: Scope) -> str | None:
     server: Any = scope.get("server")
     is_socket = isinstance(server, (list, tuple)) and len(server) == 2 and isinstance(server[0], str)
-    fits = _is_address(server) or (is_socket and server[1] is None)
+    fits = server is None or _is_address(server) or (is_socket and server[1] is None)
     return None if fits else f"server is {shown(server)}"
 
 

@@ -16,7 +16,7 @@ from .values import freeze, shown
 if TYPE_CHECKING:
     from middlewares.asgi import Message
 
-__all__ = ("Sending",)
+__all__ = ("Sending", "stands")
 
 _REQUIRED = {"http.response.start": ("status", int), "websocket.http.response.start": ("status", int)}
 _TYPED: dict[str, Any] = {"body": (bytes, bytearray, memoryview), "text": (str, type(None)), "code": int, "status": int}
@@ -29,8 +29,10 @@ class Sending(Sides):
 
     async def send(self, message: Message) -> None:
         """Check an event of the inner side, hand it on, and check what comes of it."""
-        message = self.check_sent(message)
-        is_invalid, self.invalid = self.invalid, False
+        is_invalid = False
+        if not self.passes(message):
+            message = self.check_sent(message)
+            is_invalid, self.invalid = self.invalid, False
         sending: Any = None
         try:
             sending = self.send_outer(message)
@@ -41,10 +43,16 @@ class Sending(Sides):
         if result is not None:
             self._check_result(result)
         last = self.last_sent
-        if last is not None and last[0] is message and not _stands(last):
+        if last is not None and last[0] is message and not (message == last[1] if last[2] is None else stands(last)):
             self._changed_outside(message)
         if is_invalid:
             self.report_lenience(message)
+        elif self.received_state == "gone":
+            self.check_farewell(message)
+
+    def passes(self, message: Message) -> bool:
+        """Tell quickly whether an event is beyond doubt, and if so take note of it; others go through all checks."""
+        return False
 
     @finds("G18")
     def _changed_outside(self, message: Message) -> None:
@@ -55,6 +63,9 @@ class Sending(Sides):
     def _check_result(self, result: object) -> None:
         self.report("G16", OUTER, f"send gave {shown(result)}")
 
+    def check_farewell(self, message: Message) -> None:
+        """Look whether `send` may have taken an event after the disconnect, as it may where a no-op is legal."""
+
     @finds("G7")
     def report_lenience(self, message: Any) -> None:
         """Report a `send` that let an event through that it must refuse."""
@@ -64,12 +75,12 @@ class Sending(Sides):
     def check_sent(self, message: Message) -> Message:
         """Check an event before it is handed on, and return it; with headers that can be read again."""
         if type(message) is not dict or type(message.get("type")) is not str:
-            self.history.append(("app sends", shown(message), None))
+            self.note("app sends", shown(message))
             self.report_shape(message, INNER)
             self.invalid = True
             return message
         kind = message["type"]
-        self.history.append(("app sends", kind, message.get("status")))
+        self.note("app sends", kind, message.get("status"))
         if self.last_sent is not None:
             self._check_last(message)
         if self.outcome != "runs":
@@ -100,7 +111,7 @@ class Sending(Sides):
             return
         if last[0] is message:
             self.report("G18", INNER, f"the dict of {last[1]['type']} was used again")
-        elif not _stands(last):
+        elif not stands(last):
             self.report("G18", INNER, f"{last[1]['type']} was changed after it was sent")
 
     def follow_sent(self, message: Message, kind: str) -> None:
@@ -157,7 +168,7 @@ class Sending(Sides):
             self.report("G5", INNER, f"{shown(kind)} is no event of {self.kind}")
             self.invalid = True
 
-    @finds("G9", "G10", "G16", "G20", "W14", "H33")
+    @finds("G9", "G10", "G16", "G20", "G22", "W14", "H33")
     def check_refusal(self, message: Message, error: BaseException, sending: Any, *, is_invalid: bool) -> None:
         """Look whether `send` had a right to raise."""
         if not isinstance(error, Exception) or isinstance(error, LintError):
@@ -178,11 +189,15 @@ class Sending(Sides):
             self.report("G9" if kind not in EXTENSION_OF else "G20", OUTER, f"{raised} for {sorted(message)}")
         elif kind in self.carried:
             self.report("G20", OUTER, f"{raised} for {kind}")
+        elif self.receiving and self.outer is not None:
+            self.report("G22", OUTER, f"{raised} while another task waits in receive")
         else:
             self.report(self.refusal_rule(), OUTER, raised)
 
 
-def _stands(sent: tuple[Message, Message, tuple[Any, ...] | None]) -> bool:
+def stands(sent: tuple[Message, Message, tuple[Any, ...] | None]) -> bool:
     """Return whether an event still says what it said."""
     message, copy, headers = sent
-    return message == copy and (headers is None or freeze(message["headers"]) == headers)
+    if message != copy:
+        return False
+    return headers is None or tuple(message["headers"]) == headers or freeze(message["headers"]) == headers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,13 +16,14 @@ if TYPE_CHECKING:
     from .layer import Lint
     from .machines import Machine
 
-__all__ = ("INNER", "KEY", "OUTER", "Sides")
+__all__ = ("INNER", "KEY", "MOST_NOTES", "OUTER", "Sides")
 
 KEY = "middlewares.testing.lint"
 """The scope key under which each lint tells the next one inside of itself."""
 
 OUTER, INNER = "outer", "inner"
 _HISTORY = 40
+MOST_NOTES = 2 * _HISTORY
 
 
 class Sides:
@@ -82,18 +82,29 @@ class Sides:
         self.scope = scope
         self.receive_outer = receive
         self.send_outer = send
-        self.history: deque[tuple[str, Any, Any]] = deque(maxlen=_HISTORY)
-        outer = scope.get(KEY)
-        if isinstance(outer, Sides) and outer.outcome == "runs":
-            self.outer = outer
-            outer.inners += (self,)
-            self.shares_scope = scope is outer.handed
-            self.given = {**scope}
+        self.history: list[tuple[str, Any, Any]] = []
+        # Read on every call, where an attribute of the instance is found quicker than a default of the class.
+        self.outer = self.last_sent = self.last_received = self.given = self.readable = None
+        self.scope_headers = self.lead = None
+        self.inners = self.carried = ()
+        self.outcome = "runs"
+        self.shares_scope = self.unknown_received = False
+        self.received_state = "new"
+        if KEY in scope:
+            self._join(scope[KEY])
         self.before: Scope = {**scope, KEY: self}
         headers = scope.get("headers")
         if type(headers) is not list and isinstance(headers, Iterator):
             self._materialise(headers)
         self.handed: Scope = self.before
+
+    def _join(self, outer: object) -> None:
+        """Note what the next lint outside left in the scope, if its call still runs."""
+        if isinstance(outer, Sides) and outer.outcome == "runs":
+            self.outer = outer
+            outer.inners += (self,)
+            self.shares_scope = self.scope is outer.handed
+            self.given = {**self.scope}
 
     @finds("G18")
     def _materialise(self, headers: Iterator[Any]) -> None:
@@ -123,10 +134,22 @@ class Sides:
             return iter(() if self.outer is None else (self.outer.faults or {},))
         return chain((face.faults or {} for face in self.inners), self.past_faults)
 
+    def note(self, who: str, kind: Any, detail: Any = None) -> None:
+        """Keep what passed, for findings to tell: the last 40 events, in a list because a deque costs more to make."""
+        history = self.history
+        history.append((who, kind, detail))
+        if len(history) > MOST_NOTES:
+            self.shorten()
+
+    def shorten(self) -> None:
+        """Forget what no finding tells any more."""
+        del self.history[:-_HISTORY]
+
     def events(self) -> tuple[str, ...]:
         """Return what has passed, in words."""
         return tuple(
-            f"{who} {shown(kind)[1:-1]}{'' if note is None else f' {note}'}" for who, kind, note in self.history
+            f"{who} {shown(kind)[1:-1]}{'' if note is None else f' {note}'}"
+            for who, kind, note in self.history[-_HISTORY:]
         )
 
     @finds("G5")

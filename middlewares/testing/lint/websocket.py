@@ -46,6 +46,12 @@ class WebSocketFace(Face):
         """Return the rule that is broken by an exception of `send`."""
         return "W14" if self.received_state == "gone" and is_from(self.scope, 4) else "G10"
 
+    @finds("W14")
+    def check_farewell(self, message: Message) -> None:
+        """Look whether `send` may have taken an event after the disconnect."""
+        if is_from(self.scope, 4) and not self.has_provoked and message.get("type") == "websocket.send":
+            self.report("W14", OUTER, "send did nothing on a closed socket instead of raising", "warning")
+
     def farewell(self) -> Message:
         """Return the disconnect that the server should have given."""
         return {"type": "websocket.disconnect", "code": 1005, "reason": ""}

@@ -81,7 +81,9 @@ class Session:
         try:
             loop.run_until_complete(self._run(app, probes, strict=strict))
         finally:
-            if not self.report.is_stuck:  # what is stuck would be waited for
+            if self.report.is_stuck:
+                _left_behind.append(loop)  # closing it would wait for what is stuck
+            else:
                 loop.run_until_complete(_tidy_up(loop))
                 loop.close()
         return self.report
@@ -179,6 +181,10 @@ class Session:
         is_expected = probe.kind == UNKNOWN_TYPE or isinstance(error, Blocked) or _is_farewell(error)
         if error is not None and not is_expected:
             self.report.note("raised", f"the application raised {described(error)}")
+
+
+_left_behind: list[asyncio.AbstractEventLoop] = []
+"""Loops in which something hangs: kept, since freeing one complains of what still runs in it."""
 
 
 class _Lifespan:

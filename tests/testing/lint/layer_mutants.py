@@ -191,6 +191,26 @@ async def loses_an_event(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     await app(scope, receive_slowly, send)
 
 
+@breaks("G22", "sends while it waits")
+async def sends_in_one_task_only(app: Any, scope: Any, receive: Any, send: Any) -> Any:
+    waiting = 0
+
+    async def receive_counted() -> Any:
+        nonlocal waiting
+        waiting += 1
+        try:
+            return await receive()
+        finally:
+            waiting -= 1
+
+    async def send_alone(message: Any) -> Any:
+        if waiting:
+            raise RuntimeError("another task receives")
+        await send(message)
+
+    await app(scope, receive_counted, send_alone)
+
+
 @breaks("G22", "receives")
 async def receives_twice_at_once(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     async with anyio.create_task_group() as group:
@@ -297,3 +317,50 @@ async def knows_http_alone(app: Any, scope: Any, receive: Any, send: Any) -> Any
 async def raises_at_startup(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     await receive()
     raise RuntimeError("no database")
+
+
+@breaks("L13", "life")
+async def raises_once_the_inner_application_has_started(app: Any, scope: Any, receive: Any, send: Any) -> Any:
+    started = anyio.Event()
+
+    async def send_noted(message: Any) -> Any:
+        started.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(app, scope, receive, send_noted)
+        await started.wait()
+        group.cancel_scope.cancel()
+    raise RuntimeError("no database")
+
+
+def answers_early(step: Any) -> Any:
+    """Return a layer that answers before its inner application does."""
+
+    async def answers(app: Any, scope: Any, receive: Any, send: Any) -> Any:
+        async def receive_and_answer() -> Any:
+            event = await receive()
+            if event["type"] == f"lifespan.{step}":
+                await send({"type": f"lifespan.{step}.complete"})
+            return event
+
+        async def send_others(message: Any) -> Any:
+            if message["type"] != f"lifespan.{step}.complete":
+                await send(message)
+
+        await app(scope, receive_and_answer, send_others)
+
+    return answers
+
+
+breaks("L12", "life")(answers_early("startup"))
+breaks("L12", "life")(answers_early("shutdown"))
+
+
+@breaks("L12", "failing life")
+async def hides_that_the_startup_failed(app: Any, scope: Any, receive: Any, send: Any) -> Any:
+    async def send_complete(message: Any) -> Any:
+        await send({"type": "lifespan.startup.complete"})
+
+    await app(scope, receive, send_complete)
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})

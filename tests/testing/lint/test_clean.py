@@ -21,7 +21,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from examples.shop.app import app as shop
 from middlewares import CORS, GZip, Middleware, Stack, When
 from middlewares.testing import Lint, http_scope, lifespan, request, websocket
-from tests.testing.lint.course import EVERY_EXTENSION, body, serve, start
+from tests.testing.lint.course import EVERY_EXTENSION, body, make_scope, serve, start
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -175,6 +175,44 @@ async def test_awkward_legal_scopes_are_clean(change):
     lint = Lint(app)
     await serve(lint, {**http_scope(), **change})
     assert lint.findings == []
+
+
+class Frozen(dict[str, Any]):
+    """A dict that nobody can write into."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        raise TypeError("frozen")
+
+    __delitem__ = clear = pop = popitem = setdefault = update = __setitem__  # type: ignore[assignment]  # all raise
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket", "lifespan"])
+async def test_a_scope_may_be_a_dict_of_another_class_that_cannot_be_changed(kind):
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["endpoint"] = app
+        await receive()
+        await send(ANSWERS[kind])
+        await (send(body()) if kind == "http" else receive())
+        if kind == "lifespan":
+            await send({"type": "lifespan.shutdown.complete"})
+
+    async def freezing(scope: Any, receive: Any, send: Any) -> None:
+        await inner(Frozen({**scope, "asgi": Frozen(scope["asgi"])}), receive, send)
+
+    findings: list[Any] = []
+    inner = Lint(app, report=findings)
+    scope = Frozen(make_scope(kind))
+    sent = await serve(Lint(freezing, report=findings), scope)
+    assert [str(finding) for finding in findings] == []
+    assert not isinstance(sent[-1], Exception)
+    assert "endpoint" not in scope
+
+
+ANSWERS = {
+    "http": start(),
+    "websocket": {"type": "websocket.accept"},
+    "lifespan": {"type": "lifespan.startup.complete"},
+}
 
 
 @pytest.mark.parametrize("key", ["scheme", "raw_path", "root_path", "client", "server", "extensions", "state"])

@@ -88,6 +88,18 @@ async def patient_life(scope: Any, receive: Any, send: Any) -> Any:
     await anyio.sleep_forever()
 
 
+async def failing_life(scope: Any, receive: Any, send: Any) -> Any:
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+
+async def sends_while_it_waits(scope: Any, receive: Any, send: Any) -> Any:
+    async with anyio.create_task_group() as group:
+        group.start_soon(receive)
+        await checkpoint()  # the task has begun to wait
+        await plain(scope, receive, send)
+
+
 INNER = {
     "plain": plain,
     "receives": receives,
@@ -101,6 +113,8 @@ INNER = {
     "slow": slow,
     "life": life,
     "patient life": patient_life,
+    "failing life": failing_life,
+    "sends while it waits": sends_while_it_waits,
 }
 
 

@@ -46,6 +46,7 @@ def test_every_rule_says_who_what_why_and_how_to_mend_it():
         assert rule.hint.endswith(".")
         assert rule.source.startswith(("ASGI", "HTTP & WebSocket", "Lifespan", "TLS", "Extensions", "ours: "))
         assert rule.unobservable is None or len(rule.unobservable) > 20
+        assert rule.unseen is None or (len(rule.unseen) > 20 and rule.unobservable is None)
 
 
 def test_a_check_of_an_unobservable_or_unknown_rule_is_refused():

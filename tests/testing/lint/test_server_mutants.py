@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import UserDict
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -60,9 +61,10 @@ async def test_a_scope_is_found_under_its_rule(rule, kind, change):
         assert_server(findings, rule)
 
 
-async def test_a_scope_that_is_no_dict_is_found():
+@pytest.mark.parametrize("kind", [UserDict, MappingProxyType])
+async def test_a_scope_that_is_no_dict_is_found(kind):
     lint = around(legal)
-    await serve(lint, UserDict(make_scope()))
+    await serve(lint, kind(make_scope()))
     assert_server(lint.findings, "G1")
 
 
@@ -117,6 +119,19 @@ async def test_a_socket_that_is_closed_raises_an_oserror():
     for lint, findings in stacks(app):
         await serve(lint, make_scope("websocket"), send=send)
         assert_server(findings, "W14")
+
+
+async def test_a_send_that_does_nothing_on_a_closed_socket_is_found():
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+        await send({"type": "websocket.send", "text": "late"})
+
+    for version, expected in (("2.3", []), ("2.4", [("W14", "warning")])):
+        for lint, findings in stacks(app):
+            await serve(lint, make_scope("websocket", spec_version=version))
+            assert [(finding.id, finding.level) for finding in findings] == expected
 
 
 async def test_an_oserror_is_what_a_closed_connection_may_raise():
@@ -238,6 +253,19 @@ async def share_the_state(life: Any) -> Any:
     await serve(life.lint, scope)
 
 
+async def copy_the_state_in_depth(life: Any) -> Any:
+    await serve(life.lint, make_scope(state={"pool": object()}))
+
+
+async def forget_the_state(life: Any) -> Any:
+    await serve(life.lint, make_scope(state={"other": 1}))
+
+
+async def replace_the_state(life: Any) -> Any:
+    life.scope["state"] = {**life.scope["state"]}
+    await life.step(SHUTDOWN)
+
+
 async def call_again(life: Any) -> Any:
     await serve(life.lint, make_scope("lifespan"))
 
@@ -261,6 +289,9 @@ async def stop_too_early(life: Any) -> Any:
         ("L3", legal, None, request_before_startup),
         ("L6", fails, STARTUP, request_before_startup),
         ("H14", legal, STARTUP, share_the_state),
+        ("H14", legal, STARTUP, copy_the_state_in_depth),
+        ("H14", legal, STARTUP, forget_the_state),
+        ("L11", legal, STARTUP, replace_the_state),
         ("L2", legal, STARTUP, call_again),
         ("L11", legal, STARTUP, take_from_the_state),
         ("L8", legal, STARTUP, stop_too_early),

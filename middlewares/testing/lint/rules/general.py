@@ -7,7 +7,13 @@ from .rule import CORE, EXTENSIONS, Rule, ours
 __all__ = ("GENERAL",)
 
 GENERAL = (
-    Rule("G1", "server", "The scope is a dict whose keys are str, and its `type` is a str.", CORE, "Hand over a dict."),
+    Rule(
+        "G1",
+        "server",
+        "The scope is a dict, also of a derived class, whose keys are str, and its `type` is a str.",
+        CORE,
+        "Hand over a dict.",
+    ),
     Rule(
         "G2",
         "server",
@@ -81,6 +87,7 @@ GENERAL = (
         "The application is called exactly once for a request, a socket or an event loop.",
         CORE,
         "Make a new scope for each call.",
+        unseen="a second call with a scope of its own looks like a second request",
     ),
     Rule(
         "G14",
@@ -143,8 +150,10 @@ GENERAL = (
     Rule(
         "G22",
         "middleware",
-        "A cancelled `receive` loses no event, a disconnect is answered again, and one inner receive waits at a time.",
+        "A cancelled `receive` loses no event, a disconnect is answered again, one inner receive waits at a time, and "
+        "another task may send meanwhile.",
         ours("applications wait for a disconnect in a task of their own, and cancel it"),
-        "Keep what was received before the next await, and remember that the client has gone.",
+        "Keep what was received before the next await, remember that the client has gone, and let any task send.",
+        unseen="an event that was taken by a cancelled receive may still be kept, until somebody receives again",
     ),
 )

@@ -67,6 +67,7 @@ _SCOPE = (
         "`state` is a fresh shallow copy of the lifespan's for every call.",
         HTTP,
         "Hand over state.copy().",
+        unseen="without a lifespan nobody knows what it was copied from; keys beside its own may come from layers",
     ),
     Rule(
         "H15",

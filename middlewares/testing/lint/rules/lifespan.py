@@ -50,13 +50,21 @@ LIFESPAN_RULES = (
         ours("servers take the return for the end of the lifespan"),
         "Await the next event after the startup.",
     ),
-    Rule("L11", "server", "The server copies `state` and never edits it.", LIFESPAN, "Hand a copy to each request."),
+    Rule(
+        "L11",
+        "server",
+        "The server copies `state` and never edits it.",
+        LIFESPAN,
+        "Hand a copy to each request.",
+        unseen="a key that was added or set anew may be the application's own doing; how keys are named is its choice",
+    ),
     Rule(
         "L12",
         "middleware",
-        "The lifespan is always handed on, with all its events.",
+        "The lifespan is always handed on, with all its events, and answered after the inner application.",
         LIFESPAN,
-        "Call the inner application for every scope type that is not yours.",
+        "Call the inner application for every scope type that is not yours, and wait for its answers.",
+        unseen="when a layer opens and closes a resource of its own stays inside it",
     ),
     Rule(
         "L13",
@@ -64,5 +72,6 @@ LIFESPAN_RULES = (
         "A layer's own error at startup is answered by startup.failed.",
         ours("an exception means that lifespan is unsupported, and the server would serve without the resource"),
         "Catch the error of your own resource, and send lifespan.startup.failed.",
+        unseen="where the inner application raises, nobody sees whether the layer has a resource to answer for",
     ),
 )

@@ -32,6 +32,8 @@ class Rule:
     """How to mend it."""
     unobservable: str | None = None
     """Why nobody between server and application can see it broken, where that is so."""
+    unseen: str | None = None
+    """Which ways to break it cannot be seen there, and why, where others can."""
 
 
 def ours(reason: str) -> str:

@@ -76,6 +76,7 @@ WEBSOCKET_RULES = (
         "From version 2.4, `send` on a closed socket raises a subclass of OSError.",
         WEBSOCKET,
         "Raise a subclass of OSError.",
+        unseen="until the disconnect has been received, only the server knows that the socket is closed",
     ),
     Rule(
         "W15",

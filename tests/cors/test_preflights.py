@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from middlewares import CORS
 from middlewares.core.exchange import EXCHANGE, Exchange
 from middlewares.testing import Driver, http_scope, request
-from tests.policies import (
+from tests.cors.policies import (
     ANY,
     EVIL,
     LISTED,
@@ -170,8 +170,8 @@ async def test_requested_headers_must_all_be_allowed(
     "lines",
     [
         ["," * 60_000],
-        ["," * 4_000],
-        [", " * 2_000],
+        ["," * 2_000],
+        [", " * 1_000],
         ["x-a," * 15_000],
         ["a" * 60_000],
         [","] * 20_000,
@@ -290,8 +290,8 @@ async def test_lists_changed_later_change_no_policy() -> None:
 @pytest.mark.parametrize(
     ("origin", "method", "names", "network", "reason"),
     [
-        (EVIL, "PUT", [], False, f"cors.origin: b'{EVIL}' not allowed"),
-        (A, "DELETE", [], False, "cors.method: 'DELETE' not allowed"),
+        (EVIL, "PUT", [], False, f"cors.origin: {EVIL} not allowed"),
+        (A, "DELETE", [], False, "cors.method: DELETE not allowed"),
         (A, "PUT", ["x-a"], False, "cors.headers: a requested header is not allowed"),
         (A, "PUT", [], True, "cors.private_network: not allowed"),
     ],
@@ -308,8 +308,8 @@ async def test_the_exchange_tells_why_a_preflight_was_refused(
 
     response = await preflight(app, origin, method, names, network)
     assert_refused(response)
-    assert [refusal.reason for refusal in exchange.refusals] == [reason]
-    assert reason.encode() not in response.body
+    assert [f"{refusal.code}: {refusal.reason}" for refusal in exchange.refusals] == [reason]
+    assert reason.partition(" ")[2].encode() not in response.body
 
 
 @pytest.mark.parametrize(("origin", "method"), [("https://" + "a" * 60_000, "PUT"), (A, "D" * 60_000)])

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from middlewares import CORS
+from middlewares import CORS, GZip, When
 from middlewares.testing import request
-from tests.policies import (
+from tests.cors.policies import (
     ANY,
     EVIL,
     FULL,
@@ -195,15 +195,31 @@ async def test_names_exposed_by_the_application_are_joined() -> None:
 
 @pytest.mark.parametrize("origin", [A, B, EVIL, None])
 async def test_a_second_layer_doubles_nothing_and_the_inner_policy_wins(origin: str | None) -> None:
-    """An application-wide policy around one of a mounted application."""
+    """An application-wide policy around one of a mounted application; the outer adds to what the inner leaves."""
     inner = CORS(answering(), allow_origins=[A, EVIL], expose_headers=["X-Inner"])
-    response = await get(CORS(inner, **LISTED, **FULL), origin)
+
+    async def router(scope: Scope, receive: Receive, send: Send) -> None:
+        await inner(scope, receive, send)
+
+    response = await get(CORS(router, **LISTED, **FULL), origin)
     wanted = {"vary": "Origin"}
     if origin in (A, EVIL):
         wanted |= {"origin": origin, "expose": "X-Inner"}
     elif origin == B:
         wanted |= {"origin": B, "credentials": "true", "expose": "X-Total, ETag"}
     assert_fields(response, **wanted)
+
+
+@pytest.mark.parametrize("origin", [A, B, EVIL, None])
+async def test_a_layer_that_wraps_another_leaves_everything_to_it(origin: str | None) -> None:
+    """Also with other layers in between: requests, preflights and handshakes are what they are without it."""
+    inner = CORS(answering(), allow_origins=[A, EVIL], allow_methods=["PUT"])
+    outer = CORS(When(GZip, paths=["/"])(GZip(inner)), **LISTED, **FULL)
+    assert (await get(outer, origin)).headers == (await get(GZip(inner), origin)).headers
+    answers = [await preflight(app, origin or B) for app in (outer, GZip(inner))]
+    assert answers[0].headers == answers[1].headers
+    assert answers[0].status == answers[1].status == (204 if origin in (A, EVIL) else 403)
+    assert outer.policy_of({"type": "http", "path": "/"}) is None
 
 
 @pytest.mark.parametrize("shape", [list, tuple, iter, lambda pairs: (pair for pair in pairs)])
@@ -260,7 +276,7 @@ async def test_other_messages_and_exceptions_pass_through() -> None:
             assert [message for message in response.messages if "status" not in message] == messages[:1] + messages[2:]
 
 
-@pytest.mark.parametrize("kind", ["lifespan", "websocket", "from_the_future"])
+@pytest.mark.parametrize("kind", ["lifespan", "from_the_future"])
 async def test_other_scopes_are_handed_on_untouched(kind: str) -> None:
     given: list[Any] = []
 
