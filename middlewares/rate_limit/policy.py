@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .algorithms import NEVER, make_algorithm
 from .notation import SECOND, Quota
+from .script import KINDS
 
 if TYPE_CHECKING:
     from .algorithms import Algorithm
@@ -38,6 +39,7 @@ class Policy:
         "prefix",
         "quota",
         "seconds",
+        "spec",
         "step",
         "table",
         "tick",
@@ -80,6 +82,9 @@ class Policy:
         self.member = b"%b;q=%d;w=%d" % (self.prefix, quota.amount, self.window)
         """Its member of ``RateLimit-Policy``, byte for byte the same in every response."""
         self.line = (b"ratelimit-policy", self.member)
+        numbers = (KINDS[self.algorithm.kind], tick // 1000, *self.algorithm.arguments)
+        self.spec = " ".join(map(str, numbers))
+        """What a script is told of it."""
         self.allowed = 0
         """Requests that it let pass, for metrics."""
         self.denied = 0

@@ -36,7 +36,7 @@ class _Hit(NamedTuple):
     """One hit on its way: its keys and arguments, and what they stand for."""
 
     keys: list[str]
-    arguments: list[int]
+    arguments: str
     charges: Sequence[Charge]
 
 
@@ -91,16 +91,15 @@ class RedisLimits:
         await self._client.aclose()
 
     async def _send(self, mode: int, charges: Sequence[Charge], mark: int = 0) -> Decision:
-        arguments = [mode, len(charges)]
+        arguments = [f"{mode} {len(charges)}"]
         keys = []
         for policy, key, cost in charges:
-            algorithm = policy.algorithm
             # Above this no cost fits anyway, and numbers stay exact.
-            cost = min(cost, 2 * algorithm.capacity + 1)
+            cost = min(cost, 2 * policy.algorithm.capacity + 1)
             keys.append(self._name(policy, key))
-            arguments += KINDS[algorithm.kind], policy.tick // 1000, *algorithm.arguments, cost, policy.is_gate, mark
+            arguments.append(f"{policy.spec} {cost} {policy.is_gate:d} {mark}")
         line = self._line(_tag(charges[0][1]) if self._is_cluster else 0)
-        return await line.send(_Hit(keys, arguments, charges))
+        return await line.send(_Hit(keys, " ".join(arguments), charges))
 
     def _name(self, policy: Policy, key: str) -> str:
         # The first braces choose the slot (Redis Cluster specification, hash tags), so those of a client do not.
@@ -176,11 +175,9 @@ class _Line:
 
     async def _call(self, hits: list[_Hit]) -> list[Decision]:
         keys = [key for hit in hits for key in hit.keys]
-        arguments: list[Any] = [len(hits)]
-        for hit in hits:
-            arguments += hit.arguments
-        reply = await self._client.script(SCRIPT, keys, [int(argument) for argument in arguments], again=False)
-        return _read(reply, hits)
+        numbers = " ".join([str(len(hits)), *(hit.arguments for hit in hits)])
+        reply = await self._client.script(SCRIPT, keys, [numbers], again=False)
+        return _read([int(number) for number in reply.split()], hits)
 
 
 def _read(reply: list[int], hits: list[_Hit]) -> list[Decision]:

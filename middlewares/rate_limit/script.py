@@ -18,11 +18,14 @@ KINDS: Final = {"bucket": 1, "fixed": 2, "sliding": 3}
 """Numbers of the algorithms; a state has as many parts."""
 
 SCRIPT: Final = """
--- ARGV: hits, then of each: mode, charges, and of each charge: kind, tick (us), x, y, cost, gate, mark.
+-- ARGV[1]: numbers with spaces between them, because many arguments take a client long. How many hits, then of each:
+-- mode, charges, and of each charge: kind, tick (us), x, y, cost, gate, mark. The reply is written in the same way.
+local numbers = {}
+for number in string.gmatch(ARGV[1], '%d+') do numbers[#numbers + 1] = tonumber(number) end
 local time = redis.call('TIME')
 local us = time[1] * 1000000 + time[2]
 local raw = redis.call('MGET', unpack(KEYS))
-local states, changed, reply = {}, {}, {us}
+local states, changed, reply = {}, {}, {string.format('%.0f', us)}
 local at, key = 1, 0
 
 local function load(n, kind)
@@ -94,15 +97,13 @@ local function store(n, kind, s, now, tick, x)
   changed[KEYS[n]] = {kind, math.max(1, math.ceil((ends - now) * tick / 1000))}
 end
 
-local function number(i) return tonumber(ARGV[i]) end
-
-for _ = 1, number(1) do
-  local mode, count = number(at + 1), number(at + 2)
+for _ = 1, numbers[1] do
+  local mode, count = numbers[at + 1], numbers[at + 2]
   at = at + 2
   local afters, fits = {}, true
   for i = 1, count do
     local b = at + (i - 1) * 7
-    local kind, tick, x, y, cost = number(b + 1), number(b + 2), number(b + 3), number(b + 4), number(b + 5)
+    local kind, tick, x, y, cost = numbers[b + 1], numbers[b + 2], numbers[b + 3], numbers[b + 4], numbers[b + 5]
     local now = math.floor(us / tick)
     local s, mended = sound(kind, load(key + i, kind), now, x, y)
     states[KEYS[key + i]] = s
@@ -113,18 +114,18 @@ for _ = 1, number(1) do
     elseif mode == 1 then
       afters[i] = debit(kind, s, now, x, y, cost)
     else
-      afters[i] = refund(kind, s, now, x, y, cost, number(b + 7))
+      afters[i] = refund(kind, s, now, x, y, cost, numbers[b + 7])
     end
     fits = fits and ok
   end
   reply[#reply + 1] = fits and 1 or 0
   for i = 1, count do
     local b = at + (i - 1) * 7
-    local kind, tick, x = number(b + 1), number(b + 2), number(b + 3)
-    if fits and number(b + 5) > 0 and (mode > 0 or number(b + 6) == 0) then
+    local kind, tick, x = numbers[b + 1], numbers[b + 2], numbers[b + 3]
+    if fits and numbers[b + 5] > 0 and (mode > 0 or numbers[b + 6] == 0) then
       store(key + i, kind, afters[i], math.floor(us / tick), tick, x)
     end
-    for _, part in ipairs(states[KEYS[key + i]]) do reply[#reply + 1] = part end
+    for _, part in ipairs(states[KEYS[key + i]]) do reply[#reply + 1] = string.format('%.0f', part) end
   end
   key = key + count
   at = at + 7 * count
@@ -135,5 +136,5 @@ for name, how in pairs(changed) do
   for i = 1, how[1] do parts[i] = string.format('%.0f', states[name][i]) end
   redis.call('SET', name, table.concat(parts, ':'), 'PX', how[2])
 end
-return reply
+return table.concat(reply, ' ')
 """

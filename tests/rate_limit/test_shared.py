@@ -126,7 +126,7 @@ async def test_hits_that_come_together_travel_together(valkey: Server, monkeypat
     script = store._client.script
 
     async def counted(source: str, keys: list[str], arguments: list[Any], **options: Any) -> Any:
-        sizes.append(arguments[0])
+        sizes.append(int(arguments[0].split()[0]))
         return await script(source, keys, arguments, **options)
 
     monkeypatch.setattr(store._client, "script", counted)
