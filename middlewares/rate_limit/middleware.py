@@ -32,7 +32,9 @@ __all__ = ("RateLimit",)
 
 
 def _order_role(options: Mapping[str, Any]) -> str:
-    return "user_rate_limit" if options.get("key") in ("user", "session") else "rate_limit"
+    key = options.get("key", "ip")
+    named = (key,) if isinstance(key, str) or callable(key) else tuple(key)
+    return "user_rate_limit" if {"user", "session"}.intersection(named) else "rate_limit"
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from time import perf_counter_ns
+from time import thread_time_ns
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,7 +98,7 @@ async def test_keys_without_number_cost_bounded_memory_and_a_good_client_nothing
 @pytest.mark.sweep
 @pytest.mark.timeout(300)
 def test_no_step_takes_long_at_a_million_keys(clock: ManualClock) -> None:
-    """Beside a loop that does nothing, so that what the machine itself takes is known."""
+    """In time of this thread, which others do not take from, and beside a loop that does nothing."""
     store = MemoryLimits(max_keys=2_000_000, clock=clock.ns)
     policy = adopted(store)
     keys = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(1_000_000)]
@@ -112,16 +112,16 @@ def test_no_step_takes_long_at_a_million_keys(clock: ManualClock) -> None:
             taken = sorted((*taken[-1000:], *_steps(keys, lambda key: store.take_one(policy, key, 1, 1))))
     finally:
         gc.enable()
-    # The longest few are other processes' turns, in both loops.
-    assert taken[-20] - idle[-20] < 2_000_000
+    # The longest few are the kernel's, in both loops.
+    assert taken[-4] - idle[-4] < 2_000_000
 
 
 def _steps(keys: list[str], step: object) -> list[int]:
     times = []
     for key in keys:
-        start = perf_counter_ns()
+        start = thread_time_ns()
         step(key)  # type: ignore[operator]  # a function
-        times.append(perf_counter_ns() - start)
+        times.append(thread_time_ns() - start)
     return times
 
 

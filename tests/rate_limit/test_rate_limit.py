@@ -10,6 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from middlewares import OptionError
+from middlewares.order.roles import role_of
 from middlewares.rate_limit import MemoryLimits, RateLimit, Rule
 from middlewares.testing import ManualClock, http_scope, request
 
@@ -241,6 +242,67 @@ async def test_no_more_may_wait_than_is_allowed() -> None:
         for _ in range(6):
             group.start_soon(ask)
     assert (found.count(200), found.count(429)) == (3, 3)
+
+
+async def test_who_leaves_before_the_answer_is_charged_all_the_same() -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await anyio.sleep_forever()
+
+    async def nothing(*_: Any) -> Any: ...
+
+    app = RateLimit(slow, limit="3/hour")
+    for _ in range(3):
+        with anyio.CancelScope() as left:
+            left.cancel()
+            await app(http_scope(), nothing, nothing)
+    assert await statuses(app, 1) == [429]
+
+
+async def test_a_refund_is_not_lost_when_the_request_is_cancelled(store: dict[str, Any]) -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+        await anyio.sleep_forever()
+
+    started = anyio.Event()
+
+    async def send(message: Any) -> None:
+        started.set()
+
+    app = RateLimit(slow, limit="1/hour", refund_on=[404], **store)
+    for _ in range(3):
+        started = anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(app, http_scope(), anyio.sleep_forever, send)
+            with anyio.fail_after(5):
+                await started.wait()
+            group.cancel_scope.cancel()
+    assert app.metrics()["1/hour", "denied"] == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "role"),
+    [("ip", "rate_limit"), ("user", "user_rate_limit"), (["ip", "user"], "user_rate_limit"), (str, "rate_limit")],
+)
+def test_a_limit_by_user_belongs_inside_authentication(key: Any, role: str) -> None:
+    assert role_of(RateLimit, {"key": key}, {}) == role
+
+
+async def test_requests_leave_no_garbage() -> None:
+    import gc
+
+    async def nothing(*_: Any) -> Any: ...
+
+    rules = [Rule(limit="2/minute", name="all", refund_on=[500])]
+    apps = [RateLimit(hello, limit="100000/second"), RateLimit(hello, limit="1/day"), RateLimit(hello, rules=rules)]
+    gc.collect()
+    gc.disable()
+    try:
+        for app in apps:
+            for _ in range(100):
+                await app(http_scope(), nothing, nothing)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 async def test_parallel_guesses_are_counted_before_they_are_served() -> None:
