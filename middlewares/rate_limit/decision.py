@@ -115,7 +115,8 @@ class Decision:
     def readings(self) -> Iterator[tuple[Policy, int, int]]:
         """Yield each policy with the units left, and the ticks until there are more."""
         for (policy, _, _), state in zip(self.charges, self.states, strict=True):
-            if not policy.is_gate:
+            # That of the network around an IPv6 address is only told where it is what refuses.
+            if not (policy.is_gate or (policy.is_step and self.allowed)):
                 left, reset = policy.algorithm.view(state, self.now // policy.tick)
                 yield policy, left, reset
 

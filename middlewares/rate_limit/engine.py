@@ -155,7 +155,8 @@ class Engine:
                         await self._refund(decision)
                     elif plan.cost_after is not None:
                         cost = check_cost(await ask(plan.cost_after, scope, status))
-                        await self._debit([(policy, key, cost) for policy, key, _ in decision.charges if cost])
+                        later = [(policy, key, cost) for policy, key, _ in decision.charges if not policy.is_gate]
+                        await self._debit(later if cost else [])
                 except StoreUnavailable:
                     _log.debug("rate_limit: the store did not take what followed a response")
 

@@ -234,8 +234,9 @@ class RateLimit(Layer):
                 status = 101
             return send(message)
 
+        noting = mark_coroutine_function(send_noted) if self._foreign else send_noted
         try:
-            await self._serve(scope, receive, send_noted, decision)
+            await self._serve(scope, receive, noting, decision)
         except Exception:
             status = 0
             raise

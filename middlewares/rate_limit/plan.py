@@ -147,6 +147,7 @@ def make_policies(rule: Any, text: str, *, adopt: Callable[..., Policy], step: i
             wide = Quota(quota.amount * step, quota.period)
             burst = None if rule.burst is None else rule.burst * step
             policy.step = adopt(f"{name} /48", wide, kind=kind, burst=burst)
+            policy.step.is_step = True
         policies.append(policy)
     return tuple(policies)
 

@@ -31,6 +31,7 @@ class Policy:
         "home",
         "id",
         "is_gate",
+        "is_step",
         "line",
         "local",
         "member",
@@ -69,6 +70,8 @@ class Policy:
         self.on_failure: OnFailure = on_failure
         self.is_gate = is_gate
         """Whether it is asked only, and charged by other means."""
+        self.is_step = False
+        """Whether it is that of the network around an IPv6 address."""
         self.step: Policy | None = None
         """The policy of the network around an IPv6 address."""
         self.local: Policy | None = None

@@ -9,7 +9,7 @@ import pytest
 
 from middlewares.rate_limit import MemoryLimits, RateLimit
 from middlewares.rate_limit.keys import Hosts, key_text
-from middlewares.testing import http_scope
+from middlewares.testing import http_scope, request
 
 from .apps import hello, statuses
 
@@ -58,6 +58,15 @@ async def test_many_small_networks_are_held_by_the_large_one_around_them() -> No
     free = RateLimit(hello, limit="1/hour", ipv6_factor=0)
     found = [(await statuses(free, 1, client=(f"2001:db8:0:{n:x}::1", 1)))[0] for n in range(50)]
     assert found.count(200) == 50
+
+
+async def test_the_large_network_is_only_told_of_where_it_refuses() -> None:
+    app = RateLimit(hello, limit="1/hour", ipv6_factor=2)
+    answers = [await request(app, client=(f"2001:db8:0:{n}::1", 1)) for n in range(3)]
+    assert answers[0].header("ratelimit-policy") == '"1/hour";q=1;w=3600'
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert '"1/hour /48";q=2;w=3600' in (answers[2].header("ratelimit-policy") or "")
+    assert b'"violated-policies": ["1/hour /48"]' in answers[2].body
 
 
 async def test_no_header_of_a_client_moves_its_address() -> None:

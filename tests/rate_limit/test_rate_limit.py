@@ -188,6 +188,11 @@ async def test_a_cost_that_is_known_afterwards_is_charged_too(store: dict[str, A
     assert await statuses(app, 4) == [200, 200, 429, 429]
 
 
+async def test_a_cost_that_is_known_afterwards_bans_nobody() -> None:
+    app = RateLimit(hello, limit="100/hour", cost_after=lambda connection, status: 5, ban_after="2/hour")
+    assert await statuses(app, 5) == [200] * 5
+
+
 async def test_a_shadow_counts_and_refuses_nobody() -> None:
     app = RateLimit(hello, limit="1/minute", shadow=True)
     responses = [await request(app) for _ in range(3)]

@@ -298,6 +298,38 @@ async def test_a_call_whose_answer_is_lost_is_not_made_again(valkey: Server, mon
     await store.aclose()
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "READONLY You can't write against a read only replica.",
+        "OOM command not allowed",
+        "LOADING",
+        "MOVED 1 a:1",
+        "ERR",
+    ],
+)
+async def test_whatever_error_a_server_replies_is_no_error_of_ours(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch, reply: str
+) -> None:
+    from redis.exceptions import ResponseError
+
+    store = RedisLimits(valkey.url, namespace="replies", deadline=5)
+    app = RateLimit(hello, limit="1/hour", store=store)
+    await app.hit("k")
+    calls = 0
+
+    async def failing(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        raise ResponseError(reply)
+
+    monkeypatch.setattr(store._client._client(), "evalsha", failing)
+    assert (await app.hit("other")).degraded == "local"
+    assert calls == 1
+    monkeypatch.undo()
+    await store.aclose()
+
+
 async def test_states_from_before_a_restart_of_the_machine_lock_nobody_out(clock: ManualClock, tmp_path: Path) -> None:
     for clock_now in (10**15, 1000):
         now = clock_now
