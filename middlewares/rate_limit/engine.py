@@ -136,7 +136,7 @@ class Engine:
         if not charges:
             return Verdict(None)
         decision = await self._take_or_wait(charges, max(plan.max_wait for plan, _, _ in parts))
-        self._count(decision)
+        self.count(decision)
         decision.layer = layer
         decision.scope = scope
         if outer is not None:
@@ -166,7 +166,7 @@ class Engine:
         if not policies:
             raise ValueError("RateLimit: hit needs a limit that is a string")
         decision = await self.take([(policy, key, check_cost(cost)) for policy in policies])
-        self._count(decision)
+        self.count(decision)
         return decision
 
     async def charge(self, scope: Scope, host: Host | None, rule: Rule, layer: Any) -> Decision | None:
@@ -179,7 +179,7 @@ class Engine:
         if not charges:
             return None
         decision = await self.take(charges)
-        self._count(decision)
+        self.count(decision)
         return decision
 
     async def reset(self, keys: Collection[str]) -> None:
@@ -229,7 +229,7 @@ class Engine:
         """Count what a rule in the shadow would do."""
         if charges:
             try:
-                self._count(await self.take(charges))
+                self.count(await self.take(charges))
             except Unavailable:
                 _log.debug("rate_limit: the store does not answer, and a rule in the shadow was not counted")
 
@@ -261,7 +261,8 @@ class Engine:
         elif decision.degraded is None:
             await self.shared.refund(decision)
 
-    def _count(self, decision: Decision) -> None:
+    def count(self, decision: Decision) -> None:
+        """Count a decision for metrics."""
         if decision.allowed:
             for policy, _, _ in decision.charges:
                 policy.allowed += 1

@@ -156,12 +156,16 @@ class RateLimit(Layer):
                 return await self.app(scope, receive, send)
             engine = self._engine
             plain = engine.plain
-            if plain is not None and DECISION not in scope and host is not None and host.network is None:
+            if plain is not None and DECISION not in scope and host is not None:
                 # One charge by address, in this process: what most limiters do all day.
                 cost = engine.plain_cost
-                decision = engine.memory.take_one(plain, host.key, cost, cost, scope, self)
+                if host.network is None or plain.step is None:
+                    decision = engine.memory.take_one(plain, host.key, cost, cost, scope, self)
+                else:
+                    decision = engine.memory.take(((plain, host.key, cost), (plain.step, host.network, cost)))
+                    decision.scope, decision.layer = scope, self
                 if not decision.allowed:
-                    plain.denied += 1
+                    engine.count(decision)
                     return await self._deny(scope, receive, send, decision)
                 plain.allowed += 1
                 if EXCHANGE in scope:

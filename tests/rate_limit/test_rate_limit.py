@@ -270,6 +270,9 @@ async def test_a_refund_is_not_lost_when_the_request_is_cancelled(store: dict[st
 
     started = anyio.Event()
 
+    async def receive() -> Any:
+        await anyio.sleep_forever()
+
     async def send(message: Any) -> None:
         started.set()
 
@@ -277,7 +280,7 @@ async def test_a_refund_is_not_lost_when_the_request_is_cancelled(store: dict[st
     for _ in range(3):
         started = anyio.Event()
         async with anyio.create_task_group() as group:
-            group.start_soon(app, http_scope(), anyio.sleep_forever, send)
+            group.start_soon(app, http_scope(), receive, send)
             with anyio.fail_after(5):
                 await started.wait()
             group.cancel_scope.cancel()

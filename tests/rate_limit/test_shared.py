@@ -298,6 +298,21 @@ async def test_a_call_whose_answer_is_lost_is_not_made_again(valkey: Server, mon
     await store.aclose()
 
 
+async def test_in_a_cluster_what_one_slot_took_is_given_back_when_another_refuses(valkey: Server) -> None:
+    """Each call keeps to one slot, so that charges of different keys are different calls."""
+    store = RedisLimits(valkey.url, namespace="cluster", deadline=5)
+    store._is_cluster = True
+    rules = [
+        {"limit": "5/hour", "name": "ip"},
+        {"limit": "2/hour", "name": "key", "key": "header:x-key"},
+    ]
+    app = RateLimit(hello, limit=None, rules=rules, store=store, on_store_failure="closed")
+    assert await statuses(app, 4, headers={"x-key": "a"}) == [200, 200, 429, 429]
+    assert await statuses(app, 3, headers={"x-key": "b"}) == [200, 200, 429]
+    assert await statuses(app, 2, headers={"x-key": "c"}) == [200, 429], "5 of the address passed, no refusal charged"
+    await store.aclose()
+
+
 @pytest.mark.parametrize(
     "reply",
     [
