@@ -13,9 +13,9 @@ from middlewares.stores import StoreUnavailable
 
 from .decision import DECISION, Decision
 from .guard import Guard
+from .home import Home
 from .memory import MemoryLimits
 from .plan import DENY, Plan, check_cost
-from .policy import Policy
 from .rules import Rule, ask
 from .stores import open_limits
 
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from middlewares.asgi import Scope
 
     from .keys import Host
-    from .notation import Quota
-    from .policy import Charge, OnFailure
+    from .policy import Charge
 
 __all__ = ("Engine", "Unavailable", "Verdict")
 
@@ -52,37 +51,6 @@ class Verdict(NamedTuple):
     """Rules that have something to do after the response, each with its own part of the decision."""
 
 
-class _Home:
-    """Makes policies, and gives them the places where they are counted. It knows no layer, so there is no cycle."""
-
-    __slots__ = ("_processes", "_shared", "memory", "namespace", "policies")
-
-    def __init__(self, memory: MemoryLimits, shared: Guard | None, namespace: str, processes: int) -> None:
-        self.memory = memory
-        self.namespace = namespace
-        self.policies: dict[str, Policy] = {}
-        """For metrics: that of each name. Tiers beyond their bound are not among them."""
-        self._shared = shared
-        self._processes = processes
-
-    def adopt(self, name: str, quota: Quota, *, on_failure: OnFailure, kind: str, burst: int | None = None,
-              is_gate: bool = False) -> Policy:  # fmt: skip
-        if self._shared is None:
-            policy = Policy(name, quota, kind=kind, burst=burst, on_failure=on_failure, is_gate=is_gate)
-            self.memory.adopt(policy)
-        else:
-            tick = self._shared.store.tick(kind, quota)
-            policy = Policy(name, quota, kind=kind, burst=burst, tick=tick, on_failure=on_failure, is_gate=is_gate)
-            policy.home = (self._shared.store, self.namespace, policy.id)
-            share = quota._replace(amount=max(1, quota.amount // self._processes))
-            local_burst = None if burst is None else max(1, burst // self._processes)
-            policy.local = Policy(name, share, kind=kind, burst=local_burst, is_gate=is_gate)
-            self.memory.adopt(policy.local)
-        if len(self.policies) < 1000:
-            self.policies[name] = policy
-        return policy
-
-
 class Engine:
     """All rules of one layer, with the store that counts for them."""
 
@@ -95,7 +63,7 @@ class Engine:
             store = open_limits(store, namespace=layer.namespace, deadline=layer.deadline, clock=layer.clock)
         self.shared = None if isinstance(store, MemoryLimits) else Guard(store, clock=layer.clock)
         self.memory = store if isinstance(store, MemoryLimits) else MemoryLimits(clock=layer.clock)
-        self._home = _Home(self.memory, self.shared, layer.namespace, layer.processes)
+        self._home = Home(self.memory, self.shared, layer.namespace, layer.processes)
         self._marks: dict[Rule, Plan] = {}
         self._max_waiting = layer.max_waiting
         self._waiting = 0
