@@ -63,7 +63,7 @@ class Engine:
             store = open_limits(store, namespace=layer.namespace, deadline=layer.deadline, clock=layer.clock)
         self.shared = None if isinstance(store, MemoryLimits) else Guard(store, clock=layer.clock)
         self.memory = store if isinstance(store, MemoryLimits) else MemoryLimits(clock=layer.clock)
-        self._home = Home(self.memory, self.shared, layer.namespace, layer.processes)
+        self._home = Home(self.memory, self.shared, layer.processes)
         self._marks: dict[Rule, Plan] = {}
         self._max_waiting = layer.max_waiting
         self._waiting = 0

@@ -20,13 +20,12 @@ _MOST: Final = 1000
 class Home:
     """The stores of one layer. It knows nothing of the layer, so that it stands in no reference cycle with it."""
 
-    __slots__ = ("_processes", "_shared", "memory", "namespace", "policies")
+    __slots__ = ("_processes", "_shared", "memory", "policies")
 
-    def __init__(self, memory: MemoryLimits, shared: Guard | None, namespace: str, processes: int) -> None:
+    def __init__(self, memory: MemoryLimits, shared: Guard | None, processes: int) -> None:
         self.memory = memory
-        self.namespace = namespace
         self.policies: dict[str, Policy] = {}
-        """For metrics: that of each name. Tiers beyond their bound are not among them."""
+        """That of each name, for metrics."""
         self._shared = shared
         self._processes = processes
 
@@ -39,7 +38,7 @@ class Home:
         else:
             tick = self._shared.store.tick(kind, quota)
             policy = Policy(name, quota, kind=kind, burst=burst, tick=tick, on_failure=on_failure, is_gate=is_gate)
-            policy.home = (self._shared.store, self.namespace, policy.id)
+            policy.home = (getattr(self._shared.store, "place", self._shared.store), policy.id)
             share = quota._replace(amount=max(1, quota.amount // self._processes))
             local_burst = None if burst is None else max(1, burst // self._processes)
             policy.local = Policy(name, share, kind=kind, burst=local_burst, is_gate=is_gate)

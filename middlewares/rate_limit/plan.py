@@ -129,9 +129,10 @@ class Plan:
             raise TypeError(f"RateLimit: limit must return a string such as '100/minute', or None; got {text!r}")
         policies = self._tiers.get(text)
         if policies is None:
-            policies = self._make(text)
-            if len(self._tiers) < _MOST_TIERS:
-                self._tiers[text] = policies
+            if len(self._tiers) >= _MOST_TIERS:
+                # Each has a table of its own; whoever could name new ones would have a new quota each time.
+                raise ValueError(f"RateLimit: limit must return no more than {_MOST_TIERS} different limits")
+            policies = self._tiers[text] = self._make(text)
         return policies
 
 

@@ -45,6 +45,8 @@ class RedisLimits:
 
     def __init__(self, url: str, *, namespace: str = "default", deadline: float = DEADLINE) -> None:
         self._client = RedisClient(url, deadline=deadline)
+        self.place = (url, namespace)
+        """What two objects that count in one place have in common."""
         self._prefix = f"middlewares:rate_limit:{namespace}:"
         self._is_cluster = "+cluster" in url.partition("://")[0]
         self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, _Line]] = WeakKeyDictionary()

@@ -6,6 +6,7 @@ that seem to lie in the future are cut to what they can be.
 
 from __future__ import annotations
 
+from pathlib import Path
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,6 +50,8 @@ class SQLiteLimits:
     ) -> None:
         self._database = Database(path, _SCHEMA, deadline=deadline)
         self._namespace = namespace
+        self.place = (str(Path(path).absolute()), namespace)
+        """What two objects that count in one place have in common."""
         self._clock = clock
         self._takes = 0
 

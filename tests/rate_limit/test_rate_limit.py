@@ -151,6 +151,18 @@ async def test_tiers_are_told_by_a_function() -> None:
     assert await statuses(app, 5, headers={"tier": "staff"}) == [200] * 5
 
 
+async def test_tiers_are_few() -> None:
+    """A tier that is new for each request would be a new quota for each."""
+    app = RateLimit(hello, limit=lambda connection: f"{connection.query_params['n']}/minute")
+    assert await statuses(app, 1, query="n=1") == [200]
+    for number in range(2, 257):
+        await request(app, query=f"n={number}")
+    with pytest.raises(ValueError, match="no more than 256 different limits"):
+        await request(app, query="n=257")
+    with pytest.raises(TypeError, match="must return a string"):
+        await request(RateLimit(hello, limit=lambda connection: 5))
+
+
 async def test_listed_networks_are_let_in_or_kept_out() -> None:
     app = RateLimit(hello, limit="1/minute", allow=["10.0.0.0/8", "2001:db8::/32"], deny=["203.0.113.0/24"])
     assert await statuses(app, 3, client=("10.1.2.3", 1)) == [200] * 3

@@ -313,6 +313,15 @@ async def test_in_a_cluster_what_one_slot_took_is_given_back_when_another_refuse
     await store.aclose()
 
 
+async def test_nested_limiters_of_one_place_charge_once(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"limit": "2/hour", "store": f"sqlite:///{tmp_path}/limits.db", "deadline": 5}
+    inner = RateLimit(hello, **options)
+    outer = RateLimit(inner, **options)
+    assert await statuses(outer, 3) == [200, 200, 429]
+    for app in (inner, outer):
+        await app._engine.aclose()
+
+
 @pytest.mark.parametrize(
     "reply",
     [
