@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .errors import MissingExtra as MissingExtra
     from .errors import OptionError as OptionError
     from .order import OrderWarning as OrderWarning
+    from .rate_limit import RateLimit as RateLimit
     from .sessions import Session as Session
     from .sessions import Sessions as Sessions
     from .stack import Middleware as Middleware
@@ -42,6 +43,7 @@ _HOME = {
     "MissingExtra": ".errors",
     "OptionError": ".errors",
     "OrderWarning": ".order",
+    "RateLimit": ".rate_limit",
     "Session": ".sessions",
     "Sessions": ".sessions",
     "Stack": ".stack",
@@ -63,6 +65,7 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "MissingExtra",
     "OptionError",
     "OrderWarning",
+    "RateLimit",
     "Session",
     "Sessions",
     "Stack",

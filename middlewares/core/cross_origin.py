@@ -50,12 +50,14 @@ class InnerPolicy:
         await refuse(scope, receive, send, refusal, inner=inner)
     """
 
-    __slots__ = ("_app", "_found", "_is_settled")
+    __slots__ = ("_app", "_found", "_is_settled", "is_absent")
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._found: CrossOrigin | None = None
         self._is_settled = False
+        self.is_absent = False
+        """Whether it is known by now that there is none."""
 
     async def readable(self, scope: Scope, headers: HeaderList) -> HeaderList:
         """Return the headers of a response made outside the policy with what they lack; as they are without one."""
@@ -95,6 +97,7 @@ class InnerPolicy:
         if is_settled:
             self._found = policy
             self._is_settled = True
+            self.is_absent = policy is None
         return policy
 
 

@@ -121,6 +121,8 @@ class Exchange:
     """What each compressing layer did, innermost first."""
     refusals: Each[Refusal] = Each()
     """Why layers answered by themselves."""
+    quotas: Each[object] = Each()
+    """What limiters decided about the request, outermost first."""
 
     def leave(self, layer: object) -> None:
         """Say that the call of a layer which joined has ended; once its maker leaves, the exchange is cleared."""

@@ -5,11 +5,13 @@ Whoever builds the layer takes its subject from here, and its stand-in out of `t
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from middlewares import Middleware
-from tests.stand_ins import Auth, Metrics, RateLimit, RequestID, Sessions, Timeout
+from middlewares.core.headers import find
+from middlewares.rate_limit import MemoryLimits, RateLimit
+from middlewares.testing import ManualClock
+from tests.stand_ins import Auth, Metrics, RequestID, Sessions, Timeout
 from tests.stand_ins.answering import Alarm
 from tests.stand_ins.observing import Tally
 
@@ -28,20 +30,38 @@ SPENT = b"spent"
 class Limited(Subject):
     """A client over its quota is refused; each other request is counted once."""
 
-    def __init__(self) -> None:
-        self.used: Counter[Any] = Counter({SPENT: 1})
+    builtin = "rate_limit"
+
+    def __init__(self, **options: Any) -> None:
+        clock = ManualClock()
+        self.clock = clock
+        self.store = MemoryLimits(clock=clock.ns)
+        self.options = {"limit": "2/minute", "key": "header:x-key", "algorithm": "fixed_window", **options}
 
     def record(self) -> Middleware:
-        return Middleware(RateLimit, key="x-key", used=self.used)
+        return Middleware(
+            RateLimit, store=self.store, clock=self.clock.ns, exclude_paths=(), cost=self.cost, **self.options
+        )
+
+    def cost(self, connection: Any) -> int:
+        """Return a cost that the quota of this client has no room for, or one that it has."""
+        return 3 if find(connection.scope["headers"], b"x-key") == SPENT else 1
 
     def answers(self, request: Request) -> int | None:
         return 429 if request.type != "lifespan" and request.header("x-key") == SPENT.decode() else None
 
     def check(self, seen: Seen) -> None:
         is_let_in = seen.request.type != "lifespan" and self.answers(seen.request) is None
-        assert self.used.total() == 1 + is_let_in, "the request was not counted once"
-        if not is_let_in and seen.is_whole and seen.outside.start:
-            assert header(seen.outside.start, b"retry-after") == [b"60"]
+        assert len(self.store) == is_let_in, "the request was not counted once"
+        if seen.outside.start is None or seen.request.type != "http":
+            return
+        told = header(seen.outside.start, b"ratelimit")
+        if self.options.get("headers") == ():
+            assert told == header((seen.inside.start or {}), b"ratelimit")
+        elif not is_let_in and seen.is_whole:
+            assert told == [b'"2/minute";r=2']
+        elif is_let_in:
+            assert told[-1:] == [b'"2/minute";r=1;t=60']
 
 
 class Authenticated(Subject):

@@ -251,6 +251,7 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "stack": lambda: Nested(Compressed(), CrossOrigin(ORIGIN, OTHER_ORIGIN)),
     "stack-of-stand-ins": lambda: Nested(Identified(), Remembered(), Compressed(minimum_size=100)),
     "rate-limit": Limited,
+    "rate-limit-quiet": lambda: Limited(headers=(), refund_on=("5xx", "exception"), messages="1000/second"),
     "auth": Authenticated,
     "request-id": Identified,
     "metrics": Counted,

@@ -106,6 +106,7 @@ def test_each_fact_declares_its_rule():
         "response_headers": Each,
         "sessions": Each,
         "codings": Each,
+        "quotas": Each,
         "refusals": Each,
     }
 

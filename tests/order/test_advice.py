@@ -18,7 +18,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from middlewares import CORS, Decompress, GZip, Middleware, OptionError, OrderWarning, Stack, When
+from middlewares import CORS, Decompress, GZip, Middleware, OptionError, OrderWarning, RateLimit, Stack, When
 from middlewares.order import TWICE
 from middlewares.order.layers import layers_of
 from tests import stand_ins
@@ -30,7 +30,6 @@ from tests.stand_ins import (
     Cache,
     ETag,
     ProxyHeaders,
-    RateLimit,
     Sessions,
     TrustedHosts,
 )
@@ -270,6 +269,7 @@ def test_what_a_stack_says_of_itself_survives() -> None:
 
 LAYERS: list[Entry] = [
     *(Middleware(getattr(stand_ins, name)) for name in stand_ins.__all__),
+    Middleware(RateLimit),
     Middleware(RateLimit, key="user"),
     Middleware(BodyLimit, limit=1),
     Middleware(GZip),

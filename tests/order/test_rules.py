@@ -13,7 +13,8 @@ import anyio
 import pytest
 from starlette.middleware.base import BaseHTTPMiddleware
 
-from middlewares import CORS, Decompress, GZip, Middleware, Stack
+from middlewares import CORS, Decompress, GZip, Middleware, RateLimit, Stack
+from middlewares.core.refusals import Refusal, refuse
 from middlewares.order import ORDER_RULES, ROLES, TWICE, OrderRule
 from middlewares.order.roles import ANYWHERE
 from middlewares.testing import request
@@ -29,7 +30,6 @@ from tests.stand_ins import (
     HTTPSRedirect,
     Metrics,
     ProxyHeaders,
-    RateLimit,
     RequestID,
     SecurityHeaders,
     Sessions,
@@ -56,8 +56,10 @@ if TYPE_CHECKING:
 
 ORIGIN = "https://app.example.com"
 POLICY = Middleware(CORS, allow_origins=[ORIGIN])
-NOTHING_LEFT = Middleware(RateLimit, quota=0)
-NOTHING_LEFT_FOR_USERS = Middleware(RateLimit, quota=0, key="user")
+ONE = Middleware(RateLimit, limit="1/minute")
+NOTHING_LEFT = Middleware(RateLimit, limit="1/minute", cost=2)
+NOTHING_LEFT_FOR_USERS = Middleware(RateLimit, limit="1/minute", cost=2, key="user")
+ONE_FOR_USERS = Middleware(RateLimit, limit="1/minute", key="user")
 FULL = [b"x" * 50_000] * 2
 SESSIONS = {"ada": {"user": b"ada", "csrf": b"token"}, "bob": {"user": b"bob"}}
 PAGE = b"<body>" + b"hello " * 200 + b"</body>"
@@ -121,9 +123,9 @@ def shows(outer: str, inner: str, *layers: Entry) -> Callable[[Harm], Harm]:
     return register
 
 
-@shows("proxy_headers", "rate_limit", ProxyHeaders, RateLimit)
+@shows("proxy_headers", "rate_limit", ProxyHeaders, ONE)
 async def one_address_for_all(build: Build) -> bool:
-    app = build(ProxyHeaders, RateLimit)(page)
+    app = build(ProxyHeaders, ONE)(page)
     await request(app, headers={"x-forwarded-for": "203.0.113.7"})
     return (await request(app, headers={"x-forwarded-for": "203.0.113.8"})).status == 429
 
@@ -274,9 +276,9 @@ async def a_session_is_loaded_for_nothing(build: Build) -> bool:
     return bool(loads)
 
 
-@shows("auth", "user_rate_limit", Auth, Middleware(RateLimit, key="user"))
+@shows("auth", "user_rate_limit", Auth, ONE_FOR_USERS)
 async def one_quota_for_all_users(build: Build) -> bool:
-    app = build(Auth, Middleware(RateLimit, key="user"))(page)
+    app = build(Auth, ONE_FOR_USERS)(page)
     await request(app, headers={"authorization": "ada"})
     return (await request(app, headers={"authorization": "bob"})).status == 429
 
@@ -389,9 +391,25 @@ def test_the_rules_have_no_cycle() -> None:
     assert {*TopologicalSorter(graph).static_order()} == {*ROLES} - {ANYWHERE}
 
 
+class ForeignLimit:
+    """A limit of another kind than ours, which would not charge a request again."""
+
+    order_role = "rate_limit"
+
+    def __init__(self, app: ASGIApp, used: Counter[str]) -> None:
+        self.app = app
+        self.used = used
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.used["all"] += 1
+        if self.used["all"] > 2:
+            return await refuse(scope, receive, send, Refusal(status=429, code="foreign"))
+        await self.app(scope, receive, send)
+
+
 async def test_a_limit_that_stands_twice_charges_twice() -> None:
-    used: Counter[Any] = Counter()
-    limit = Middleware(RateLimit, quota=2, used=used)
+    used: Counter[str] = Counter()
+    limit = Middleware(ForeignLimit, used=used)
     stack = Stack(limit, limit)
     [warning] = stack.check()
     assert warning.rule is TWICE
