@@ -80,12 +80,22 @@ class Refusal:
 
 
 async def refuse(
-    scope: Scope, receive: Receive, send: Send, refusal: Refusal, *, inner: InnerPolicy | None = None
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    refusal: Refusal,
+    *,
+    inner: InnerPolicy | None = None,
+    also_preflights: bool = False,
 ) -> None:
     """Answer the HTTP request or WebSocket handshake of ``scope`` with ``refusal``, and record it in the exchange.
 
-    ``inner`` is the CORS policy inside the layer that refuses: it makes the answer readable for permitted pages.
+    ``inner`` is the CORS policy inside the layer that refuses: it makes the answer readable for permitted pages, and
+    answers preflights instead, which carry no credentials and never reach the application. With ``also_preflights``
+    they are refused like all: for checks of the host and of the request as such.
     """
+    if inner is not None and not also_preflights and await inner.answer(scope, receive, send):
+        return None
     exchange = scope.get(EXCHANGE)
     if exchange is not None:
         exchange.refusals.append(refusal)

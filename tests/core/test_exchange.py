@@ -106,6 +106,7 @@ def test_each_fact_declares_its_rule():
         "response_headers": Each,
         "codings": Each,
         "refusals": Each,
+        "error_pages": Each,
     }
 
 

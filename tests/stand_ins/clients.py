@@ -46,7 +46,9 @@ class TrustedHosts(StandIn):
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if find(scope["headers"], b"host") not in self.hosts:
-            return await refuse(scope, receive, send, Refusal(status=400, code="trusted_hosts.host"))
+            # Whatever it is, a request for another host is not for this application.
+            refusal = Refusal(status=400, code="trusted_hosts.host")
+            return await refuse(scope, receive, send, refusal, inner=self.cors, also_preflights=True)
         await self.app(scope, receive, send)
 
 
@@ -60,7 +62,7 @@ class HTTPSRedirect(StandIn):
             return await self.app(scope, receive, send)
         location = b"https://" + (find(scope["headers"], b"host") or b"") + scope["raw_path"]
         refusal = Refusal(status=307, code="https_redirect.scheme", headers=((b"location", location),))
-        await refuse(scope, receive, send, refusal)
+        await refuse(scope, receive, send, refusal, inner=self.cors)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -78,12 +80,15 @@ class RateLimit(StandIn):
     """How often each client was let in."""
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if await self.cors.answer(scope, receive, send):
+            return None
         partition = self.partition(scope)
         if self.used[partition] >= self.quota:
             refusal = Refusal(status=429, code="rate_limit.quota", headers=((b"retry-after", b"60"),))
-            return await refuse(scope, receive, send, refusal)
+            return await refuse(scope, receive, send, refusal, inner=self.cors)
         self.used[partition] += 1
         await self.app(scope, receive, send)
+        return None
 
     def partition(self, scope: Scope) -> Any:
         """Return who shares a quota."""
@@ -107,7 +112,7 @@ class Auth(StandIn):
         user = find(scope["headers"], b"authorization") or scope.get("session", {}).get("user")
         if not user:
             refusal = Refusal(status=401, code="auth.missing", headers=((b"www-authenticate", b"Bearer"),))
-            return await refuse(scope, receive, send, refusal)
+            return await refuse(scope, receive, send, refusal, inner=self.cors)
         self.admitted.append(user)
         inner = {**scope, "user": user}
         try:
@@ -127,7 +132,7 @@ class CSRF(StandIn):
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         token = scope.get("session", {}).get("csrf")
         if scope["method"] == "POST" and (token is None or find(scope["headers"], b"x-csrf") != token):
-            return await refuse(scope, receive, send, Refusal(status=403, code="csrf.token"))
+            return await refuse(scope, receive, send, Refusal(status=403, code="csrf.token"), inner=self.cors)
         await self.app(scope, receive, send)
 
 
@@ -142,7 +147,7 @@ class Signature(StandIn):
             read.append(await receive())
         digest = sha256(b"".join(message.get("body", b"") for message in read)).hexdigest().encode()
         if find(scope["headers"], b"x-signature") != digest:
-            return await refuse(scope, receive, send, Refusal(status=401, code="signature.wrong"))
+            return await refuse(scope, receive, send, Refusal(status=401, code="signature.wrong"), inner=self.cors)
 
         async def replay() -> Message:
             return read.pop(0) if read else await receive()
