@@ -75,7 +75,7 @@ class InnerPolicy:
         """Whether it is sure, before any request, that none will ever be found; never so where others are asked."""
         app: Any = self._app
         while self._only_layers and isinstance(app, Layer):
-            if app.cross_origin() is not None or type(app).inner is not Layer.inner:
+            if app.cross_origin() is not None or not _always_goes_on(app):
                 return False
             app = app.app
         return self._only_layers
@@ -121,10 +121,9 @@ class InnerPolicy:
                 policy = app.cross_origin()
                 if policy is not None:
                     return self._settle(policy, is_settled)
-                inner = await app.inner(scope)
-                # Where a layer does not simply go on with the application it wraps, it depends on the request.
-                is_settled = is_settled and inner is app.app
-                app = inner
+                # Where a layer does not always go on with the application it wraps, it depends on the request.
+                is_settled = is_settled and _always_goes_on(app)
+                app = await app.inner(scope)
             elif self._only_layers:
                 return self._settle(None, is_settled)
             else:
@@ -144,6 +143,11 @@ class InnerPolicy:
 def is_preflight(headers: Headers) -> bool:
     """Return whether an ``OPTIONS`` request with these headers is a preflight (Fetch, 3.3.2)."""
     return find(headers, b"origin") is not None and find(headers, b"access-control-request-method") is not None
+
+
+def _always_goes_on(layer: Layer) -> bool:
+    """Return whether a layer hands every request to the application it wraps."""
+    return type(layer).inner is Layer.inner
 
 
 def _inside(app: Any) -> Any:
