@@ -19,5 +19,6 @@ EXPOSED: Final = (
     "WWW-Authenticate",  # RFC 9110, 11.6.1
     "X-Request-ID",
 )
-"""Headers by their usual names. Whether a layer adds one outside or inside a policy, the policy can name it: a name that
-is not there exposes nothing. A layer that uses another name publishes it as `Exchange.expose`, before it hands on."""
+"""Headers by their usual names. Whether a layer adds one outside or inside a policy, the policy can name it: a name
+that is not there exposes nothing. A layer that uses another name publishes it in `Exchange.expose`, before it hands on
+the request."""

@@ -54,8 +54,6 @@ async def answer_unhandled(
     if exchange is not None and exchange.error_pages:
         return
     try:
-        await refuse(
-            scope, receive, send, Refusal(status=500, code=_UNHANDLED, headers=tuple(headers)), inner=policy
-        )
+        await refuse(scope, receive, send, Refusal(status=500, code=_UNHANDLED, headers=tuple(headers)), inner=policy)
     except Exception:  # noqa: BLE001 - the client is gone; what is to be known is what the application raised
         return

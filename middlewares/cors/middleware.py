@@ -70,6 +70,7 @@ class CORS(PolicyOptions, Layer):
         by_path = tuple((compile_paths(policy.paths), Policy(policy)) for policy in given)
         policies = (default, *(policy for _, policy in by_path))
         inner = InnerPolicy(self.app, only_layers=True)
+        app: object = self.app
         freeze(
             self,
             _only=default if not by_path and inner.is_impossible else None,
@@ -77,7 +78,7 @@ class CORS(PolicyOptions, Layer):
             _by_path=by_path,
             _inner=inner,
             _checks_handshakes=any(policy.checks_handshakes for policy in policies),
-            _joins=isinstance(self.app, Layer) or any(policy.exposes_more for policy in policies),
+            _joins=isinstance(app, Layer) or any(policy.exposes_more for policy in policies),
         )
 
     async def policy_of(self, scope: Scope) -> Policy | None:
@@ -94,7 +95,7 @@ class CORS(PolicyOptions, Layer):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             if scope["type"] == "websocket" and self._checks_handshakes:
-                policy = await self.policy_of(scope)
+                policy = self._only or await self.policy_of(scope)
                 refusal = None if policy is None else await policy.handshake(scope)
                 if refusal is not None:
                     return await refuse(scope, receive, send, refusal)

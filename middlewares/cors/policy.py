@@ -104,7 +104,7 @@ class Policy:
 
     async def permits(self, scope: Scope, origin: bytes) -> bool:
         """Return whether pages of an origin may read responses."""
-        return b"*" in self.answers or len(self.answer_to(origin)) > 1 or await self._ask(scope, origin)
+        return self._lists(origin) or await self._ask(scope, origin)
 
     async def preflight(self, scope: Scope, origin: bytes, method: bytes) -> HeaderList | Refusal:
         """Return the headers that answer a preflight with status 204 (Fetch, 4.8), or why it is refused.
@@ -124,11 +124,15 @@ class Policy:
         if self._websockets is False or not origins:
             return None
         origin = origins[0] if len(origins) == 1 else b""
-        if self._websockets is True and _is_of_same_host(scope, origin):
+        if self._lists(origin) or (self._websockets is True and _is_of_same_host(scope, origin)):
             return None
-        if await self.permits(scope, origin):
+        if await self._ask(scope, origin):
             return None
         return refusal("websocket", f"{shown(origin)} not allowed", detail="This origin may not connect.")
+
+    def _lists(self, origin: bytes) -> bool:
+        """Return whether pages of an origin may read responses without the callable being asked."""
+        return origin in self.answers or b"*" in self.answers or origin in self._origins
 
     def _answer(self, origin: bytes) -> Answer:
         """Return the headers of a response that pages of ``origin`` may read."""

@@ -93,9 +93,7 @@ class Decompress(Layer):
         )
         decoding = Memo(partial(_decoding, makers, self.max_codings, unsupported))
         limits = Limits(self.max_size, self.max_ratio, self.ratio_floor)
-        freeze(
-            self, _decoding=decoding, _limits=limits, _cors=InnerPolicy(self.app), _threads=DecodingThreads()
-        )
+        freeze(self, _decoding=decoding, _limits=limits, _cors=InnerPolicy(self.app), _threads=DecodingThreads())
 
     def hands_on_send(self) -> bool:
         """Return whether the application inside, which is handed the very ``send``, is not ours."""

@@ -138,7 +138,7 @@ ORDER_RULES: Final = (
         outer="cors",
         inner="error_page",
         reason="A layer of others outside CORS comes too late: CORS answers what fails, so that pages can read it.",
-        harm="GET / from an allowed origin to an application that fails: its page gets a bare 500, not the one made for it.",
+        harm="GET / from an allowed origin to an application that fails: its page gets a bare 500 without words.",
         among_ours=False,
     ),
     OrderRule(

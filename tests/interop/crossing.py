@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 
@@ -22,6 +21,7 @@ from tests.cors.local import HOSTS, hosts_of, local_case
 from tests.stand_ins import Auth, BodyLimit, HTTPSRedirect, RateLimit
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.websockets import WebSocket
 
     from middlewares.asgi import ASGIApp, Receive, Scope, Send
@@ -127,7 +127,12 @@ ANSWERERS: dict[str, tuple[ASGIApp, str, dict[str, Any], int]] = {
     "status 401": (registered(Middleware(Auth), POLICY), "/", {}, 401),
     "status 401, asked first": (registered(Middleware(Auth), POLICY), "/", PUT, 401),
     "let in": (registered(Middleware(Auth), POLICY), "/", {"headers": {"Authorization": "ada"}}, 200),
-    "status 415": (registered(Middleware(Decompress), POLICY), "/", {**POST, "headers": {"Content-Encoding": "zz"}}, 415),
+    "status 415": (
+        registered(Middleware(Decompress), POLICY),
+        "/",
+        {**POST, "headers": {"Content-Encoding": "zz"}},
+        415,
+    ),
     "status 500": (registered(POLICY), "/broken", {}, 500),
     "status 500, asked first": (registered(POLICY), "/broken", PUT, 500),
     "status 500, limited": (registered(Middleware(RateLimit, quota=1000), POLICY), "/broken", POST, 500),

@@ -39,7 +39,7 @@ FEW, BATCH, BATCHES = 250, 500, 5
 
 @contextmanager
 def browsing(url: str, profile: Path) -> Iterator[None]:
-    """Have a page open. Unlike a visit it ends when the page has told all: frames of other sites have their own time."""
+    """Have a page open. It does not end by virtual time, as a visit does: frames of other sites have their own."""
     command = [find_program("chromium") or "", *OPTIONS, f"--user-data-dir={profile}", url]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
