@@ -94,7 +94,8 @@ async def test_pages_read_what_is_answered_outside() -> None:
     async def failing(scope: Any, receive: Any, send: Any) -> None:
         raise ZeroDivisionError
 
-    for cls, shown in ((CORS, ORIGIN), (CORSMiddleware, None)):
+    layers: tuple[tuple[Any, str | None], ...] = ((CORS, ORIGIN), (CORSMiddleware, None))
+    for cls, shown in layers:
         record = StarletteMiddleware(cls, allow_origins=[ORIGIN])
         limited = Stack(Middleware(RateLimit, quota=0), record)(answering())
         failed = Starlette(routes=[Mount("/", failing)], middleware=[record])
