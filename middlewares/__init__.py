@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .errors import MissingExtra as MissingExtra
     from .errors import OptionError as OptionError
     from .order import OrderWarning as OrderWarning
+    from .sessions import Session as Session
+    from .sessions import Sessions as Sessions
     from .stack import Middleware as Middleware
     from .stack import Stack as Stack
     from .when import When as When
@@ -40,6 +42,8 @@ _HOME = {
     "MissingExtra": ".errors",
     "OptionError": ".errors",
     "OrderWarning": ".order",
+    "Session": ".sessions",
+    "Sessions": ".sessions",
     "Stack": ".stack",
     "When": ".when",
     "Zstd": ".compression",
@@ -59,6 +63,8 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "MissingExtra",
     "OptionError",
     "OrderWarning",
+    "Session",
+    "Sessions",
     "Stack",
     "When",
     "Zstd",

@@ -12,6 +12,7 @@ BUILTIN: dict[str, str] = {
     "cors": "middlewares.cors:CORS",
     "decompress": "middlewares.decompress:Decompress",
     "gzip": "middlewares.compression:GZip",
+    "sessions": "middlewares.sessions:Sessions",
     "zstd": "middlewares.compression:Zstd",
 }
 

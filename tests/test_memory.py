@@ -36,12 +36,17 @@ def _without_collector() -> Any:
 
 
 async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+    if "session" in scope:
+        scope["session"]["visits"] = 1
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
     await send({"type": "http.response.body", "body": b"chair " * 200})
 
 
+REQUIRED: dict[str, dict[str, Any]] = {"sessions": {"secret_key": "Zr8wLxTngv1yXkQYJb4Sg0m5hQ0eD7p2"}}
+"""Options without which a middleware cannot be."""
+
 RECORDS: dict[str, Callable[[], Middleware]] = {
-    **{name: partial(Middleware, load_builtin(name)) for name in BUILTIN},
+    **{name: partial(Middleware, load_builtin(name), **REQUIRED.get(name, {})) for name in BUILTIN},
     "when": lambda: When(Middleware(load_builtin("cors")), paths=["/"]),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import codings, cors, decompress, dictionary, gzip, lint, passthrough, stack
+from . import codings, cors, decompress, dictionary, gzip, lint, passthrough, sessions, stack
 
 if TYPE_CHECKING:
     from benchmarks.case import Case
@@ -18,6 +18,7 @@ ALL: tuple[Case, ...] = (
     *dictionary.CASES,
     *decompress.CASES,
     *cors.CASES,
+    *sessions.CASES,
     *stack.CASES,
     *lint.CASES,
 )

@@ -115,6 +115,8 @@ class Exchange:
     """Names of response headers that a browser page should be able to read."""
     response_headers: Each[tuple[bytes, bytes]] = Each()
     """Headers that belong on any response of this request, also on one made outside all layers."""
+    sessions: Each[str] = Each()
+    """Names of the cookies whose sessions were read or changed: the response is for one visitor."""
     codings: Each[Coding] = Each()
     """What each compressing layer did, innermost first."""
     refusals: Each[Refusal] = Each()

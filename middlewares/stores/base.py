@@ -6,14 +6,14 @@ what was deleted: `Store.create` never overwrites, `Store.replace` never creates
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from middlewares.errors import MiddlewaresError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ("DEADLINE", "Item", "Store", "StoreUnavailable")
+__all__ = ("DEADLINE", "Item", "QuickStore", "Store", "StoreUnavailable")
 
 DEADLINE = 0.25
 """Seconds that one call of a store may take unless it is told otherwise."""
@@ -33,6 +33,7 @@ class Item(NamedTuple):
     owner: str | None
 
 
+@runtime_checkable
 class Store(Protocol):
     """Records of bytes with a time to live, in seconds.
 
@@ -80,4 +81,13 @@ class Store(Protocol):
 
     async def aclose(self) -> None:
         """Release connections and files. The next call opens them again."""
+        ...
+
+
+@runtime_checkable
+class QuickStore(Store, Protocol):
+    """A store that answers at once: what it holds is in this process, or in a file of this machine."""
+
+    def get_now(self, key: str) -> bytes | None:
+        """Return the value of a record, as `Store.get` does, without waiting."""
         ...

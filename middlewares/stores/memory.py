@@ -41,6 +41,10 @@ class MemoryStore:
 
     async def get(self, key: str) -> bytes | None:
         """Return the value of a record."""
+        return self.get_now(key)
+
+    def get_now(self, key: str) -> bytes | None:
+        """Return the value of a record."""
         record = self._live(key)
         return None if record is None else record.value
 

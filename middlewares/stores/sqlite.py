@@ -70,6 +70,11 @@ class SQLiteStore:
         rows = await self._run(_GET, key, self._clock())
         return rows[0][0] if rows else None
 
+    def get_now(self, key: str) -> bytes | None:
+        """Return the value of a record, read in the event loop; raises `StoreUnavailable` where that must wait."""
+        rows = self._database.run_now(_GET.format(self._table), key, self._clock())
+        return rows[0][0] if rows else None
+
     async def create(self, key: str, value: bytes, ttl: float, owner: str | None = None) -> bool:
         """Store a new record."""
         now = self._clock()

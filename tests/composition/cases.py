@@ -152,7 +152,7 @@ class Run:
             self.view.take(message)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if "session" in scope:
+        if scope["type"] == "http" and "session" in scope:
             scope["session"]["visits"] = scope["session"].get("visits", 0) + 1
         random = Random(f"{self.case.seed} {self.case.app}")  # noqa: S311 - to be repeated
         call = Call(scope, receive, send, self.case.app, self.case.style, random, self._ring, self._watch)

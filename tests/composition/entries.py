@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from middlewares import CORS, Brotli, Compress, Decompress, GZip, Middleware, Stack, When, Zstd
+from middlewares import CORS, Brotli, Compress, Decompress, GZip, Middleware, Session, Sessions, Stack, When, Zstd
 from tests.stand_ins import Upload
 
 from .duties import Authenticated, Counted, Identified, Limited, Remembered, TimedOut
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from .requests import Request
 
 __all__ = ("ENTRIES",)
+
+_numbers = count()
 
 
 _INTERIM = {"http.response.push", "http.response.early_hint", "http.response.debug"}
@@ -128,6 +131,35 @@ class Decoded(Subject):
             assert inside == outside, "the application took a part for the whole"
 
 
+class Kept(Subject):
+    """What the application put into its session comes back as a cookie; one that it leaves alone leaves no trace."""
+
+    builtin = "sessions"
+
+    def __init__(self, **options: Any) -> None:
+        # Two of them in one stack keep two sessions, of which the application sees that of the inner one.
+        self.name = f"session-{next(_numbers)}"
+        self.options = {"secret_key": "Zr8wLxTngv1yXkQYJb4Sg0m5hQ0eD7p2", "session_cookie": self.name, **options}
+
+    def record(self) -> Middleware:
+        return Middleware(Sessions, **self.options)
+
+    def check(self, seen: Seen) -> None:
+        scope, outside = seen.inside.scope, seen.outside.start
+        if seen.request.type != "http" or scope is None:
+            return
+        session = scope.get("session")
+        assert isinstance(session, Session), "the application has no session"
+        assert (seen.outside.scope or {}).get("session") is not None, "not handed back to the outer scope"
+        if outside is None or outside["status"] >= 500:
+            return
+        kept = [line for line in header(outside, b"set-cookie") if line.startswith(f"{self.name}=".encode())]
+        assert len(kept) == bool(session), "a session is sent once if it holds something, and only then"
+        if kept:
+            (vary,) = header(outside, b"vary")
+            assert b"cookie" in vary.lower()
+
+
 class Sometimes(Subject):
     """A layer does its duty for matching requests, and leaves others alone."""
 
@@ -230,6 +262,8 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "cors-any": lambda: CrossOrigin("*", allow_headers=("*",)),
     "cors-several": lambda: CrossOrigin(ORIGIN, OTHER_ORIGIN, allow_credentials=True, expose_headers=("x-request-id",)),
     "decompress": Decoded,
+    "sessions": lambda: Kept(),
+    "sessions-store": lambda: Kept(store="memory://"),
     "when-gzip": lambda: Sometimes(Compressed(), _in_api, paths=["/api/*"]),
     "when-cors": lambda: Sometimes(
         CrossOrigin(ORIGIN, OTHER_ORIGIN), lambda request: not _in_api(request), exclude_paths=["/api/*"]

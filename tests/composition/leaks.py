@@ -81,7 +81,7 @@ async def _call(case: Case) -> tuple[dict[str, weakref.ref[Any]], View]:
     view = View(request.method)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        if "session" in scope:
+        if scope["type"] == "http" and "session" in scope:
             scope["session"]["visits"] = 5
         call = Call(scope, receive, send, case.app, case.style, Random(case.seed))  # noqa: S311 - to be repeated
         await APPLICATIONS[case.app](call)

@@ -104,6 +104,7 @@ def test_each_fact_declares_its_rule():
         "wire_bytes": Last,
         "expose": Each,
         "response_headers": Each,
+        "sessions": Each,
         "codings": Each,
         "refusals": Each,
         "error_pages": Each,

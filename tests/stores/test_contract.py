@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from middlewares.stores import QuickStore
+
 if TYPE_CHECKING:
     from middlewares.stores import Store
 
@@ -22,6 +24,18 @@ async def test_what_was_created_can_be_read(store: Store) -> None:
     assert await store.get("a") is None
     assert await store.create("a", b"\x00one", 60)
     assert await store.get("a") == b"\x00one"
+
+
+async def test_what_can_be_read_at_once_is_what_can_be_read(store: Store) -> None:
+    """Memory and SQLite answer without waiting; Redis cannot."""
+    assert isinstance(store, QuickStore) == (type(store).__name__ != "RedisStore")
+    if isinstance(store, QuickStore):
+        assert store.get_now("a") is None
+        await store.create("a", b"one", 60)
+        assert store.get_now("a") == b"one"
+        await store.create("short", b"one", 0.01)
+        await ended(store, "short")
+        assert store.get_now("short") is None
 
 
 async def test_creating_never_overwrites(store: Store) -> None:

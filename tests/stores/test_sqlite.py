@@ -144,3 +144,9 @@ async def test_the_log_is_copied_back_into_the_file(tmp_path: Path) -> None:
 def test_a_table_name_is_checked() -> None:
     with pytest.raises(ValueError, match="table must be"):
         SQLiteStore("x.db", table="records; DROP TABLE records")
+
+
+async def test_reading_at_once_from_what_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "store.db").write_bytes(b"no database" * 100)
+    with pytest.raises(StoreUnavailable):
+        SQLiteStore(str(tmp_path / "store.db")).get_now("a")

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from middlewares.core.layer import freeze
 from middlewares.testing.driver import ClientDisconnected
 from middlewares.testing.lint import Finding, Lint
-from middlewares.testing.lint.websocket_events import is_from
-from middlewares.testing.scopes import lifespan_scope
+from middlewares.testing.scopes import is_from, lifespan_scope
 
 from .client import Client
 from .plan import UNKNOWN_TYPE, Probe

@@ -1,0 +1,127 @@
+"""Sessions in the cookie itself, signed or encrypted.
+
+A cookie that was sent once stays genuine until its time is over: whoever copied it before a logout is logged in with
+it again. A small store of revoked ids ends that, for every worker and at once.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from middlewares.stores import QuickStore
+
+from .homes import GONE, Found, Reading, Rules, digest, epoch_key
+from .records import Record, decode
+from .state import Kept, State
+
+if TYPE_CHECKING:
+    from middlewares.stores import Store
+
+    from .tokens import Sealer
+
+__all__ = ("InCookie",)
+
+_ID: Final = 16
+_MOST_SUCCESSORS: Final = 8
+_SUCCEEDED: Final = b">"
+"""Stands before the name of the id that a session got when it got a new one."""
+
+
+class InCookie:
+    """Keeps sessions in cookies, and the ids of those that were ended early in a store, if there is one."""
+
+    can_save_late = False
+
+    def __init__(self, sealer: Sealer, rules: Rules, revoked: Store | None) -> None:
+        self.store = revoked
+        self.quick = revoked if isinstance(revoked, QuickStore) else None
+        self._sealer = sealer
+        self._rules = rules
+
+    def open(self, value: str, now: float) -> Found | None:
+        """Return what a cookie says if it is genuine and not over."""
+        opened = self._sealer.open(value)
+        if opened is None:
+            return None
+        payload, is_current = opened
+        record = Record.unpack(payload[_ID:])
+        if record is None or self._rules.lifetimes.is_over(record, now):
+            return None
+        return Found(self, payload[:_ID], is_current, record)
+
+    def load(self, found: Found, now: float) -> Reading[State | None]:
+        """Read a session, unless it was revoked."""
+        name = self._name(found.payload)
+        revoked = yield name
+        if revoked is not None:
+            ended = State(self, {})
+            ended.successor = revoked[1:].decode() if revoked[:1] == _SUCCEEDED else ""
+            return ended
+        state = self.unpack(found, name)
+        owner = None if state is None else self._rules.owner(state.user)
+        epoch = None if owner is None else (yield epoch_key(owner))
+        if epoch is not None and found.record is not None and round(found.record.created * 1000) <= int(epoch):
+            return None
+        return state
+
+    def unpack(self, found: Found, name: str = "") -> State | None:
+        """Return the session that a cookie holds."""
+        record = found.record
+        data = None if record is None else decode(record.data)
+        if record is None or data is None:
+            return None
+        state = State(self, data)
+        state.keep(Kept(name, found.payload, record, b""))
+        state.user = self._rules.user(data)
+        state.is_current = found.is_current
+        return state
+
+    async def create(self, state: State, data: bytes, now: float) -> str:
+        """Return the cookie of a new session."""
+        return self._seal(state, os.urandom(_ID), Record(now, now, now, data))
+
+    async def save(self, state: State, kept: Kept, data: bytes, now: float) -> str | None:
+        """Return the cookie with the changes, under the same id: if that was revoked, it stays so."""
+        return self._seal(state, kept.random, Record(kept.record.created, now, kept.record.named, data))
+
+    async def rotate(
+        self, state: State, kept: Kept, data: bytes, now: float, *, is_login: bool, gently: bool
+    ) -> str | None:
+        """Return the cookie under a new id; the old one is revoked, where there is a store for that."""
+        new = os.urandom(_ID)
+        if self.store is not None:
+            # What ends this session ends its successor too, but for one that began with a login.
+            mark = (b"+" if is_login else _SUCCEEDED) + self._name(new).encode()
+            if not await self.store.create(kept.name, mark, self._life(kept, now)) and not is_login:
+                state.lose()
+                return None
+        return self._seal(state, new, Record(now if is_login else kept.record.created, now, now, data))
+
+    async def kill(self, state: State, kept: Kept, now: float) -> None:
+        """Revoke the id, where there is a store for that."""
+        await self._revoke(kept.name, self._life(kept, now))
+
+    async def kill_successor(self, state: State, now: float) -> None:
+        """Revoke the id that a session got before this request came with its former one."""
+        await self._revoke(state.successor, self._rules.lifetimes.left(now, now))
+
+    async def _revoke(self, name: str, life: float) -> None:
+        for _ in range(_MOST_SUCCESSORS):
+            if self.store is None or not name:
+                return
+            if await self.store.create(name, GONE, life):
+                return
+            held = await self.store.get(name) or b""
+            name = held[1:].decode() if held[:1] == _SUCCEEDED else ""
+
+    def _seal(self, state: State, random: bytes, record: Record) -> str:
+        state.keep(Kept("" if self.store is None else self._name(random), random, record, b""))
+        return self._sealer.seal(random + record.pack())
+
+    def _name(self, random: bytes) -> str:
+        return "r:" + digest("revoked", self._rules.cookie, random)
+
+    def _life(self, kept: Kept, now: float) -> float:
+        # As long as any cookie with this id can be genuine.
+        return self._rules.lifetimes.left(kept.record.created, now)
