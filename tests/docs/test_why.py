@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import starlette
@@ -94,7 +94,7 @@ async def test_pages_read_what_is_answered_outside() -> None:
     async def failing(scope: Any, receive: Any, send: Any) -> None:
         raise ZeroDivisionError
 
-    layers: tuple[tuple[Any, str | None], ...] = ((CORS, ORIGIN), (CORSMiddleware, None))
+    layers: tuple[tuple[Any, str | None], ...] = (cast("Any", CORS), ORIGIN), (cast("Any", CORSMiddleware), None)
     for cls, shown in layers:
         record = StarletteMiddleware(cls, allow_origins=[ORIGIN])
         limited = Stack(Middleware(RateLimit, quota=0), record)(answering())
