@@ -103,12 +103,19 @@ async def refuse(
     *,
     headers: Iterable[tuple[bytes, bytes]] = (),
     inner: InnerPolicy | None = None,
+    also_preflights: bool = False,
 ) -> None:
     """Answer the HTTP request or WebSocket handshake of ``scope`` with ``refusal``, and record it in the exchange.
 
     ``headers`` are further response headers, those that only this request has. ``inner`` is the CORS policy inside
-    the layer that refuses: it makes the answer readable for permitted pages.
+    the layer that refuses: it makes the answer readable for permitted pages, and answers preflights instead, which
+    carry no credentials and never reach the application. With ``also_preflights`` they are refused like all: for
+    checks of the host and of the request as such.
     """
+    if inner is not None and inner.is_absent:
+        inner = None
+    if inner is not None and not also_preflights and await inner.answer(scope, receive, send):
+        return None
     accept = joined(scope["headers"], b"accept") or b""
     if isinstance(refusal, Prepared):
         fixed, body = refusal.rendered[accept]
@@ -126,7 +133,7 @@ async def refuse(
         return await _refuse_handshake(
             scope, receive, send, refusal.close_code, {"status": refusal.status, "headers": answer}, body
         )
-    if inner is not None and not inner.is_absent:
+    if inner is not None:
         answer = await inner.readable(scope, answer)
     await send({"type": "http.response.start", "status": refusal.status, "headers": answer})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

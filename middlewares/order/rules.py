@@ -24,6 +24,8 @@ class OrderRule:
     """A request through the other order, and what becomes of it."""
     innermost: bool = False
     """Whether it speaks of the innermost layer with the role ``inner`` alone: others may stand anywhere."""
+    among_ours: bool = True
+    """Whether it also holds where both layers are of this package."""
 
 
 ORDER_RULES: Final = (
@@ -135,8 +137,9 @@ ORDER_RULES: Final = (
     OrderRule(
         outer="cors",
         inner="error_page",
-        reason="An answer made outside CORS has no Access-Control-Allow-Origin, so the page may not read it.",
-        harm="GET / from an allowed origin to an application that fails: its page sees a network error, not the 500.",
+        reason="A layer of others outside CORS comes too late: CORS answers what fails, so that pages can read it.",
+        harm="GET / from an allowed origin to an application that fails: its page gets a bare 500 without words.",
+        among_ours=False,
     ),
     OrderRule(
         outer="security_headers",
@@ -147,38 +150,44 @@ ORDER_RULES: Final = (
     OrderRule(
         outer="cors",
         inner="auth",
-        reason="A preflight carries no credentials, and an answer made outside CORS cannot be read.",
+        reason="A preflight carries no credentials, and a layer of others does not know who will answer it.",
         harm="The preflight of an allowed origin gets 401, so its request is never sent.",
+        among_ours=False,
     ),
     OrderRule(
         outer="cors",
         inner="csrf",
-        reason="An answer made outside CORS has no Access-Control-Allow-Origin, so the page may not read it.",
+        reason="A layer of others outside CORS answers without its headers, so the page may not read that.",
         harm="POST / from an allowed origin without its token: its page sees a network error, not the 403.",
+        among_ours=False,
     ),
     OrderRule(
         outer="cors",
         inner="rate_limit",
-        reason="A preflight must not use up quota, and an answer made outside CORS cannot be read.",
+        reason="A layer of others counts preflights, and what it answers outside CORS the page may not read.",
         harm="GET / over the limit from an allowed origin: its page sees a network error, not the 429.",
+        among_ours=False,
     ),
     OrderRule(
         outer="cors",
         inner="user_rate_limit",
-        reason="A preflight must not use up quota, and an answer made outside CORS cannot be read.",
+        reason="A layer of others counts preflights, and what it answers outside CORS the page may not read.",
         harm="GET / over the limit from an allowed origin: its page sees a network error, not the 429.",
+        among_ours=False,
     ),
     OrderRule(
         outer="cors",
         inner="timeout",
-        reason="An answer made outside CORS has no Access-Control-Allow-Origin, so the page may not read it.",
+        reason="A layer of others outside CORS answers without its headers, so the page may not read that.",
         harm="GET / from an allowed origin that runs out of time: its page sees a network error, not the 504.",
+        among_ours=False,
     ),
     OrderRule(
         outer="cors",
         inner="body_limit",
-        reason="An answer made outside CORS has no Access-Control-Allow-Origin, so the page may not read it.",
+        reason="A layer of others outside CORS answers without its headers, so the page may not read that.",
         harm="POST / from an allowed origin with too long a body: its page sees a network error, not the 413.",
+        among_ours=False,
     ),
     OrderRule(
         outer="cors",

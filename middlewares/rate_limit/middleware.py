@@ -152,8 +152,8 @@ class RateLimit(Layer):
         if (host is not None and host.is_listed) or self._excluded(path):
             return await self._hand_on(scope, receive, send)
         if kind == "http":
-            if scope["method"] == "OPTIONS" and await self._inner.answers(scope):
-                return await self.app(scope, receive, send)
+            if scope["method"] == "OPTIONS" and await self._inner.answer(scope, receive, send):
+                return None
             engine = self._engine
             plain = engine.plain
             if plain is not None and DECISION not in scope and host is not None:

@@ -232,6 +232,7 @@ def test_name_up_to_a_hyphen_selects_a_group() -> None:
         "cors-preflight",
         "cors-any",
         "cors-many-origins",
+        "cors-websocket",
         "cors-hostile-preflight",
     ]
 

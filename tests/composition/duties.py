@@ -51,9 +51,13 @@ class Limited(Subject):
         return 429 if request.type != "lifespan" and request.header("x-key") == SPENT.decode() else None
 
     def check(self, seen: Seen) -> None:
-        is_let_in = seen.request.type != "lifespan" and self.answers(seen.request) is None
+        # A preflight that a policy further in answers does not count, and is not handed on.
+        is_answered = seen.request.is_preflight and seen.inside.scope is None
+        is_let_in = seen.request.type != "lifespan" and self.answers(seen.request) is None and not is_answered
         assert len(self.store) == is_let_in, "the request was not counted once"
         if seen.outside.start is None or seen.request.type != "http":
+            return
+        if is_answered:
             return
         told = header(seen.outside.start, b"ratelimit")
         if self.options.get("headers") == ():

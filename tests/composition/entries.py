@@ -85,9 +85,17 @@ class CrossOrigin(Subject):
         origin = request.header("origin")
         if request.type == "websocket":
             return None if origin is None or self.allows(origin) else 403
+        return self.preflight(request)
+
+    def preflight(self, request: Request) -> int | None:
         if not request.is_preflight:
             return None
-        return 204 if self.allows(origin) else 403
+        return 204 if self.allows(request.header("origin")) else 403
+
+    def shows(self, request: Request) -> bool | None:
+        if request.type != "http" or request.is_preflight:
+            return None
+        return self.allows(request.header("origin"))
 
     def check(self, seen: Seen) -> None:
         outside, origin = seen.outside.start, seen.request.header("origin")
@@ -169,6 +177,12 @@ class Sometimes(Subject):
     def drops(self, request: Request, start: Message) -> bool:
         return self.applies(request) and self.subject.drops(request, start)
 
+    def preflight(self, request: Request) -> int | None:
+        return self.subject.preflight(request) if self.applies(request) else None
+
+    def shows(self, request: Request) -> bool | None:
+        return self.subject.shows(request) if self.applies(request) else None
+
     def times_out(self, request: Request) -> bool:
         return self.applies(request) and self.subject.times_out(request)
 
@@ -199,6 +213,14 @@ class Nested(Subject):
 
     def drops(self, request: Request, start: Message) -> bool:
         return any(subject.drops(request, start) for subject in self.subjects)
+
+    def preflight(self, request: Request) -> int | None:
+        found = (subject.preflight(request) for subject in self.subjects)
+        return next((status for status in found if status is not None), None)
+
+    def shows(self, request: Request) -> bool | None:
+        found = [subject.shows(request) for subject in self.subjects]
+        return next((shown for shown in found if shown is not None), None)
 
     def times_out(self, request: Request) -> bool:
         return any(subject.times_out(request) for subject in self.subjects)

@@ -108,6 +108,7 @@ def test_each_fact_declares_its_rule():
         "codings": Each,
         "quotas": Each,
         "refusals": Each,
+        "error_pages": Each,
     }
 
 

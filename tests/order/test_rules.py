@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 import pytest
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.responses import PlainTextResponse
 
 from middlewares import CORS, Decompress, GZip, Middleware, RateLimit, Stack
 from middlewares.core.refusals import Refusal, refuse
@@ -106,6 +107,33 @@ async def size_of_body(scope: Scope, receive: Receive, send: Send) -> None:
 class Plain(BaseHTTPMiddleware):
     async def dispatch(self, request: Any, call_next: Any) -> Any:
         return await call_next(request)
+
+
+class FailurePage(BaseHTTPMiddleware):
+    """Answers what fails, and knows nothing of layers of this package."""
+
+    order_role = "error_page"
+
+    async def dispatch(self, request: Any, call_next: Any) -> Any:
+        try:
+            return await call_next(request)
+        except ZeroDivisionError:
+            return PlainTextResponse("made for people", status_code=500)
+
+
+def of_others(entry: Entry, role: str) -> type:
+    """Return a class that does what a layer does, but knows nothing of what stands inside it."""
+
+    class Foreign:
+        order_role = role
+
+        def __init__(self, app: ASGIApp) -> None:
+            self.layer = Stack(entry)(lambda scope, receive, send: app(scope, receive, send))
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await self.layer(scope, receive, send)
+
+    return Foreign
 
 
 # -- the harm of each rule
@@ -219,27 +247,39 @@ for role, watcher in (("metrics", Metrics), ("access_log", AccessLog)):
 
 
 async def is_unreadable(answerer: Entry, status: int, app: ASGIApp, call: dict[str, Any], build: Build) -> bool:
-    """What a layer outside CORS answers, no page may read."""
+    """What a layer of others outside CORS answers, no page may read."""
     response = await request(build(POLICY, answerer)(app), headers={"origin": ORIGIN}, **call)
     assert response.status == status
     return response.header("access-control-allow-origin") is None
 
 
-for role, answerer, status, app, call in (
-    ("error_page", ErrorPage, 500, failing, {}),
+ANSWERERS: tuple[tuple[str, Entry, int, ASGIApp, dict[str, Any]], ...] = (
     ("csrf", CSRF, 403, page, {"method": "POST"}),
     ("rate_limit", NOTHING_LEFT, 429, page, {}),
     ("user_rate_limit", NOTHING_LEFT_FOR_USERS, 429, page, {}),
     ("timeout", Timeout, 504, hanging, {}),
     ("body_limit", BodyLimit, 413, page, {"method": "POST", "body": FULL}),
-):
-    shows("cors", role, POLICY, answerer)(partial(is_unreadable, answerer, status, app, call))
+)
+for role, answerer, status, app, call in ANSWERERS:
+    foreign = of_others(answerer, role)
+    shows("cors", role, POLICY, foreign)(partial(is_unreadable, foreign, status, app, call))
 
 
-@shows("cors", "auth", POLICY, Auth)
+@shows("cors", "error_page", POLICY, FailurePage)
+async def the_page_made_for_people_is_not_seen(build: Build) -> bool:
+    response = await request(build(POLICY, FailurePage)(failing), headers={"origin": ORIGIN}, raise_exceptions=False)
+    assert response.status == 500
+    assert response.header("access-control-allow-origin") == ORIGIN
+    return response.text != "made for people"
+
+
+FOREIGN_AUTH = of_others(Auth, "auth")
+
+
+@shows("cors", "auth", POLICY, FOREIGN_AUTH)
 async def a_preflight_must_log_in(build: Build) -> bool:
     headers = {"origin": ORIGIN, "access-control-request-method": "GET"}
-    return (await request(build(POLICY, Auth)(page), "OPTIONS", headers=headers)).status == 401
+    return (await request(build(POLICY, FOREIGN_AUTH)(page), "OPTIONS", headers=headers)).status == 401
 
 
 @shows("cors", "cache", Middleware(CORS, allow_origins=[ORIGIN, "https://other.example"]), Cache)
@@ -376,6 +416,28 @@ def test_the_other_order_is_warned_of_and_the_advised_order_is_not(rule: OrderRu
     assert [layer.role for layer in warning.order] == [rule.outer, rule.inner]
     assert Stack(outer, inner).check() == ()
     assert str(Stack(inner, outer).sorted()) == str(Stack(outer, inner).sorted()) == str(Stack(outer, inner))
+
+
+OURS = (
+    *ANSWERERS,
+    ("auth", Auth, 401, page, {}),
+    ("error_page", ErrorPage, 500, failing, {}),
+)
+
+
+@pytest.mark.parametrize(("role", "answerer", "status", "app", "call"), OURS, ids=[case[0] for case in OURS])
+async def test_what_holds_for_layers_of_others_alone_does_no_harm_among_ours(
+    role: str, answerer: Entry, status: int, app: ASGIApp, call: dict[str, Any]
+) -> None:
+    """Nobody is warned of it either."""
+    [rule] = [rule for rule in ORDER_RULES if not rule.among_ours and rule.inner == role]
+    assert rule.outer == "cors"
+    for stack in (Stack(answerer, POLICY), Stack(POLICY, answerer)):
+        assert stack.check() == ()
+        response = await request(stack(app), headers={"origin": ORIGIN}, **call)
+        assert (response.status, response.header("access-control-allow-origin")) == (status, ORIGIN)
+        preflight = {"origin": ORIGIN, "access-control-request-method": "GET"}
+        assert (await request(stack(app), "OPTIONS", headers=preflight)).status == 204
 
 
 def test_every_rule_has_a_harm_and_speaks_of_roles_that_exist() -> None:

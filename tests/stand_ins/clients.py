@@ -45,7 +45,9 @@ class TrustedHosts(StandIn):
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if find(scope["headers"], b"host") not in self.hosts:
-            return await refuse(scope, receive, send, Refusal(status=400, code="trusted_hosts.host"))
+            # Whatever it is, a request for another host is not for this application.
+            refusal = Refusal(status=400, code="trusted_hosts.host")
+            return await refuse(scope, receive, send, refusal, inner=self.cors, also_preflights=True)
         await self.app(scope, receive, send)
 
 
@@ -59,7 +61,7 @@ class HTTPSRedirect(StandIn):
             return await self.app(scope, receive, send)
         location = b"https://" + (find(scope["headers"], b"host") or b"") + scope["raw_path"]
         refusal = Refusal(status=307, code="https_redirect.scheme", headers=((b"location", location),))
-        await refuse(scope, receive, send, refusal)
+        await refuse(scope, receive, send, refusal, inner=self.cors)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -74,7 +76,7 @@ class Auth(StandIn):
         user = find(scope["headers"], b"authorization") or scope.get("session", {}).get("user")
         if not user:
             refusal = Refusal(status=401, code="auth.missing", headers=((b"www-authenticate", b"Bearer"),))
-            return await refuse(scope, receive, send, refusal)
+            return await refuse(scope, receive, send, refusal, inner=self.cors)
         self.admitted.append(user)
         inner = {**scope, "user": user}
         try:
@@ -94,7 +96,7 @@ class CSRF(StandIn):
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         token = scope.get("session", {}).get("csrf")
         if scope["method"] == "POST" and (token is None or find(scope["headers"], b"x-csrf") != token):
-            return await refuse(scope, receive, send, Refusal(status=403, code="csrf.token"))
+            return await refuse(scope, receive, send, Refusal(status=403, code="csrf.token"), inner=self.cors)
         await self.app(scope, receive, send)
 
 
@@ -109,7 +111,7 @@ class Signature(StandIn):
             read.append(await receive())
         digest = sha256(b"".join(message.get("body", b"") for message in read)).hexdigest().encode()
         if find(scope["headers"], b"x-signature") != digest:
-            return await refuse(scope, receive, send, Refusal(status=401, code="signature.wrong"))
+            return await refuse(scope, receive, send, Refusal(status=401, code="signature.wrong"), inner=self.cors)
 
         async def replay() -> Message:
             return read.pop(0) if read else await receive()
