@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .order import OrderWarning as OrderWarning
     from .stack import Middleware as Middleware
     from .stack import Stack as Stack
+    from .timeout import Timeout as Timeout
     from .when import When as When
 
 __version__ = "0.1.0"
@@ -36,6 +37,7 @@ _HOME = {
     "OptionError": ".errors",
     "OrderWarning": ".order",
     "Stack": ".stack",
+    "Timeout": ".timeout",
     "When": ".when",
     "from_config": ".config",
 }
@@ -52,6 +54,7 @@ __all__ = (
     "OptionError",
     "OrderWarning",
     "Stack",
+    "Timeout",
     "When",
     "__version__",
     "from_config",

@@ -10,6 +10,7 @@ BUILTIN: dict[str, str] = {
     "cors": "middlewares.cors:CORS",
     "decompress": "middlewares.decompress:Decompress",
     "gzip": "middlewares.compression:GZip",
+    "timeout": "middlewares.timeout:Timeout",
 }
 
 

@@ -2,7 +2,7 @@
 
 ::
 
-    waiting ──start──▶ started ──last part──▶ over
+    waiting ──start──▶ started ──last part──▶ settled
        └──time is up──────┴──▶ expired: the application is cancelled, and whatever it still sends is refused
 """
 
@@ -69,7 +69,7 @@ class TimedCall:
         "deadline",
         "expired",
         "is_connected",
-        "is_over",
+        "is_settled",
         "is_started",
         "receive",
         "span",
@@ -86,7 +86,8 @@ class TimedCall:
         self.expired: str | None = None
         """Which limit was passed: ``first_byte``, ``total`` or ``idle``."""
         self.is_started = False
-        self.is_over = False
+        self.is_settled = False
+        """Whether nothing more of it is limited."""
         self.is_connected = False
         """Whether the application has taken the ``websocket.connect``."""
 
@@ -120,7 +121,7 @@ class TimedCall:
         """Hand on a message of the application, and see which limit holds from now on."""
         if self.expired is not None:
             raise ResponseTimeout(f"Timeout: the time for the response is up ({self.expired})")
-        if not self.is_over:
+        if not self.is_settled:
             self._note(message)
         return self._send(message)
 
@@ -151,22 +152,26 @@ class TimedCall:
                 self._stay()
             else:
                 # What the application does after its response keeps nobody waiting.
-                self.is_over = True
-                self._move(None)
+                self._settle()
         elif kind == "websocket.send":
             self._stay()
 
     def _after_start(self, message: Message, kind: str) -> None:
         limits = self._limits
-        if kind == "websocket.close":
-            self.is_over = True
-            self._end = None
-        elif self._end is not None and limits.spares_event_streams and kind == "http.response.start":
+        if self._end is not None and limits.spares_event_streams and kind == "http.response.start":
             # WHATWG HTML, 9.2: an event stream is meant to stay open; it may still not fall silent.
             media_type = find(message.get("headers", ()), b"content-type") or b""
             if media_type[:17].lower() == b"text/event-stream":
                 self._end = None
-        self._move(self._now() + limits.idle if limits.idle and not self.is_over else None)
+        if kind == "websocket.close" or (self._end is None and not limits.idle):
+            self._settle()
+        else:
+            self._move(self._now() + limits.idle if limits.idle else None)
+
+    def _settle(self) -> None:
+        self.is_settled = True
+        self._end = None
+        self._move(None)
 
     def _stay(self) -> None:
         if self._limits.idle:
@@ -180,9 +185,8 @@ class TimedCall:
 
     def _move(self, deadline: float | None) -> None:
         """Set the time at which the call expires, but not past the end of the whole."""
-        end = None if self.is_over else self._end
-        if deadline is None or (end is not None and end < deadline):
-            deadline = end
+        if deadline is None or (self._end is not None and self._end < deadline):
+            deadline = self._end
         was = self.deadline
         if deadline is None:
             if was is not None:
@@ -239,9 +243,8 @@ class ScopedCall(TimedCall):
         return super().send(message)
 
     def _move(self, deadline: float | None) -> None:
-        end = None if self.is_over else self._end
-        if deadline is None or (end is not None and end < deadline):
-            deadline = end
+        if deadline is None or (self._end is not None and self._end < deadline):
+            deadline = self._end
         self.deadline = deadline
         self._block.deadline = float("inf") if deadline is None else deadline
 

@@ -73,7 +73,7 @@ class Timeout(Layer):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
-        if kind != "http" and kind != "websocket":  # noqa: PLR1714 - quicker than looking into a tuple
+        if kind != "http" and kind != "websocket":
             return await self.app(scope, receive, send)
         per_type = self._limits
         if self._rules:
@@ -100,7 +100,7 @@ class Timeout(Layer):
         raise ResponseTimeout(f"Timeout: the response was not complete in time ({call.expired})")
 
     async def _answer(self, call: TimedCall, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = Refusal(status=504, reason=f"timeout.{call.expired}", detail=_DETAIL, close_code=1013)
+        refusal = Refusal(status=504, code=f"timeout.{call.expired}", detail=_DETAIL, close_code=1013)
         if scope["type"] == "websocket":
             receive = call.receive_connect
         await refuse(scope, receive, send, refusal, inner=self._inner)
