@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # read by type checkers as true; importing typing would t
 
 if TYPE_CHECKING:
     from .compression import GZip as GZip
+    from .concurrency_limit import ConcurrencyLimit as ConcurrencyLimit
     from .config import from_config as from_config
     from .cors import CORS as CORS
     from .cors import CORSPolicy as CORSPolicy
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 _HOME = {
     "CORS": ".cors",
     "CORSPolicy": ".cors",
+    "ConcurrencyLimit": ".concurrency_limit",
     "ConfigError": ".errors",
     "Decompress": ".decompress",
     "GZip": ".compression",
@@ -45,6 +47,7 @@ _HOME = {
 __all__ = (
     "CORS",
     "CORSPolicy",
+    "ConcurrencyLimit",
     "ConfigError",
     "Decompress",
     "GZip",

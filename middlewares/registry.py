@@ -7,6 +7,7 @@ from importlib import import_module
 __all__ = ("BUILTIN", "load_builtin")
 
 BUILTIN: dict[str, str] = {
+    "concurrency_limit": "middlewares.concurrency_limit:ConcurrencyLimit",
     "cors": "middlewares.cors:CORS",
     "decompress": "middlewares.decompress:Decompress",
     "gzip": "middlewares.compression:GZip",
