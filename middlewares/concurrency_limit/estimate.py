@@ -28,11 +28,14 @@ _STEEPEST: Final = 0.5
 _SMOOTHING: Final = 0.3
 _LEAST_SAMPLES: Final = 32
 _LEAST_PROBES: Final = 48
-_BETWEEN_PROBES: Final = 25
+_BETWEEN_PROBES: Final = 40
 """Windows under load between two measurements of the time without load."""
 _PROBE_SHARE: Final = 0.9
 """The limit while measuring, as a share of what the application is thought to do at once."""
-_DEEPEST_PROBE: Final = 0.25
+_DEEPEST_PROBE: Final = 0.4
+_BEFORE_KNOWN: Final = 3
+"""Windows before a measurement while it is not known how long requests take without load."""
+_MUCH_LESS: Final = 0.7
 _SHORTEST: Final = 1e-6
 
 
@@ -48,6 +51,7 @@ class Estimate:
         "_count",
         "_exact",
         "_highest",
+        "_is_known",
         "_lowest",
         "_peak",
         "_sum",
@@ -72,6 +76,7 @@ class Estimate:
         self._before: float | None = None  # the limit to go back to after a measurement
         self._windows = 0  # under load, since the last measurement
         self._sum = 0.0  # of logarithms
+        self._is_known = False  # whether the time without load was measured at a time without much load
         self._count = 0
         self._peak = 0  # most in flight
         self._wanted = _LEAST_SAMPLES
@@ -95,12 +100,11 @@ class Estimate:
         if not self.is_adaptive:
             self._follow(seconds, 0.3 if seconds < self.unloaded else 0.02)
         elif self._before is not None:
-            self._follow(seconds, 0.5)
-            self._exact, self._before = self._before, None
-            self._set()
+            self._end_probe(seconds)
         elif self._peak * 2 < self._exact:
             # Nothing waits for the sake of a limit that is not even half used.
             self._follow(seconds, 0.2)
+            self._is_known = True
         else:
             if seconds < self.unloaded:
                 self._follow(seconds, 0.3)
@@ -118,10 +122,22 @@ class Estimate:
         self._exact = min(max(self._exact, self._lowest), self._highest)
         self.limit = int(self._exact)
         self._windows += 1
-        if self._windows >= _BETWEEN_PROBES and speed < 1 / 1.2:
+        if self._windows >= (_BETWEEN_PROBES if self._is_known else _BEFORE_KNOWN) and (
+            speed < 1 / 1.2 or not self._is_known
+        ):
+            share = max(speed, _DEEPEST_PROBE) * _PROBE_SHARE if self._is_known else _DEEPEST_PROBE
             self._before = self._exact
-            self._exact = max(self._exact * max(speed * _PROBE_SHARE, _DEEPEST_PROBE), self._lowest)
+            self._exact = max(self._exact * share, self._lowest)
             self._set()
+
+    def _end_probe(self, seconds: float) -> None:
+        assert self.unloaded is not None  # noqa: S101 - the first window has set it
+        assert self._before is not None  # noqa: S101 - it has begun
+        # Much less than was thought: it may be less still, so the next measurement comes soon.
+        self._is_known = seconds > self.unloaded * _MUCH_LESS
+        self._follow(seconds, 0.5 if self._is_known else 1.0)
+        self._exact, self._before = self._before, None
+        self._set()
 
     def _set(self) -> None:
         self.limit = int(self._exact)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from random import Random
 from typing import TYPE_CHECKING
 
 from middlewares.testing import http_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from random import Random
 
     from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 
