@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from .cors import CORS as CORS
     from .cors import CORSPolicy as CORSPolicy
     from .decompress import Decompress as Decompress
+    from .drain import Drain as Drain
     from .errors import ConfigError as ConfigError
     from .errors import MiddlewaresError as MiddlewaresError
     from .errors import MissingExtra as MissingExtra
     from .errors import OptionError as OptionError
+    from .maintenance import Maintenance as Maintenance
     from .order import OrderWarning as OrderWarning
     from .stack import Middleware as Middleware
     from .stack import Stack as Stack
@@ -32,7 +34,9 @@ _HOME = {
     "ConcurrencyLimit": ".concurrency_limit",
     "ConfigError": ".errors",
     "Decompress": ".decompress",
+    "Drain": ".drain",
     "GZip": ".compression",
+    "Maintenance": ".maintenance",
     "Middleware": ".stack",
     "MiddlewaresError": ".errors",
     "MissingExtra": ".errors",
@@ -50,7 +54,9 @@ __all__ = (
     "ConcurrencyLimit",
     "ConfigError",
     "Decompress",
+    "Drain",
     "GZip",
+    "Maintenance",
     "Middleware",
     "MiddlewaresError",
     "MissingExtra",

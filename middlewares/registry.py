@@ -10,7 +10,9 @@ BUILTIN: dict[str, str] = {
     "concurrency_limit": "middlewares.concurrency_limit:ConcurrencyLimit",
     "cors": "middlewares.cors:CORS",
     "decompress": "middlewares.decompress:Decompress",
+    "drain": "middlewares.drain:Drain",
     "gzip": "middlewares.compression:GZip",
+    "maintenance": "middlewares.maintenance:Maintenance",
     "timeout": "middlewares.timeout:Timeout",
 }
 

@@ -64,7 +64,7 @@ class Clients:
 
     def __init__(self, layer: ConcurrencyLimit) -> None:
         self.layer = layer
-        self.statuses: dict[str, int] = {}
+        self.statuses: dict[str, int | None] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     async def ask(self, path: str, **options: Any) -> None:
@@ -389,7 +389,7 @@ def test_on_trio_too() -> None:
     async def run() -> None:
         app = Held()
         layer = ConcurrencyLimit(app, limit=1, max_queue=2, max_wait=60)
-        statuses: list[int] = []
+        statuses: list[int | None] = []
 
         async def ask(path: str) -> None:
             statuses.append((await request(layer, path=path)).status)
