@@ -44,6 +44,11 @@ class Watch:
         self._spans: dict[int, set[Timed]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def calls(self) -> list[Timed]:
+        """The calls that are watched, in no order."""
+        return [call for calls in self._spans.values() for call in calls]
+
     def enter(self, call: Timed, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
         """Watch a call until its deadline."""
         if loop is not self._loop:
