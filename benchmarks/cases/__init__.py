@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import cors, decompress, gzip, lint, passthrough, stack
+from . import cors, decompress, gzip, lint, load_control, passthrough, stack
 
 if TYPE_CHECKING:
     from benchmarks.case import Case
 
 __all__ = ("ALL", "select")
 
-ALL: tuple[Case, ...] = (*passthrough.CASES, *gzip.CASES, *decompress.CASES, *cors.CASES, *stack.CASES, *lint.CASES)
+ALL: tuple[Case, ...] = (
+    *passthrough.CASES,
+    *gzip.CASES,
+    *decompress.CASES,
+    *cors.CASES,
+    *load_control.CASES,
+    *stack.CASES,
+    *lint.CASES,
+)
 
 
 def select(names: list[str]) -> tuple[Case, ...]:

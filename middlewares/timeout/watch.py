@@ -47,7 +47,7 @@ class Watch:
     @property
     def calls(self) -> list[Timed]:
         """The calls that are watched, in no order."""
-        return [call for calls in self._spans.values() for call in calls]
+        return [call for calls in self._spans.values() for call in calls if call.deadline is not None]
 
     def enter(self, call: Timed, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
         """Watch a call until its deadline."""

@@ -65,8 +65,8 @@ async def offer(app: ASGIApp, rate: float, seconds: float, *, warm_up: float = 0
     arrival = began
     while arrival < began + warm_up + seconds:
         arrival += random.expovariate(rate)
-        if arrival > loop.time():
-            await asyncio.sleep(arrival - loop.time())
+        # Also where it is late: whoever offers load must not hold up those who bear it.
+        await asyncio.sleep(max(0.0, arrival - loop.time()))
         counted = outcome if arrival - began > warm_up else Outcome(warm_up)
         task = loop.create_task(_ask(app, loop.time(), counted))
         running.add(task)
