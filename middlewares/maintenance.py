@@ -134,7 +134,8 @@ class Maintenance(Layer):
             return True
         from starlette.requests import HTTPConnection  # costs milliseconds, and most switches ask nobody
 
-        answer = self.active(HTTPConnection(scope))
+        # A copy: reading its headers writes to the scope.
+        answer = self.active(HTTPConnection({**scope}))
         return bool(await answer if isawaitable(answer) else answer)
 
     async def _passes(self, scope: Scope) -> bool:

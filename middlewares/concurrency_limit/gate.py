@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from middlewares.asgi import mark_coroutine_function
-from middlewares.core.headers import find
+from middlewares.core.headers import find, with_lasting_headers
 
 from .line import Line, Waiter
 
@@ -129,6 +129,8 @@ class Permit:
             kind = message["type"]
             if not self._is_started:
                 if kind == "http.response.start" or kind.startswith("websocket."):
+                    if self._holds_on:
+                        message = with_lasting_headers(message)
                     self._start(message, kind)
             elif not message.get("more_body", False) and kind in ("http.response.body", "http.response.pathsend"):
                 self.close()

@@ -169,5 +169,6 @@ class ConcurrencyLimit(Layer):
 async def _ask(priority: Callable[..., Any], scope: Scope) -> int:
     from starlette.requests import HTTPConnection  # costs milliseconds, and most limits ask nobody
 
-    answer = priority(HTTPConnection(scope))
+    # A copy: reading its headers writes to the scope.
+    answer = priority(HTTPConnection({**scope}))
     return int(await answer if isawaitable(answer) else answer)

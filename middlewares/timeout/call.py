@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from middlewares.asgi import mark_coroutine_function
-from middlewares.core.headers import find
+from middlewares.core.headers import find, with_lasting_headers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -122,6 +122,8 @@ class TimedCall:
         if self.expired is not None:
             raise ResponseTimeout(f"Timeout: the time for the response is up ({self.expired})")
         if not self.is_settled:
+            if self._end is not None:
+                message = with_lasting_headers(message)
             self._note(message)
         return self._send(message)
 

@@ -17,6 +17,7 @@ from middlewares import (
     Timeout,
     When,
 )
+from middlewares.core.headers import find
 from tests.stand_ins import Upload
 
 from .duties import SPENT, Authenticated, Counted, Identified, Limited, Remembered
@@ -136,14 +137,15 @@ class TimedOut(Subject):
 
     builtin = "timeout"
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
+        self.options = options
         self.layers: list[Timeout] = []
 
     def record(self) -> Middleware:
         return Middleware(partial(self._build))
 
     def _build(self, app: ASGIApp) -> Timeout:
-        layer = Timeout(app, first_byte=3600)
+        layer = Timeout(app, first_byte=3600, **self.options)
         self.layers.append(layer)
         return layer
 
@@ -290,7 +292,8 @@ def _uploaded(events: list[Message]) -> bytes:
 
 
 def _is_spent(connection: HTTPConnection) -> bool:
-    return connection.headers.get("x-key") == SPENT.decode()
+    # Not its own `headers`: Starlette finds names in lower case only.
+    return find(connection.scope["headers"], b"x-key") == SPENT
 
 
 def _in_api(request: Request) -> bool:
@@ -321,7 +324,8 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "request-id": Identified,
     "metrics": Counted,
     "session": Remembered,
-    "timeout": TimedOut,
+    "timeout": lambda: TimedOut(),
+    "timeout-of-all": lambda: TimedOut(total=7200, idle=7200, limit_websockets=True),
     "concurrency-limit": lambda: Admitted(),
     "concurrency-limit-to-the-end": lambda: Admitted(limit=3, hold="end"),
     "maintenance": Closed,

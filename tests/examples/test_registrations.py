@@ -114,7 +114,15 @@ async def test_disabled_entry_works_once_it_is_turned_on(tmp_path: Path, opened:
 
     text = (FOLDER / "middlewares.toml").read_text()
     entries = tomllib.loads(text)["middleware"]
-    assert [entry["use"] for entry in entries if entry.get("enabled", True)] == ["gzip", "decompress", "cors"]
+    assert [entry["use"] for entry in entries if entry.get("enabled", True)] == [
+        "gzip",
+        "decompress",
+        "cors",
+        "maintenance",
+        "timeout",
+        "concurrency_limit",
+        "drain",
+    ]
     file = tmp_path / "middlewares.toml"
     file.write_text(text.replace("enabled = false", "enabled = true"))
     async with opened(from_config(file)(app)) as client:
