@@ -32,7 +32,7 @@ _BETWEEN_PROBES: Final = 40
 """Windows under load between two measurements of the time without load."""
 _PROBE_SHARE: Final = 0.9
 """The limit while measuring, as a share of what the application is thought to do at once."""
-_DEEPEST_PROBE: Final = 0.4
+_DEEPEST_PROBE: Final = 0.25
 _BEFORE_KNOWN: Final = 3
 """Windows before a measurement while it is not known how long requests take without load."""
 _MUCH_LESS: Final = 0.7

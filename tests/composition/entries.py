@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from middlewares import (
     CORS,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from middlewares.asgi import ASGIApp, Message
+    from middlewares.timeout.call import TimedCall
 
     from .requests import Request
 
@@ -153,7 +154,9 @@ class TimedOut(Subject):
         return request.type == "http"
 
     def ring(self) -> bool:
-        watched = [call for layer in self.layers for call in layer._watch.calls]
+        # A response that has begun is left alone, as a client cannot be told the end of its time from a failure.
+        calls = cast("list[TimedCall]", [call for layer in self.layers for call in layer._watch.calls])
+        watched = [call for call in calls if not call.is_started]
         for call in watched[-1:]:
             call.ring()
         return bool(watched)
