@@ -107,7 +107,8 @@ class Estimate:
             self._is_known = True
         else:
             if seconds < self.unloaded:
-                self._follow(seconds, 0.3)
+                # By little: on a noisy machine there is always a window that was lucky.
+                self._follow(seconds, 0.1)
             self._adapt(self.unloaded / seconds)
 
     def _follow(self, seconds: float, share: float) -> None:

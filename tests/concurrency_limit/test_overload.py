@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 from functools import partial
 from random import Random
@@ -128,13 +127,13 @@ def test_five_times_the_load_in_real_time(make: Callable[[], ASGIApp]) -> None:
 
     def run(limit: Any, times: float = 5) -> Outcome:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(overloaded(make, limit, times, seconds=1.5, warm_up=1.5))
+            return runner.run(overloaded(make, limit, times, seconds=1.0, warm_up=1.0))
 
-    rounds = [{limit: run(limit) for limit in (8, 10, 12, 16, "auto")} | {"calm": run("auto", 0.2)} for _ in range(3)]
-    # The best is the best of medians: that of single runs would be the luckiest.
-    goodput = {limit: statistics.median(found[limit].goodput for found in rounds) for limit in rounds[0]}
-    p99 = {limit: statistics.median(found[limit].p99 for found in rounds) for limit in rounds[0]}
-    print(f"goodput a second by limit: {goodput}; p99 in seconds: {p99}")  # noqa: T201 - the figures, with -rP
-    found, best = goodput.pop("auto"), max(value for limit, value in goodput.items() if limit != "calm")
-    assert found >= 0.9 * best, (found, goodput)
+    limits = (8, 10, 12, 16, 24, "auto")
+    rounds = [{limit: run(limit) for limit in limits} | {"calm": run("auto", 0.2)} for _ in range(5)]
+    # What else the machine does only ever takes away, from each of them alike: so the best of several rounds counts.
+    goodput = {limit: max(found[limit].goodput for found in rounds) for limit in limits}
+    p99 = {limit: min(found[limit].p99 for found in rounds) for limit in rounds[0]}
+    print(f"goodput a second by limit: {goodput}; p99 in seconds: {p99}")  # noqa: T201 - the figures, with -s
+    assert goodput["auto"] >= 0.9 * max(goodput.values()), goodput
     assert p99["auto"] <= 5 * p99["calm"], p99
