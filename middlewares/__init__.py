@@ -8,7 +8,10 @@ from __future__ import annotations
 TYPE_CHECKING = False  # read by type checkers as true; importing typing would take longer than all the rest
 
 if TYPE_CHECKING:
+    from .compression import Brotli as Brotli
+    from .compression import Compress as Compress
     from .compression import GZip as GZip
+    from .compression import Zstd as Zstd
     from .concurrency_limit import ConcurrencyLimit as ConcurrencyLimit
     from .config import from_config as from_config
     from .cors import CORS as CORS
@@ -29,8 +32,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Brotli": ".compression",
     "CORS": ".cors",
     "CORSPolicy": ".cors",
+    "Compress": ".compression",
     "ConcurrencyLimit": ".concurrency_limit",
     "ConfigError": ".errors",
     "Decompress": ".decompress",
@@ -45,12 +50,15 @@ _HOME = {
     "Stack": ".stack",
     "Timeout": ".timeout",
     "When": ".when",
+    "Zstd": ".compression",
     "from_config": ".config",
 }
 
-__all__ = (
+__all__ = (  # noqa: RUF022 - in the order of dir()
+    "Brotli",
     "CORS",
     "CORSPolicy",
+    "Compress",
     "ConcurrencyLimit",
     "ConfigError",
     "Decompress",
@@ -65,6 +73,7 @@ __all__ = (
     "Stack",
     "Timeout",
     "When",
+    "Zstd",
     "__version__",
     "from_config",
 )

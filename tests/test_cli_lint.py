@@ -103,6 +103,30 @@ def test_the_exit_status_says_whether_there_are_errors(app: str, status: int, su
     assert "greeting" not in done.stdout
 
 
+def test_what_other_programs_print_is_no_part_of_the_report(folder: Path):
+    (folder / "loud.py").write_text(
+        "import os\nfrom shop import good as inner\n"
+        "async def app(scope, receive, send):\n    os.system('echo a greeting of a program')\n"
+        "    os.write(1, b'a greeting past sys.stdout\\n')\n    await inner(scope, receive, send)\n"
+    )
+    done = lint(folder, "loud:app", "--format", "json", "--no-strict")
+    assert json.loads(done.stdout)["summary"]["errors"] == 0
+    assert "a greeting of a program" in done.stderr
+    assert "a greeting past sys.stdout" in done.stderr
+
+
+@pytest.mark.parametrize(("count", "is_cut"), [(99, False), (101, True)])
+def test_a_note_says_that_not_all_routes_are_asked(folder: Path, count: int, is_cut: bool):
+    (folder / "many.py").write_text(
+        "from starlette.applications import Starlette\nfrom starlette.responses import Response\n"
+        "from starlette.routing import Route\nasync def empty(request):\n    return Response()\n"
+        f"app = Starlette(routes=[Route(f'/{{n}}', empty) for n in range({count})])\n"
+    )
+    done = lint(folder, "many:app", "--no-strict")
+    assert done.returncode == 0, done.stderr
+    assert ("of the routes, 100 paths are asked; name others by --path" in done.stderr) is is_cut
+
+
 def test_the_table_says_who_what_and_how_to_mend_it(folder: Path):
     done = lint(folder, "shop:shouting", "--no-strict")
     assert done.stdout == dedent("""\

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from middlewares import Middleware, When
-from middlewares.compression.eligibility import MediaTypes
+from middlewares.compression.media_types import MediaTypes
 from middlewares.core.negotiation import CodingChooser
 from middlewares.registry import BUILTIN, load_builtin
 from middlewares.testing import request

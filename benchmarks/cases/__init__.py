@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import cors, decompress, gzip, lint, load_control, passthrough, stack
+from . import codings, cors, decompress, dictionary, gzip, lint, load_control, passthrough, stack
 
 if TYPE_CHECKING:
     from benchmarks.case import Case
@@ -14,6 +14,8 @@ __all__ = ("ALL", "select")
 ALL: tuple[Case, ...] = (
     *passthrough.CASES,
     *gzip.CASES,
+    *codings.CASES,
+    *dictionary.CASES,
     *decompress.CASES,
     *cors.CASES,
     *load_control.CASES,

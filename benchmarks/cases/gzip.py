@@ -51,6 +51,10 @@ _LEVEL_SUBJECTS = (
 )
 
 
+_BARS = {"1k": 0.6, "10k": 0.6, "100k": 0.5}
+"""With the extra ``fast``."""
+
+
 def _json(label: str, size: int) -> Case:
     return Case(
         f"gzip-json-{label}",
@@ -60,6 +64,7 @@ def _json(label: str, size: int) -> Case:
         _LEVEL_SUBJECTS,
         compressed,
         totals=True,
+        bars=(Bar(peer=_STARLETTE, ratio=_BARS[label], totals=True),),
     )
 
 
@@ -71,7 +76,7 @@ CASES = (
         _no_accept_encoding,
         _NOTHING_SUBJECTS,
         _nothing,
-        bars=(Bar(peer=_STARLETTE, ratio=1 / 3),),
+        bars=(Bar(peer=_STARLETTE, ratio=1 / 3), Bar(peer="starlette-compress", ratio=0.85)),
     ),
     Case(
         "gzip-nothing-small",
@@ -80,7 +85,7 @@ CASES = (
         _small_body,
         _NOTHING_SUBJECTS,
         _nothing,
-        bars=(Bar(peer=_STARLETTE, ratio=1 / 3),),
+        bars=(Bar(peer=_STARLETTE, ratio=1 / 3), Bar(peer="starlette-compress", ratio=0.85)),
     ),
     _json("1k", 1_000),
     _json("10k", 10_000),

@@ -14,12 +14,15 @@ from middlewares.errors import MiddlewaresError, did_you_mean
 from .common import Refused, find_modules_here
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from middlewares.testing.probes import Report
 
     from .lint_formats import Subject
 
 __all__ = ("lint",)
 
+_OUT, _ERROR = 1, 2
 _FORMATS = ("table", "json", "sarif")
 
 
@@ -51,7 +54,7 @@ def lint(context: click.Context, /, app: str, format_: str, **options: Any) -> N
     """
     find_modules_here()
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # what the application prints is no part of the report
+        with _output_to_errors():  # what the application prints is no part of the report
             subject, report = _check(app, **options)
     except MiddlewaresError as error:
         raise Refused(str(error)) from None
@@ -89,11 +92,38 @@ def _check(
     stack, inner = load_parts(app, lambda: from_config(config) if config else Stack())
     between = [layer for entry in stack for layer in (entry, session.lint)]
     linted = build_app(app, Stack(session.lint, *between), inner)
+    found = probes.discover(inner) if discover else probes.Paths((), ())
+    if probes.MOST_PATHS in map(len, found):
+        session.report.note("left out", f"of the routes, {probes.MOST_PATHS} paths are asked; name others by --path")
     try:
-        plan = probes.plan(paths, probes.discover(inner) if discover else None)
+        plan = probes.plan(paths, found)
     except ValueError as error:
         raise Refused(f"--path: {error}") from None
     return Subject.of(app, inner, config), session.run(linted, plan, strict=strict)
+
+
+@contextlib.contextmanager
+def _output_to_errors() -> Iterator[None]:
+    """Send what is printed to the standard error stream, also by programs that are started and by code in C."""
+    kept = _swap_output()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if kept is not None:
+            os.dup2(kept, _OUT)
+            os.close(kept)
+
+
+def _swap_output() -> int | None:
+    """Put standard error in the place of standard output, and return that; ``None`` if one of them is closed."""
+    try:
+        sys.stdout.flush()
+        kept = os.dup(_OUT)
+        os.dup2(_ERROR, _OUT)
+    except (AttributeError, OSError):
+        return None
+    return kept
 
 
 def _tell_notes(report: Report) -> None:

@@ -2,13 +2,17 @@
 
 ::
 
-    app = GZip(app, minimum_size=1000)
+    app = Compress(app, minimum_size=1000)
 
-A client that sends ``Accept-Encoding: gzip`` gets ``Content-Encoding: gzip``.
+A client that sends ``Accept-Encoding: gzip, br, zstd`` gets ``Content-Encoding: zstd``. `GZip`, `Brotli` and `Zstd`
+offer one coding each.
 """
 
 from __future__ import annotations
 
+from .brotli import Brotli
+from .compress import Compress
 from .gzip import GZip
+from .zstd import Zstd
 
-__all__ = ("GZip",)
+__all__ = ("Brotli", "Compress", "GZip", "Zstd")

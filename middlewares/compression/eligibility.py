@@ -5,65 +5,47 @@ The numbers in comments are clauses of RFC 9110 unless another document is named
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
+from middlewares.asgi import Scope
 from middlewares.core.etags import weaken
-from middlewares.core.fields import is_token
-from middlewares.core.headers import HeaderList, Headers, remove
+from middlewares.core.headers import HeaderList, Headers, find_all, remove
 from middlewares.core.memo import Memo
 from middlewares.core.vary import VaryOn
 
+from .breach import VARY_GUARDED, is_sensitive
 from .codecs import Codec
+from .entity_tags import SuffixedTags
+from .media_types import MediaTypes
+from .offload import EncodingThreads
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
+    from .dictionaries import Dictionaries  # noqa: TC004 - nothing reads these annotations; importing it is costly
 
 __all__ = (
-    "COMPRESSIBLE_TYPES",
-    "MediaTypes",
+    "COMPRESS",
+    "OPTED_OUT",
+    "REVALIDATE",
+    "SMALL",
     "Plan",
-    "Verdict",
     "described_anew",
     "encoded",
     "forbids_transformation",
     "judge",
-    "media_type_problem",
+    "revalidating",
     "weakened",
 )
 
-COMPRESSIBLE_TYPES: Final = (
-    "text/*",
-    "application/*+json",
-    "application/*+xml",
-    "application/graphql",
-    "application/javascript",
-    "application/json",
-    "application/jsonlines",
-    "application/ld+json",
-    "application/ndjson",
-    "application/rtf",
-    "application/toml",
-    "application/vnd.ms-fontobject",
-    "application/wasm",
-    "application/x-javascript",
-    "application/x-ndjson",
-    "application/xml",
-    "application/yaml",
-    "font/otf",
-    "font/ttf",
-    "image/bmp",
-    "image/svg+xml",
-    "image/vnd.microsoft.icon",
-    "image/x-icon",
-)
-"""Media types whose bodies shrink; others are compressed already, or unknown."""
-
-Verdict = Literal["compress", "small", "revalidate", "leave"]
-"""``compress``: it may be; ``small``: it is not worth it; ``revalidate``: a 304,
-whose fields replace those of a stored response; ``leave``: it is none of our business."""
+COMPRESS: Final = "compress"
+"""The verdict that a response may be encoded."""
+SMALL: Final = "small"
+"""The verdict that its length is not worth it."""
+REVALIDATE: Final = "no content"
+"""The verdict on a 304, whose fields replace those of a stored response."""
+OPTED_OUT: Final = "opted out"
+"""The verdict that the application wants this response as it is."""
 
 _UNTOUCHED_STATUSES: Final = frozenset({204, 205, 206})  # no content (15.3.5, 15.3.6), a range (15.3.7)
 
@@ -80,53 +62,51 @@ _DROPPED: Final = frozenset(
     }
 )
 
+_CHANGED_LENGTHS: Final = frozenset(map(len, (*_DROPPED, b"etag")))
+"""Lengths of names that encoding changes, which spare a lower-case copy of the others."""
 
 _NO_TRANSFORM: Final = Memo(lambda value: b"no-transform" in value.lower())
 """Whether a ``Cache-Control`` field says so."""
 
 
-class MediaTypes(Memo[bool]):
-    """A set of media types with patterns such as ``text/*`` and ``application/*+json``, asked by ``Content-Type``."""
-
-    __slots__ = ()
-
-    def __init__(self, patterns: Collection[str]) -> None:
-        lowered = [pattern.lower() for pattern in patterns]
-        exact = frozenset(pattern for pattern in lowered if "*" not in pattern)
-        prefixes = tuple(pattern[:-1] for pattern in lowered if pattern.endswith("/*"))
-        suffixes = [pattern.split("*", 1) for pattern in lowered if "/*+" in pattern]
-        super().__init__(partial(_matches, exact, prefixes, suffixes))
-
-
-def _matches(exact: frozenset[str], prefixes: tuple[str, ...], suffixes: list[list[str]], content_type: bytes) -> bool:
-    media_type = content_type.partition(b";")[0].strip().lower().decode("latin-1")
-    if media_type in exact or media_type.startswith(prefixes):
-        return True
-    return any(media_type.startswith(start) and media_type.endswith(end) for start, end in suffixes)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a compressing layer wants done, settled when it is built."""
 
-    codec: Codec
+    codecs: Mapping[bytes, Codec]
+    """Codecs by the names of their codings."""
     minimum_size: int
     media_types: MediaTypes
+    predicate: Callable[[Scope, int, HeaderList], object] | None = None
+    flushes_all: bool = True
+    """Whether every chunk of a stream is flushed, not only those of event streams."""
+    tags: SuffixedTags | None = None
+    """How strong entity tags are suffixed; ``None`` if they become weak."""
+    pads: bool = False
+    guards: bool = False
+    files: bool = True
+    precompressed: bool = False
+    dictionaries: Dictionaries | None = None
+    threads: EncodingThreads = field(default_factory=EncodingThreads)
     floor: bytes = field(init=False, repr=False)
     """The minimum size as a ``Content-Length`` of as many digits would say it."""
+    is_special: bool = field(init=False, repr=False)
+    """Whether more than the usual is asked about responses."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "floor", b"%d" % self.minimum_size)
+        is_special = self.guards or self.predicate is not None or self.dictionaries is not None
+        object.__setattr__(self, "is_special", is_special)
 
 
-def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
-    """Return what may be done to a response, by its status and header fields.
+def judge(scope: Scope, status: int, headers: HeaderList, plan: Plan) -> str:
+    """Return what may be done to a response, by its status and header fields: a verdict, or else why it is left alone.
 
-    Unless it is to be left alone, ``Accept-Encoding`` joins its ``Vary`` in ``headers``: other clients, or other
-    states of this resource, get something else (12.5.5).
+    Where the verdict is one of `COMPRESS`, `SMALL` and `REVALIDATE`, ``Accept-Encoding`` joins its ``Vary`` in
+    ``headers``: other clients, or other states of this resource, get something else (12.5.5).
     """
     if status != 200 and (status < 200 or status in _UNTOUCHED_STATUSES):
-        return "leave"
+        return "status"
     content_type = length = None
     is_varied = False
     for name, value in headers:
@@ -141,28 +121,51 @@ def judge(status: int, headers: HeaderList, plan: Plan) -> Verdict:
         elif size == 13:
             if name == b"cache-control" or name.lower() == b"cache-control":
                 if _NO_TRANSFORM[value]:
-                    return "leave"  # RFC 9111, 5.2.2.6
+                    return "no-transform"  # RFC 9111, 5.2.2.6
             elif name.lower() == b"content-range":
-                return "leave"  # a part of something (14.4)
+                return "range"  # a part of something (14.4)
         elif size == 4:
             is_varied = is_varied or name.lower() == b"vary"
         elif size == 16 and name.lower() == b"content-encoding":
-            return "leave"  # encoded already (8.4)
+            return _encoded_already(headers)
     # A 304 carries what the 200 would, whose type it need not tell (15.4.5).
     if not (status == 304 if content_type is None else plan.media_types[content_type]):
-        return "leave"
-    is_small = False
-    if length is not None:
-        # Compared as text, a length need not be parsed.
-        floor = plan.floor
-        is_small = len(length) < len(floor) or (len(length) == len(floor) and length < floor)
-    if is_varied:
+        return "type"
+    if plan.is_special and not _is_wanted(scope, status, headers, plan):
+        return "predicate"
+    if is_varied or plan.is_special:
         _VARY.extend(headers)
     else:
         headers.append(_VARY.line)
     if status == 304:
-        return "revalidate"
-    return "small" if is_small else "compress"
+        return REVALIDATE
+    if length is not None:
+        # Compared as text, a length need not be parsed.
+        floor = plan.floor
+        if len(length) < len(floor) or (len(length) == len(floor) and length < floor):
+            return SMALL
+    return COMPRESS
+
+
+def _is_wanted(scope: Scope, status: int, headers: HeaderList, plan: Plan) -> bool:
+    """Return whether the predicate wants a response encoded; if so, what else that depends on joins its ``Vary``."""
+    if plan.predicate is not None and not plan.predicate(scope, status, [*headers]):
+        return False
+    if plan.dictionaries is not None and plan.dictionaries.varies(scope):
+        plan.dictionaries.vary.extend(headers)
+    else:
+        _VARY.extend(headers)
+    if plan.guards and is_sensitive(headers):
+        VARY_GUARDED.extend(headers)
+    return True
+
+
+def _encoded_already(headers: HeaderList) -> str:
+    """Return why a response with a coding is left alone; ``identity`` is the application's wish to have none."""
+    if any(value.strip().lower() != b"identity" for value in find_all(headers, b"content-encoding")):
+        return "encoded"  # 8.4
+    headers[:] = remove(headers, b"content-encoding")  # 8.4.1: the name is for Accept-Encoding alone
+    return OPTED_OUT
 
 
 def forbids_transformation(headers: Headers) -> bool:
@@ -173,15 +176,6 @@ def forbids_transformation(headers: Headers) -> bool:
     return False
 
 
-def media_type_problem(pattern: str) -> str | None:
-    """Return what is wrong with a pattern of media types, in words that follow an option's name, or ``None``."""
-    kind, slash, subtype = pattern.partition("/")
-    wild = subtype == "*" or (subtype.startswith("*+") and is_token(subtype[2:]))
-    if slash and is_token(kind) and "*" not in kind and (wild or (is_token(subtype) and "*" not in subtype)):
-        return None
-    return "must hold media types such as 'text/html', 'text/*' or 'application/*+json'"
-
-
 def weakened(headers: HeaderList) -> HeaderList:
     """Return the headers of a response with its strong entity tag made weak.
 
@@ -190,15 +184,30 @@ def weakened(headers: HeaderList) -> HeaderList:
     return [(name, weaken(value) if name.lower() == b"etag" else value) for name, value in headers]
 
 
-def described_anew(headers: Headers) -> HeaderList:
+def described_anew(headers: Headers, coding: bytes, tags: SuffixedTags | None) -> HeaderList:
     """Return header or trailer fields without what describes the bytes as they were before encoding."""
-    return weakened(remove(headers, *_DROPPED))
+    result: HeaderList = []
+    for name, value in headers:
+        if len(name) in _CHANGED_LENGTHS:
+            lowered = name.lower()
+            if lowered in _DROPPED:
+                continue
+            if lowered == b"etag":
+                result.append((name, weaken(value) if tags is None else tags.encoded(value, coding)))
+                continue
+        result.append((name, value))
+    return result
 
 
-def encoded(headers: HeaderList, coding: bytes, length: int | None) -> HeaderList:
+def encoded(headers: HeaderList, coding: bytes, length: int | None, tags: SuffixedTags | None) -> HeaderList:
     """Return the headers of a response whose body is now encoded, in ``length`` bytes if that is known."""
-    result = described_anew(headers)
+    result = described_anew(headers, coding, tags)
     result.append((b"content-encoding", coding))
     if length is not None:
         result.append((b"content-length", b"%d" % length))
     return result
+
+
+def revalidating(headers: HeaderList, request_headers: Headers, tags: SuffixedTags | None) -> HeaderList:
+    """Return the fields of a 304 as the encoded 200 had them (15.4.5)."""
+    return weakened(headers) if tags is None else tags.revalidated(headers, request_headers)

@@ -10,7 +10,7 @@ Each fact declares its rule for several writers: `First`, `Last` or `Each`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -81,14 +81,20 @@ class Each(Generic[_T]):
         raise AttributeError(f"{self.name} collects the facts of every layer: append to it")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Coding:
-    """What a compressing layer did, or why it did nothing."""
+    """What a compressing layer did, or why it did nothing; equal if the same was done, in whatever time."""
 
     coding: bytes | None
     """The content coding applied, such as ``b"gzip"``; ``None`` if the body went through as it was."""
     skipped: str | None = None
     """Why nothing was applied, in words that do not change, such as ``small`` or ``not smaller``."""
+    raw_bytes: int = field(default=0, compare=False)
+    """Bytes that were encoded so far."""
+    wire_bytes: int = field(default=0, compare=False)
+    """Bytes that came of them so far."""
+    seconds: float = field(default=0.0, compare=False)
+    """Time spent on it so far, in threads or on the event loop."""
 
 
 class Exchange:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from middlewares.asgi import Message
 
-from .driver import DEADLINE, Driver
+from .driver import DEADLINE, ClientDisconnected, Driver
 from .messages import Body, request_events
 from .scopes import http_scope, lifespan_scope, websocket_scope
 
@@ -151,6 +151,8 @@ async def websocket(
 ) -> AsyncIterator[WebSocket]:
     """Open a WebSocket; at the end of the block the client leaves (code 1000) and the app must return.
 
+    What the app sends after that raises `ClientDisconnected` in it, unless ``spec_version`` is below 2.4.
+
     ``options`` are those of `websocket_scope`. Raises `WebSocketRefused` if the app does not accept.
     """
     async with WebSocket(app, websocket_scope(path, **options), timeout=timeout) as call:
@@ -158,7 +160,8 @@ async def websocket(
         yield call
         if call.connected:
             call.disconnect(1000)
-        await call.finish()
+        with suppress(ClientDisconnected):  # which an app may let go on: no server takes it for a fault of the app
+            await call.finish()
 
 
 class LifespanFailed(Exception):

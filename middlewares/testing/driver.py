@@ -12,6 +12,7 @@ import anyio
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from .messages import Passed, ResponseEnd, disconnect_event, farewell_after, history
+from .scopes import raises_when_closed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,20 +70,20 @@ class Driver:
         *,
         timeout: float = DEADLINE,
         hold_sends: bool = False,
-        fail_sends: bool = False,
+        fail_sends: bool | None = None,
     ) -> None:
         """Prepare the call; it starts when the block is entered.
 
         ``timeout``: seconds that each waiting method waits for the app. ``hold_sends``: the app's ``send``
         returns only when the test has received the message, as with a client that reads slowly.
-        ``fail_sends``: after `disconnect` the app's ``send`` raises `ClientDisconnected`, instead of doing
-        nothing.
+        ``fail_sends``: whether after `disconnect` the app's ``send`` raises `ClientDisconnected` or does nothing.
+        Unless it is given, that of a WebSocket raises if the scope says version 2.4 or later, as servers must.
         """
         self.app = app
         self.scope = scope
         self.timeout = timeout
         self.hold_sends = hold_sends
-        self.fail_sends = fail_sends
+        self.fail_sends = raises_when_closed(scope) if fail_sends is None else fail_sends
         self.messages: list[Passed] = []
         """All messages so far, both ways: events once the app got them, its own once it sent them."""
         self.lost: list[Message] = []

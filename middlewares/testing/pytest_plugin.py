@@ -27,6 +27,8 @@ __all__ = ("AsgiLint", "LintWarning", "asgi_lint", "pytest_configure")
 
 _MARKER = "asgi_lint(strict=False, ignore=[]): options of the fixture asgi_lint: feed awkward input, leave rules out"
 
+_MOST_FINDINGS = 1000
+
 
 class LintWarning(UserWarning):
     """The lint has found what frameworks in wide use do and servers bear."""
@@ -48,7 +50,7 @@ class AsgiLint:
 
     def __init__(self, options: _Options) -> None:
         self.findings: list[Finding] = []
-        """What was found so far; a test that expects something clears it."""
+        """What was found so far, at most 1,000 findings; a test that expects something clears it."""
         self._options = options
 
     def __call__(self, app: ASGIApp, *, strict: bool | None = None) -> Lint:
@@ -59,7 +61,8 @@ class AsgiLint:
         return Lint(app, strict=is_strict, ignore=self._options.ignore, report=self._add)
 
     def _add(self, finding: Finding) -> None:
-        if finding.party != "server":  # which is the test client here: no fault of who is tested
+        is_tested = finding.party != "server"  # which is the test client here
+        if is_tested and len(self.findings) < _MOST_FINDINGS:
             self.findings.append(finding)
 
 

@@ -5,6 +5,7 @@ Standard: ASGI 3.0, HTTP & WebSocket 2.5 (connection scopes) and Lifespan 2.0 (s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import quote
@@ -12,7 +13,17 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from middlewares.asgi import Scope
 
-__all__ = ("Extensions", "Headers", "header_pairs", "http_scope", "lifespan_scope", "websocket_scope")
+__all__ = (
+    "Extensions",
+    "Headers",
+    "header_pairs",
+    "http_scope",
+    "is_from",
+    "lifespan_scope",
+    "raises_when_closed",
+    "spec_version",
+    "websocket_scope",
+)
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 """Header fields as a test writes them: pairs, or a mapping where no name repeats."""
@@ -20,6 +31,7 @@ Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes
 Extensions: TypeAlias = Mapping[str, dict[str, Any]] | Iterable[str]
 """Extensions of a server: names with their settings, or the names alone."""
 
+_VERSION = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})")
 _CLIENT = ("127.0.0.1", 50000)
 _SERVER = ("127.0.0.1", 80)
 
@@ -153,3 +165,21 @@ def _connection_scope(
 
 def _encoded(text: str | bytes) -> bytes:
     return text.encode("latin-1") if isinstance(text, str) else text
+
+
+def spec_version(scope: Scope) -> tuple[int, int]:
+    """Return the version of the specification that the server speaks; 2.0 if it does not say."""
+    asgi = scope.get("asgi")
+    text = asgi.get("spec_version") if isinstance(asgi, dict) else None
+    match = _VERSION.fullmatch(text) if isinstance(text, str) else None
+    return (int(match[1]), int(match[2])) if match else (2, 0)
+
+
+def is_from(scope: Scope, minor: int) -> bool:
+    """Return whether the server speaks at least version 2.``minor``."""
+    return spec_version(scope) >= (2, minor)
+
+
+def raises_when_closed(scope: Scope) -> bool:
+    """Return whether `send` must raise on a closed connection: that of a WebSocket, from version 2.4."""
+    return scope["type"] == "websocket" and is_from(scope, 4)

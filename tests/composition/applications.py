@@ -140,8 +140,11 @@ async def debugs(call: Call) -> None:
 async def pathsend(call: Call) -> None:
     if not call.has("http.response.pathsend"):
         return await plain(call)
-    await call.start(200, "text/html", (b"content-length", b"5000"))
-    await call.say({"type": "http.response.pathsend", "path": "/srv/shop/index.html"})
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(call.text(5000))
+        file.flush()
+        await call.start(200, "text/html", (b"content-length", b"5000"))
+        await call.send({"type": "http.response.pathsend", "path": file.name})
 
 
 async def zerocopysend(call: Call) -> None:

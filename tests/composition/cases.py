@@ -170,8 +170,8 @@ class Run:
         """See, between two messages of the application, that what it sent has left."""
         if not self.case.client.stays or self.request.type != "http":
             return
-        if kind == "start" and self.view.status is None and not self._is_held:
-            self.violations.append("the start is held back, and nobody has declared that")
+        if kind == "start" and self.view.status is None:
+            self.violations.append("the start is held back")
         elif kind in ("body", "end") and self.view.has_body and self.view.body != said:
             self.violations.append(f"the client has {len(self.view.body)} of {len(said)} bytes that were sent")
         elif kind == "end" and self.traffic[-1].is_complete and not self.view.is_complete:
@@ -212,13 +212,16 @@ class Run:
 
     def _exceptions(self) -> Iterator[str]:
         raised = self.traffic[-1].error
-        if isinstance(raised, Exception) and self.error is not raised:
+        was_cancelled = self.case.client.kind == "cancelled" and self.steps >= self.case.client.at
+        # A layer may have to wait before it hands an exception on, for a start that is on its way; who is cancelled
+        # there ends as cancelled.
+        is_replaced = was_cancelled and self._driver.cancelled
+        if isinstance(raised, Exception) and self.error is not raised and not is_replaced:
             yield f"the application raised {raised!r}, and {self.error!r} arrived"
         # What sending raises goes through a layer that answers by itself as through an application.
         has_gone = self.case.client.fails and isinstance(self.error, ClientDisconnected)
         if self.error is not None and raised is None and not has_gone:
             yield f"a layer raised {self.error!r}"
-        was_cancelled = self.case.client.kind == "cancelled" and self.steps >= self.case.client.at
         if was_cancelled and not self._driver.cancelled:
             yield "the cancellation was swallowed"
 
@@ -231,7 +234,7 @@ class Run:
             if self.view.is_complete and not self.traffic[-1].is_complete:
                 yield "a response that was cut short looks complete"
             return
-        if self.view.status is None and self._start_was_held_to_the_end:
+        if self.view.status is None and self._start_was_dropped:
             return
         for name in ("status", "body", "others", "is_complete"):
             found, wanted = getattr(self.view, name), getattr(bare, name)
@@ -243,15 +246,12 @@ class Run:
                 yield f"{field!r} of the response: {kept}"
 
     @property
-    def _start_was_held_to_the_end(self) -> bool:
-        """Whether the application failed before its body, while a declared limit of a layer kept back the start."""
+    def _start_was_dropped(self) -> bool:
+        """Whether the application failed before its body, while a layer waited for that: an outer layer may answer."""
         traffic = self.traffic[-1]
-        return traffic.error is not None and not traffic.body and self._is_held
-
-    @property
-    def _is_held(self) -> bool:
-        start = self.traffic[-1].start
-        return start is not None and any(subject.holds(self.request, start) for subject in self.subjects)
+        if traffic.error is None or traffic.body or traffic.start is None:
+            return False
+        return any(subject.drops(self.request, traffic.start) for subject in self.subjects)
 
     @property
     def _status(self) -> int | None:

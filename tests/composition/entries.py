@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from middlewares import (
     CORS,
+    Brotli,
+    Compress,
     ConcurrencyLimit,
     Decompress,
     Drain,
@@ -16,6 +18,7 @@ from middlewares import (
     Stack,
     Timeout,
     When,
+    Zstd,
 )
 from middlewares.core.headers import find
 from tests.stand_ins import Upload
@@ -38,21 +41,23 @@ if TYPE_CHECKING:
 __all__ = ("ENTRIES",)
 
 
+_INTERIM = {"http.response.push", "http.response.early_hint", "http.response.debug"}
+
+
 class Compressed(Subject):
-    """Whoever takes gzip gets text in fewer bytes; caches are told that it depends."""
+    """Whoever takes the coding gets text in fewer bytes; caches are told that it depends."""
 
-    builtin = "gzip"
-
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, cls: type = GZip, coding: str = "gzip", **options: Any) -> None:
+        self.builtin = cls.__name__.lower()
+        self.cls = cls
+        self.coding = coding
         self.options = options
 
     def record(self) -> Middleware:
-        return _record(GZip, **self.options)
+        return _record(self.cls, **self.options)
 
-    def holds(self, request: Request, start: Message) -> bool:
-        # The known limit of this layer: a start is kept back until the first body message tells whether the body is
-        # whole, but for that of an event stream.
-        return request.takes_gzip and not header(start, b"content-type")[0].startswith(b"text/event-stream")
+    def drops(self, request: Request, start: Message) -> bool:
+        return request.takes(self.coding) and not header(start, b"content-type")[0].startswith(b"text/event-stream")
 
     def check(self, seen: Seen) -> None:
         inside, outside = seen.inside.start, seen.outside.start
@@ -66,13 +71,13 @@ class Compressed(Subject):
             return
         (vary,) = header(outside, b"vary")
         assert b"accept-encoding" in vary.lower()
-        # What comes between start and body is unknown, so that a body which follows it goes out as it is.
+        # A body that follows what is unknown goes out as it is.
         follows = seen.inside.messages[seen.inside.messages.index(inside) + 1 :][:1]
-        is_expected = all(message["type"] == "http.response.body" for message in follows)
+        is_expected = all(message["type"] in {"http.response.body", *_INTERIM} for message in follows)
         size, minimum = len(seen.inside.body), self.options.get("minimum_size", 500)
-        is_due = seen.request.takes_gzip and is_expected and size >= max(minimum, 200)
+        is_due = seen.request.takes(self.coding) and is_expected and size >= max(minimum, 200)
         if is_due and seen.is_whole and seen.inside.is_complete:
-            assert header(outside, b"content-encoding") == [b"gzip"], "not compressed"
+            assert header(outside, b"content-encoding") == [self.coding.encode()], "not compressed"
 
 
 class CrossOrigin(Subject):
@@ -239,8 +244,8 @@ class Sometimes(Subject):
     def answers(self, request: Request) -> int | None:
         return self.subject.answers(request) if self.applies(request) else None
 
-    def holds(self, request: Request, start: Message) -> bool:
-        return self.applies(request) and self.subject.holds(request, start)
+    def drops(self, request: Request, start: Message) -> bool:
+        return self.applies(request) and self.subject.drops(request, start)
 
     def times_out(self, request: Request) -> bool:
         return self.applies(request) and self.subject.times_out(request)
@@ -270,8 +275,8 @@ class Nested(Subject):
         found = (subject.answers(request) for subject in self.subjects)
         return next((status for status in found if status is not None), None)
 
-    def holds(self, request: Request, start: Message) -> bool:
-        return any(subject.holds(request, start) for subject in self.subjects)
+    def drops(self, request: Request, start: Message) -> bool:
+        return any(subject.drops(request, start) for subject in self.subjects)
 
     def times_out(self, request: Request) -> bool:
         return any(subject.times_out(request) for subject in self.subjects)
@@ -310,6 +315,10 @@ def _is_get(request: Request) -> bool:
 ENTRIES: dict[str, Callable[[], Subject]] = {
     "gzip": lambda: Compressed(),
     "gzip-eager": lambda: Compressed(minimum_size=0, compresslevel=1),
+    "brotli": lambda: Compressed(Brotli, "br", breach="pad"),
+    "zstd": lambda: Compressed(Zstd, "zstd"),
+    "compress": lambda: Compressed(Compress, "zstd"),
+    "compress-suffix": lambda: Compressed(Compress, "gzip", codings=("gzip", "br"), etags="suffix"),
     "cors": lambda: CrossOrigin(ORIGIN),
     "cors-any": lambda: CrossOrigin("*", allow_headers=("*",)),
     "cors-several": lambda: CrossOrigin(ORIGIN, OTHER_ORIGIN, allow_credentials=True, expose_headers=("x-request-id",)),

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ("leftovers",)
 
-_POOL = "AnyIO worker thread"
-"""Threads that wait for work by design, and end with the event loop."""
+_POOLS = ("AnyIO worker thread", "middlewares.compression")
+"""Threads that wait for work by design, and end with the event loop or their layer."""
 
 
 class _Done:
@@ -56,7 +56,8 @@ async def leftovers(case: Case) -> list[str]:
     with _without_collector():
         watched, view = await _call(case)
         found = [f"{name} is kept alive" for name, reference in watched.items() if reference() is not None]
-    started = {thread.name for thread in threading.enumerate() if thread not in threads and thread.name != _POOL}
+    started = {thread.name for thread in threading.enumerate() if thread not in threads}
+    started = {name for name in started if not name.startswith(_POOLS)}
     found += [f"thread {name} is left behind" for name in started]
     if case.layers:
         _, bare = await _call(replace(case, layers=()))

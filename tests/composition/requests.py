@@ -37,10 +37,9 @@ class Request:
         """Return the value of a header."""
         return dict(self.headers).get(name)
 
-    @property
-    def takes_gzip(self) -> bool:
-        """Whether a response may be encoded."""
-        return self.type == "http" and "gzip" in (self.header("accept-encoding") or "")
+    def takes(self, coding: str) -> bool:
+        """Return whether a response may be encoded so."""
+        return self.type == "http" and coding in (self.header("accept-encoding") or "")
 
     @property
     def is_preflight(self) -> bool:
@@ -64,7 +63,7 @@ class Request:
 
 _BROWSER = (
     ("host", "shop.example.com"),
-    ("accept-encoding", "gzip, deflate, br"),
+    ("accept-encoding", "gzip, deflate, br, zstd"),
     ("origin", ORIGIN),
     ("cookie", "theme=dark; session=visits.4"),
     ("authorization", "Bearer open-sesame"),

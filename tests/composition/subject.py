@@ -46,8 +46,8 @@ class Subject:
         """Return the status with which the layer answers a request by itself, or ``None`` if it hands it on."""
         return None
 
-    def holds(self, request: Request, start: Message) -> bool:
-        """Return whether the start of this response may be kept back until its first body message: a known limit."""
+    def drops(self, request: Request, start: Message) -> bool:
+        """Return whether this start never leaves if the application fails before the event loop turns."""
         return False
 
     def times_out(self, request: Request) -> bool:

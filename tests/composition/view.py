@@ -4,17 +4,58 @@ from __future__ import annotations
 
 import os
 import zlib
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import brotli  # type: ignore[import-untyped]  # it has no annotations
+from backports import zstd
 
 from .traffic import Traffic, header
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from middlewares.asgi import Message
 
 __all__ = ("View",)
 
 _BODILESS = frozenset({204, 304})
 _GZIP = 16 + zlib.MAX_WBITS
+
+
+class _Brotli:
+    """A decoder of Brotli with the attributes of zlib's.
+
+    That of the library keeps back a part of large inputs until the next. Where a stream was flushed it can be ended,
+    though, by a last block that is empty.
+    """
+
+    unused_data = b""  # it raises instead
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._size = 0
+        self.eof = False
+
+    def decompress(self, data: bytes) -> bytes:
+        self._data += data
+        for end in (b"", b"\x03"):
+            with suppress(brotli.error):
+                decoded: bytes = brotli.decompress(self._data + end)
+                self.eof = not end
+                break
+        else:  # cut somewhere else
+            decoded = brotli.Decompressor().process(self._data)
+        new, self._size = decoded[self._size :], max(len(decoded), self._size)
+        return new
+
+
+_DECODERS: dict[bytes | None, Callable[[], Any]] = {
+    b"gzip": lambda: zlib.decompressobj(_GZIP),
+    b"br": _Brotli,
+    b"zstd": zstd.ZstdDecompressor,
+}
 
 
 class View:
@@ -41,6 +82,8 @@ class View:
             self._begin(message)
         elif kind == "http.response.body":
             self._read(bytes(message.get("body", b"")))
+        elif kind == "http.response.pathsend":
+            self._read(Path(message["path"]).read_bytes())
         elif kind == "http.response.zerocopysend":
             size = message.get("count", os.fstat(message["file"].fileno()).st_size)
             self._read(os.pread(message["file"].fileno(), size, message.get("offset", 0)))
@@ -69,8 +112,8 @@ class View:
         # Read only once: they may be a generator, which the driver of the test has kept.
         self.headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
         self.encoding = next(iter(self.values(b"content-encoding")), None)
-        if self.encoding == b"gzip" and self.has_body:
-            self._decoder = zlib.decompressobj(_GZIP)
+        if self.encoding in _DECODERS and self.has_body:
+            self._decoder = _DECODERS[self.encoding]()
 
     def _read(self, data: bytes) -> None:
         if self.has_body:

@@ -29,12 +29,27 @@ async def test_messages_before_the_start_pass_at_once_and_in_order(headers: dict
     assert (response.header("content-encoding") == "gzip") is bool(headers)
 
 
-@pytest.mark.parametrize("message", [EARLY_HINT, DEBUG, UNKNOWN, PUSH])
+@pytest.mark.parametrize("message", [EARLY_HINT, DEBUG, PUSH])
 @pytest.mark.parametrize("headers", [GZ, {}], ids=["gzip", "identity"])
-async def test_messages_between_start_and_body_keep_their_place(message: Message, headers: dict[str, str]) -> None:
-    """The start goes before them, without a coding: nobody knows what such a message will bring."""
+async def test_interim_messages_between_start_and_body_keep_their_place(
+    message: Message, headers: dict[str, str]
+) -> None:
+    """The start goes before them, and what follows is a stream as far as anybody knows."""
     response = await request(GZip(answering(start(), message, body(TEXT))), headers=headers)
-    assert response.messages[1:] == [message, body(TEXT)]
+    assert [each["type"] for each in response.messages] == [
+        "http.response.start",
+        message["type"],
+        "http.response.body",
+    ]
+    assert response.messages[1] is message
+    assert (gzip.decompress(response.body) if headers else response.body) == TEXT
+
+
+@pytest.mark.parametrize("headers", [GZ, {}], ids=["gzip", "identity"])
+async def test_what_is_unknown_between_start_and_body_keeps_its_place(headers: dict[str, str]) -> None:
+    """The start goes before it, without a coding: nobody knows what such a message will bring."""
+    response = await request(GZip(answering(start(), UNKNOWN, body(TEXT))), headers=headers)
+    assert response.messages[1:] == [UNKNOWN, body(TEXT)]
     assert response.header("content-encoding") is None
 
 

@@ -6,17 +6,19 @@ import asyncio
 import gzip
 import random
 import threading
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from middlewares import GZip
 from middlewares.compression.codecs import GZipCodec
+from middlewares.compression.offload import EncodingThreads
 from middlewares.testing import Driver, http_scope, request
 from tests.compression.answers import GZ, TEXT, answering, body, decoded_so_far, start, streaming, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 
 EVENTS = [b"data: %d\n\n" % n for n in range(5)]
@@ -44,14 +46,12 @@ def echo(*, of: Message) -> ASGIApp:
 @pytest.mark.parametrize("first", [b"x", TEXT])
 async def test_each_chunk_can_be_decoded_before_the_next_is_produced(first: bytes) -> None:
     async with Driver(GZip(echo(of=start())), http_scope(headers=GZ)) as call:
-        await call.assert_silent()  # the start waits for the first body message, and for nothing else
+        started = await call.receive("http.response.start")  # before there is a first chunk
+        assert (b"content-encoding", b"gzip") in started["headers"]
         chunks: list[bytes] = []
         wanted = b""
         for data in (first, *EVENTS):
             await call.send({"type": "http.request", "body": data, "more_body": True})
-            if not chunks:
-                started = await call.receive("http.response.start")
-                assert (b"content-encoding", b"gzip") in started["headers"]
             chunks.append((await call.receive("http.response.body"))["body"])
             wanted += data
             assert decoded_so_far(chunks) == wanted
@@ -214,9 +214,9 @@ async def test_large_bodies_are_encoded_away_from_the_event_loop(monkeypatch: py
     threads: list[str] = []
     encode = GZipCodec.whole
 
-    def recorded(self: GZipCodec, data: bytes) -> bytes:
+    def recorded(self: GZipCodec, data: bytes, *, padding: int = 0) -> bytes:
         threads.append(threading.current_thread().name)
-        return encode(self, data)
+        return encode(self, data, padding=padding)
 
     monkeypatch.setattr(GZipCodec, "whole", recorded)
     for data in (TEXT, LARGE):
@@ -251,37 +251,55 @@ async def test_tasks_that_send_at_the_same_time_do_not_mix_their_bytes() -> None
 async def test_cancelling_while_a_thread_encodes_sends_nothing_more(
     app: ASGIApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The thread is waited for, so that nobody uses its encoder at the same time, and its result is dropped."""
+    """What the thread makes of its bytes is heard by nobody."""
     encoding, go_on = threading.Event(), threading.Event()
-    compressobj, compress = zlib.compressobj, zlib.compress
+    encode = EncodingThreads.encode
 
-    def wait_in_thread(data: bytes) -> None:
-        if len(data) == len(LARGE):
+    async def slow(self: EncodingThreads, work: Callable[[bytes], bytes], data: bytes, seconds: float) -> bytes:
+        def wait_first(data: bytes) -> bytes:
             encoding.set()
             assert go_on.wait(5)
+            return work(data)
 
-    class Slow:
-        def __init__(self, *arguments: Any) -> None:
-            self._inner = compressobj(*arguments)
-            self.flush = self._inner.flush
+        return await encode(self, wait_first if len(data) == len(LARGE) else work, data, seconds)
 
-        def compress(self, data: bytes) -> bytes:
-            wait_in_thread(data)
-            return self._inner.compress(data)
-
-    def slow(data: bytes, *arguments: Any) -> bytes:
-        wait_in_thread(data)
-        return compress(data, *arguments)
-
-    monkeypatch.setattr(zlib, "compressobj", Slow)
-    monkeypatch.setattr(zlib, "compress", slow)
+    monkeypatch.setattr(EncodingThreads, "encode", slow)
     async with Driver(GZip(app), http_scope(headers=GZ)) as call:
-        await asyncio.to_thread(encoding.wait, 5)
+        assert await asyncio.to_thread(encoding.wait, 5)
         before = list(call.sent)
-        cancelling = asyncio.ensure_future(call.cancel())
-        await call.settle()
-        assert call.running
+        await call.cancel()
         go_on.set()
-        await cancelling
+        await call.settle()
         assert call.cancelled
         assert call.sent == before
+
+
+async def test_a_stream_that_lost_a_chunk_is_not_continued(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application that gives up on one chunk and sends the next would leave a hole in the body."""
+    begun, go_on = threading.Event(), threading.Event()
+    encode = EncodingThreads.encode
+
+    async def slow(self: EncodingThreads, work: Callable[[bytes], bytes], data: bytes, seconds: float) -> bytes:
+        def wait_first(data: bytes) -> bytes:
+            begun.set()
+            assert go_on.wait(5)
+            return work(data)
+
+        return await encode(self, wait_first, data, seconds)
+
+    monkeypatch.setattr(EncodingThreads, "encode", slow)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start())
+        await send(body(TEXT, more=True))
+        sending: Any = send(body(LARGE, more=True))
+        task = asyncio.ensure_future(sending)
+        assert await asyncio.to_thread(begun.wait, 5)
+        task.cancel()
+        await asyncio.wait([task])
+        go_on.set()
+        await send(body(b"the rest"))
+
+    response = await request(GZip(app), headers=GZ, raise_exceptions=False)
+    assert isinstance(response.exception, RuntimeError)
+    assert [message.get("more_body") for message in response.messages] == [None, True]

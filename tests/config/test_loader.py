@@ -164,7 +164,7 @@ use = "thirdparty:Tag"
 
 EVERYTHING_REPORTED = """\
 m.toml:4:1: middleware[1] (gzip): unknown option 'minimum_siz'; did you mean 'minimum_size'?
-m.toml:5:17: middleware[1] (gzip): compresslevel must be an integer; got 'x'
+m.toml:5:17: middleware[1] (gzip): compresslevel must be an integer or None; got 'x'
 m.toml:6:28: middleware[1] (gzip): unknown option 'when.path'; did you mean 'paths'?
 m.toml:6:46: middleware[1] (gzip): when.hosts must be a list of strings; got 'a.example' (write ['a.example'])
 m.toml:10:1: middleware[2] (cors): unknown option 'allow_orgins'; did you mean 'allow_origins'?

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from middlewares.testing import ClientDisconnected, Driver, http_scope, lifespan_scope, websocket_scope
+from middlewares.testing import ClientDisconnected, Driver, Lint, http_scope, lifespan_scope, websocket, websocket_scope
 from tests.testing.apps import START, quiet, reading
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ async def test_a_disconnect_comes_after_what_was_fed_and_again_each_time() -> No
 
 
 async def test_a_disconnect_wakes_an_app_that_waits() -> None:
-    async with Driver(reading, websocket_scope()) as call:
+    async with Driver(reading, websocket_scope(), fail_sends=False) as call:
         await call.settle()
         call.disconnect(1001, "going away")
         await call.finish()
@@ -146,3 +146,38 @@ async def test_sends_are_not_held_unless_asked_for() -> None:
         call.feed({"type": "http.request"})
         await call.finish()
         assert len(call.sent) == 2
+
+
+@pytest.mark.parametrize(
+    ("scope", "raises"),
+    [
+        (websocket_scope(), True),
+        (websocket_scope(spec_version="2.4"), True),
+        (websocket_scope(spec_version="2.3"), False),
+        (http_scope(), False),
+    ],
+)
+async def test_sending_on_a_closed_websocket_raises_where_servers_must(scope: Scope, raises: bool) -> None:
+    """HTTP & WebSocket 2.4; on HTTP no server in wide use does."""
+    async with Driver(quiet, scope) as call:
+        assert call.fail_sends is raises
+    async with Driver(quiet, scope, fail_sends=not raises) as call:
+        assert call.fail_sends is not raises
+
+
+async def test_an_app_that_sends_on_after_the_client_has_closed_passes_without_a_finding() -> None:
+    """No server takes the OSError that leaves such an app for a fault of it."""
+
+    async def chatty(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while True:
+            await receive()
+            await send({"type": "websocket.send", "text": "more"})
+
+    lint = Lint(chatty)
+    async with websocket(lint) as ws:
+        await ws.send_text("hello")
+        assert await ws.receive_text() == "more"
+    assert lint.findings == []
+    assert ws.lost == [{"type": "websocket.send", "text": "more"}]

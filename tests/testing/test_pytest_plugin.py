@@ -270,3 +270,18 @@ def test_an_unknown_rule_is_told(run):
 def test_the_marker_is_listed(run):
     result = run("", "--markers")
     result.stdout.fnmatch_lines(["@pytest.mark.asgi_lint(strict=False, ignore=[[][]]): options of the fixture*"])
+
+
+def test_a_fault_of_every_request_does_not_fill_the_memory(run: Callable[..., pytest.RunResult]) -> None:
+    result = run("""
+        from apps import shouting
+        from middlewares.testing.lint import Finding
+
+        def test_many(asgi_lint):
+            lint = asgi_lint(shouting)
+            for _ in range(1500):
+                lint.report(Finding("H24", "app", None, "", "", (), ""))
+            assert len(asgi_lint.findings) == 1000
+            asgi_lint.findings.clear()
+    """)
+    result.assert_outcomes(passed=1)

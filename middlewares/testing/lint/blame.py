@@ -18,8 +18,8 @@ class Inside:
 
     names: tuple[str, ...]
     """The layers up to the next lint, or up to the application and with it."""
-    has_lint: bool
-    """Whether a further lint stands inside them."""
+    lint: Any = None
+    """The next lint, which stands inside them."""
 
     def __str__(self) -> str:
         return " > ".join(self.names)
@@ -30,7 +30,7 @@ def look_inside(app: Any, lint: type) -> Inside:
     names: list[str] = []
     for _ in range(_DEEPEST):
         if isinstance(app, lint):
-            return Inside(tuple(names), has_lint=True)
+            return Inside(tuple(names), app)
         inner = getattr(app, "_wrapped", None) or getattr(app, "app", None)  # `When` holds the layer it applies
         is_adapter = type(app).__name__.startswith("_") or hasattr(app, "_wrapped")
         if not callable(inner) or not is_adapter:
@@ -38,7 +38,7 @@ def look_inside(app: Any, lint: type) -> Inside:
         if not callable(inner):
             break
         app = inner
-    return Inside(tuple(names), has_lint=False)
+    return Inside(tuple(names))
 
 
 def name_of(app: Any) -> str:

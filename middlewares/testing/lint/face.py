@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from asyncio import current_task
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from middlewares.core.exchange import hand_back
 from .receiving import Receiving
 from .registry import finds
 from .sending import Sending, stands
-from .sides import INNER, KEY, OUTER, Sides
+from .sides import INNER, KEY, MOST_CARRIED, OUTER, Sides
 from .values import freeze, shown
 
 if TYPE_CHECKING:
@@ -41,9 +42,11 @@ class Face(Sending, Receiving):
         """Hand a scope inward, and keep what it holds now, to see later whether it was changed in place."""
         self.before = scope
         self.handed = {**scope}
-        headers = scope.get("headers")
+        headers, extensions = scope.get("headers"), scope.get("extensions")
         if type(headers) is list:
             self.scope_headers = freeze(headers)
+        if type(extensions) is dict:
+            self.scope_extensions = {**extensions}
 
     @finds("G14", "G15")
     def check_scopes(self) -> None:
@@ -55,6 +58,8 @@ class Face(Sending, Receiving):
         frozen = self.scope_headers
         if frozen is not None and tuple(self.before["headers"]) != frozen != freeze(self.before["headers"]):
             self.report("G14", INNER, "the header list of the scope was changed in place")
+        if self.scope_extensions is not None and self.scope_extensions != self.before["extensions"]:
+            self.report("G14", INNER, "the extensions of the scope were changed in place")
 
     @finds("G14")
     def _check_handed(self) -> None:
@@ -77,7 +82,7 @@ class Face(Sending, Receiving):
             task = current_task()
         except RuntimeError:  # another event loop than asyncio's
             task = None
-        if task is not None and task.cancelling():  # and nobody has said that this is dealt with
+        if task is not None and task.cancelling() and not _is_cancelled_outside():
             self.report("H36", INNER, "a cancellation was swallowed")
         elif self.inners and any(face.outcome == "raised" and face.begun_outside for face in self.inners):
             self.report("H36", INNER, "the inner application raised after the start, and the layer returned")
@@ -112,10 +117,16 @@ class Face(Sending, Receiving):
 
     @finds("G20")
     def _check_carried(self, inner: Sides) -> None:
+        if MOST_CARRIED in (len(self.carried), len(inner.carried)):
+            return  # not all is known
         missing = [kind for kind in inner.carried if kind not in self.carried and "send" not in kind]
         if missing and self.may_miss(inner):
             self.report("G20", INNER, f"{missing[0]} was sent inside, and never came out")
-        elif not missing and [k for k in self.carried if k in inner.carried] != [*inner.carried]:
+        elif not missing and [k for k in self.carried if k in inner.carried] != [
+            k
+            for k in inner.carried
+            if k in self.carried  # a file may have become a body
+        ]:
             self.report("G20", INNER, f"events came out in another order: {', '.join(self.carried)}")
 
     def may_miss(self, inner: Sides) -> bool:
@@ -138,6 +149,11 @@ class Face(Sending, Receiving):
         self.last_received = self.last_sent = None
         self.scope = self.handed = self.before = {}
         self.given = None
+
+
+def _is_cancelled_outside() -> bool:
+    """Return whether who called is cleaning up after a cancellation that it has caught and still holds."""
+    return not isinstance(sys.exception(), Exception | None)
 
 
 def _changed(scope: Scope, before: Scope) -> set[str]:

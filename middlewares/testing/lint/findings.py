@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -70,5 +71,10 @@ def deliver(finding: Finding, mode: Mode, report: Report) -> None:
         report.append(finding)
     if mode == "log":
         _LOGGER.log(logging.ERROR if finding.level == "error" else logging.WARNING, "%s", finding)
-    elif mode == "raise":
+    elif mode == "raise" and finding.level == "error" and not _is_leaving(sys.exception()):
         raise LintError(finding)
+
+
+def _is_leaving(error: BaseException | None) -> bool:
+    """Return whether an exception is under way that must not be replaced: a cancellation, or an earlier finding."""
+    return isinstance(error, LintError) or not isinstance(error, Exception | None)

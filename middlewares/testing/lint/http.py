@@ -11,7 +11,7 @@ from .registry import finds
 from .scopes import is_plain_http, scope_faults
 from .sending import stands
 from .sides import MOST_NOTES
-from .values import content_length, freeze, plain_length
+from .values import content_length, freeze, plain_length, size_of
 
 if TYPE_CHECKING:
     from middlewares.asgi import Message, Scope
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 __all__ = ("HTTPFace",)
 
 _WITHOUT_BODY = (204, 304)
-_BODIES = {BODY, ZEROCOPY}
 _BODY_END = f"{BODY}!"
 _SENDS = "app sends"
-_UNFINISHED = {"started", "streaming", "trailers"}
+_MOST_FILES = 20
+_UNTIL_END = {"started", "streaming"}
+_AFTER_BODY = {"ended", "path sent"}
+_UNFINISHED = {*_UNTIL_END, "trailers"}
 
 
 class HTTPFace(Face):
@@ -116,14 +118,20 @@ class HTTPFace(Face):
             super().follow_sent(message, kind)
             if kind == ZEROCOPY:
                 self.counts = False
-                self.files += (message.get("file"),)
+                self._keep_file(message.get("file"))
             elif kind not in (TRAILERS, "http.response.push"):
                 self.counts = self.counts and self.sent_state != "path sent"
 
+    def _keep_file(self, file: Any) -> None:
+        """Keep a file once, however many of its parts are sent."""
+        if len(self.files) < _MOST_FILES and not any(kept is file for kept in self.files):
+            self.files += (file,)
+
     def move_sent(self, message: Message, event: str) -> None:
         """Follow the machine; where trailers were announced, the last part of the body does not end the response."""
+        before = self.sent_state
         super().move_sent(message, event)
-        if self.trailers and self.sent_state == "ended" and event[:-1] in _BODIES:
+        if self.trailers and before in _UNTIL_END and self.sent_state in _AFTER_BODY:
             self.sent_state = "trailers"
 
     def _follow_start(self, message: Message) -> None:
@@ -144,9 +152,9 @@ class HTTPFace(Face):
         if self.is_bodiless():
             if not self.counted:
                 self.report("H33", INNER, f"a body for {self.scope.get('method')} with status {self.status}", "warning")
-        elif self.length >= 0 and self.counted <= self.length < self.counted + len(body):
+        elif self.length >= 0 and self.counted <= self.length < self.counted + size_of(body):
             self.report("H33", INNER, f"more than the {self.length} bytes of content-length are sent")
-        self.counted += len(body)
+        self.counted += size_of(body)
 
     def is_bodiless(self) -> bool:
         """Return whether a body is dropped by the server (RFC 9110, 6.4.1)."""
@@ -166,7 +174,7 @@ class HTTPFace(Face):
     def check_return(self) -> None:
         """Check that the response is whole."""
         state = self.sent_state
-        if self.received_state == "gone" or (state == "ended" and self.counted >= self.length):
+        if (state == "ended" and self.counted >= self.length) or self.received_state == "gone" or self.is_cut_off:
             return
         if state in ("idle", "debugged"):
             if not self.misplaced:
@@ -183,7 +191,7 @@ class HTTPFace(Face):
         """Check what inner calls, and files, have left behind."""
         if self.inners and self.sent_state == "ended":
             broken = [face for face in self.inners if isinstance(face, HTTPFace) and face.is_broken_off(outcome)]
-            if broken and self.received_state != "gone":
+            if broken and self.received_state != "gone" and not self.is_cut_off:
                 self.report("H37", INNER, "a response that was broken off inside was completed")
         if self.files:
             self._check_files()

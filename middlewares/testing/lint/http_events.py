@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .registry import CHECKS, check
-from .values import case_fault, pairs_fault, pseudo_fault, safety_fault, shown, value_fault
+from .values import case_fault, is_list_of, pairs_fault, pseudo_fault, safety_fault, shown, value_fault
 
 if TYPE_CHECKING:
     from middlewares.asgi import Message, Scope
@@ -38,7 +39,7 @@ EXTENSION_OF = {kind: kind for kind in (TRAILERS, PUSH, HINT, PATHSEND, ZEROCOPY
 """The key in ``scope["extensions"]`` that allows an event."""
 
 _HEADED = (f"send {START}", f"send {PUSH}", f"send {TRAILERS}", f"send {DENIAL}")
-_FREE_VALUES = {"file", "info", "state", "headers"}
+_FREE_VALUES = {"file", "info", "state", "headers", "links"}
 
 
 def event_faults(message: Message, scope: Scope, direction: str) -> list[tuple[str, str]]:
@@ -64,7 +65,8 @@ def _values(message: Message, _: Scope) -> str | None:
 @check("G19", "send")
 def _declared(message: Message, scope: Scope) -> str | None:
     extension = EXTENSION_OF.get(message["type"])
-    if extension is None or extension in (scope.get("extensions") or ()):
+    declared = scope.get("extensions")
+    if extension is None or (isinstance(declared, dict) and extension in declared):
         return None
     return f"{message['type']} was sent, but the scope does not declare {extension!r}"
 
@@ -99,6 +101,15 @@ def _no_pseudo_headers(message: Message, _: Scope) -> str | None:
 @check("H26", *_HEADED, "send websocket.accept")
 def _safe_headers(message: Message, _: Scope) -> str | None:
     return safety_fault(message.get("headers"))
+
+
+@check("H26", f"send {HINT}")
+def _safe_links(message: Message, _: Scope) -> str | None:
+    """Look at what becomes the value of a Link header."""
+    links: Any = message.get("links")
+    if not isinstance(links, Iterable) or isinstance(links, Iterator):
+        return None
+    return safety_fault([(b"link", link) for link in links])
 
 
 @check("H30", f"send {BODY}", f"send {DENIAL_BODY}")
@@ -137,8 +148,7 @@ def _pathsend(message: Message, _: Scope) -> str | None:
 @check("E4", f"send {HINT}")
 def _hint(message: Message, _: Scope) -> str | None:
     links: Any = message.get("links")
-    fits = isinstance(links, (list, tuple)) and all(isinstance(link, bytes) for link in links)
-    return None if fits else f"links are {shown(links)}"
+    return None if is_list_of(links, bytes) else f"links are {shown(links)}"
 
 
 @check("E5", f"send {START}")

@@ -34,7 +34,7 @@ _FACES: dict[Any, Any] = {"http": HTTPFace, "websocket": WebSocketFace, "lifespa
 class Course:
     """What a lint knows beyond a single call."""
 
-    __slots__ = ("calls", "failed", "lifespan", "parameters", "passed")
+    __slots__ = ("calls", "failed", "is_led", "lifespan", "parameters", "passed")
 
     def __init__(self) -> None:
         self.calls: set[int] = set()
@@ -47,6 +47,8 @@ class Course:
         """What is wrong with the parameters of the application, until it is reported."""
         self.passed = 0
         """Calls so far, for sampling."""
+        self.is_led = False
+        """Whether a lint stands further out, which chooses the calls of a sample."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
@@ -66,7 +68,7 @@ class Lint(Layer):
     name: str | None = None
     """What findings call this lint; by default, what stands inside it."""
     mode: Mode = "collect"
-    """``collect`` into ``findings``; ``raise`` at once; ``log`` to ``middlewares.testing.lint``; ``sample`` some."""
+    """``collect`` into ``findings``; ``raise`` errors; ``log`` to ``middlewares.testing.lint``; ``sample`` some."""
     sample_rate: float = 0.01
     """The share of calls that the mode ``sample`` checks, from 0 to 1."""
     strict: bool = False
@@ -93,14 +95,21 @@ class Lint(Layer):
         course = Course()
         course.parameters = parameters_fault(self.app)
         findings = self.report if isinstance(self.report, list) else []
-        freeze(self, findings=findings, inside=look_inside(self.app, Lint), course=course)
+        inside = look_inside(self.app, Lint)
+        if inside.lint is not None:
+            inside.lint.course.is_led = True
+        freeze(self, findings=findings, inside=inside, course=course)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.mode == "sample" and not self._is_sampled():
+        if self.mode == "sample" and not self._is_sampled(scope):
             return await self.app(scope, receive, send)
-        face, handed, receive, send = self._open(scope, receive, send)
+        kind = scope.get("type")
+        if not isinstance(kind, str):
+            kind = None  # what is no str may neither be hashed nor compared
+        face = _FACES.get(kind, UnknownFace)(self, scope, receive, send)
         outcome = "raised"
         try:
+            handed, receive, send = self._open(face, scope, kind)
             result: Any = await self.app(handed, receive, send)  # type: ignore[func-returns-value]  # it is checked
             face.returned(result)
             outcome = "returned"
@@ -142,31 +151,36 @@ class Lint(Layer):
     def _culprit(self, side: str, face: Sides) -> tuple[Any, str | None]:
         if side == OUTER:
             return ("server", None) if face.outer is None else ("middleware", str(face.outer.lint.inside))
-        is_layer = self.inside.has_lint or face.inners
+        is_layer = self.inside.lint is not None or bool(face.inners)
         return ("middleware" if is_layer else "app"), str(self.inside)
 
-    def _is_sampled(self) -> bool:
-        """Spread the sample evenly: each call adds its share, and is checked when a whole is reached."""
+    def _is_sampled(self, scope: Scope) -> bool:
+        """Spread the sample evenly: each call adds its share, and is checked when a whole is reached.
+
+        Of lints in a stack the outermost chooses, so that what they see of a call tells which layer is at fault.
+        """
         course = self.course
+        if KEY in scope or course.is_led:
+            return KEY in scope
         before, course.passed = course.passed, course.passed + 1
         return int(course.passed * self.sample_rate) > int(before * self.sample_rate)
 
-    def _open(self, scope: Scope, receive: Receive, send: Send) -> tuple[Any, Scope, Receive, Send]:
+    def _open(self, face: Any, scope: Scope, kind: object) -> tuple[Scope, Receive, Send]:
         """Check how the application is called, and return what it is to be called with."""
-        kind = scope.get("type")
-        face = _FACES.get(kind, UnknownFace)(self, scope, receive, send)
+        if kind == "websocket" or type(scope.get("headers")) is not list:
+            face.materialise()
         if face.shares_scope:
             face.check_outer_scope()
         face.check_scope(face.readable or scope)
         self._check_call(face, scope, kind)
         if not self.strict:
             face.hand_on(face.before)
-            return face, face.handed, face.receive, face.send
+            return face.handed, face.receive, face.send
         face.extra_keys = (EXTRA_KEY,)
         face.count("H9", OUTER)  # inner lints are not to report the mixed case of this one
         face.hand_on({**awkward_scope(face.before), KEY: face})
-        face.send_outer = awkward_send(send)
-        return face, face.handed, awkward_receive(face.receive), plain_awaitable(face.send)
+        face.send_outer = awkward_send(face.send_outer)
+        return face.handed, awkward_receive(face.receive), plain_awaitable(face.send)
 
     @finds("G13", "G17", "L3", "L6")
     def _check_call(self, face: Face, scope: Scope, kind: object) -> None:

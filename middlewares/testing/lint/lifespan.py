@@ -114,7 +114,7 @@ class LifespanFace(Face):
             self.report("L10", INNER, "the call returned before the shutdown")
         elif state == "stopping":
             self.report("L9", INNER, "the call returned without an answer to the shutdown")
-        if self.lint.inside.has_lint and not self.inners:
+        if self.lint.inside.lint is not None and not self.inners:
             self.report("L12", INNER, "the lifespan was not handed on")
         elif state == "stopped" and not self.is_early and any(face.sent_state == "started" for face in self.inners):
             self.report("L12", INNER, "the shutdown was not handed on")
@@ -125,7 +125,7 @@ class LifespanFace(Face):
         super().raised(error)
         inside = [face for face in self.inners if isinstance(face, LifespanFace)]
         is_own = all(face.outcome == "returned" or face.sent_state == "started" for face in inside)
-        if not isinstance(error, Exception) or not is_own or not (inside or self.lint.inside.has_lint):
+        if not isinstance(error, Exception) or not is_own or not (inside or self.lint.inside.lint is not None):
             return
         if self.sent_state == "waiting":
             self.report("L12", INNER, f"a layer raised {shown(error)} instead of handing the lifespan on")
@@ -146,7 +146,8 @@ class UnknownFace(Face):
 
     def check_scope(self, scope: Scope) -> None:
         """Check what holds for every scope."""
-        for rule, fault in scope_faults(scope, str(scope.get("type"))):
+        kind = scope.get("type")
+        for rule, fault in scope_faults(scope, kind if isinstance(kind, str) else ""):
             self.report(rule, OUTER, fault)
 
     @finds("G3")

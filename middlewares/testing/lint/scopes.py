@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from .registry import CHECKS, check
-from .values import case_fault, pairs_fault, plain_headers, pseudo_fault, shown, value_fault
+from .values import case_fault, is_list_of, pairs_fault, plain_headers, pseudo_fault, shown, value_fault
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from middlewares.asgi import Scope
 
 __all__ = ("is_plain_http", "scope_faults")
@@ -166,7 +167,7 @@ def _extensions(scope: Scope, _: Scope) -> str | None:
 @check("H1", "scope http")
 def _http_version(scope: Scope, _: Scope) -> str | None:
     version = scope.get("http_version")
-    return None if version in _VERSIONS else f"http_version is {shown(version)}"
+    return None if isinstance(version, str) and version in _VERSIONS else f"http_version is {shown(version)}"
 
 
 @check("H2", "scope http")
@@ -191,7 +192,7 @@ def _path(scope: Scope, _: Scope) -> str | None:
         return None
     if "?" in path and b"%3f" not in raw_path.lower():
         return f"path holds the query: {shown(path)}"
-    if "%" in path and path.encode() == raw_path and unquote(path) != path:
+    if "%" in path and path.encode(errors="surrogatepass") == raw_path and unquote(path) != path:
         return f"path is still encoded: {shown(path)}"
     return None
 
@@ -272,9 +273,7 @@ def _websocket_scope(scope: Scope, _: Scope) -> str | None:
 @check("W2", "scope websocket")
 def _subprotocols(scope: Scope, _: Scope) -> str | None:
     offered = scope.get("subprotocols", ())
-    is_list = isinstance(offered, Iterable) and not isinstance(offered, (str, bytes))
-    fits = is_list and all(isinstance(name, str) for name in offered)
-    return None if fits else f"subprotocols are {shown(offered)}"
+    return None if is_list_of(offered, str) else f"subprotocols are {shown(offered)}"
 
 
 @check("L1", "scope lifespan")
@@ -304,7 +303,7 @@ def _tls(scope: Scope, _: Scope) -> str | None:
 def _client_certificate(scope: Scope, _: Scope) -> str | None:
     tls = _tls_of(scope) or {}
     chain = tls.get("client_cert_chain", ())
-    if not isinstance(chain, (list, tuple)) or not all(isinstance(certificate, str) for certificate in chain):
+    if not is_list_of(chain, str):
         return f"client_cert_chain is {shown(chain)}"
     if chain and not isinstance(tls.get("client_cert_name"), str):
         return "client_cert_name is missing beside a chain"

@@ -38,6 +38,7 @@ class Sending(Sides):
             sending = self.send_outer(message)
             result = await sending
         except BaseException as error:
+            self._check_change(message)
             self.check_refusal(message, error, sending, is_invalid=is_invalid)
             raise
         if result is not None:
@@ -58,6 +59,12 @@ class Sending(Sides):
     def _changed_outside(self, message: Message) -> None:
         self.report("G18", OUTER, f"{message.get('type')} was changed by who received it")
         self.last_sent = None
+
+    def _check_change(self, message: Message) -> None:
+        """Look whether an event was changed on its way to a `send` that raised."""
+        last = self.last_sent
+        if last is not None and last[0] is message and not stands(last):
+            self._changed_outside(message)
 
     @finds("G16")
     def _check_result(self, result: object) -> None:
@@ -130,12 +137,12 @@ class Sending(Sides):
 
     def check_content(self, message: Message) -> None:
         """Run the checks of an event that is sent."""
-        for rule, fault in event_faults(message, self.scope, "send"):
+        for rule, fault in event_faults(message, self.readable or self.scope, "send"):
             self.report(rule, INNER, fault)
         if not self._is_encodable(message):
             self.invalid = True
         if message["type"] in EXTENSION_OF:
-            self.carried += (message["type"],)
+            self.carry(message["type"])
 
     def _is_encodable(self, message: Message) -> bool:
         """Return whether a server can do anything with an event: rule G7."""
@@ -163,7 +170,7 @@ class Sending(Sides):
 
     @finds("G5", "G6")
     def _check_unknown(self, message: Message, kind: str) -> None:
-        self.carried += (kind,)
+        self.carry(kind)
         if not kind.startswith(f"{self.kind}.") and self.sent_machine is not None:
             self.report("G5", INNER, f"{shown(kind)} is no event of {self.kind}")
             self.invalid = True
@@ -175,6 +182,7 @@ class Sending(Sides):
             return
         is_echo = self.outer is not None and self.outer.refused == id(error)
         self.refused = id(error)
+        self.is_cut_off = self.is_cut_off or isinstance(error, OSError) or not (is_invalid or self.has_provoked)
         if is_invalid or is_echo:
             return
         if sending is not None and not isawaitable(sending):
@@ -186,7 +194,7 @@ class Sending(Sides):
         kind = message["type"]
         raised = f"send raised {shown(error)}"
         if any(str(key) in str(error) for key in message if key not in _KEYS):
-            self.report("G9" if kind not in EXTENSION_OF else "G20", OUTER, f"{raised} for {sorted(message)}")
+            self.report("G9" if kind not in EXTENSION_OF else "G20", OUTER, f"{raised} for {shown([*message])}")
         elif kind in self.carried:
             self.report("G20", OUTER, f"{raised} for {kind}")
         elif self.receiving and self.outer is not None:

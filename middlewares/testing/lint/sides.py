@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .layer import Lint
     from .machines import Machine
 
-__all__ = ("INNER", "KEY", "MOST_NOTES", "OUTER", "Sides")
+__all__ = ("INNER", "KEY", "MOST_CARRIED", "MOST_NOTES", "OUTER", "Sides")
 
 KEY = "middlewares.testing.lint"
 """The scope key under which each lint tells the next one inside of itself."""
@@ -24,6 +24,7 @@ KEY = "middlewares.testing.lint"
 OUTER, INNER = "outer", "inner"
 _HISTORY = 40
 MOST_NOTES = 2 * _HISTORY
+MOST_CARRIED = 1000
 
 
 class Sides:
@@ -54,6 +55,8 @@ class Sides:
     """Whether the inner side has broken a rule, so that an exception of `send` is no surprise."""
     refused = 0
     """The identity of the last exception of `send`."""
+    is_cut_off = False
+    """Whether `send` has raised for no fault of the inner side: nothing more can be expected of it."""
     sent_state = "idle"
     received_state = "new"
     receiving = 0
@@ -63,8 +66,9 @@ class Sides:
     last_received: tuple[Message, Message] | None = None
     last_sent: tuple[Message, Message, tuple[Any, ...] | None] | None = None
     scope_headers: tuple[Any, ...] | None = None
+    scope_extensions: dict[Any, Any] | None = None
     carried: tuple[str, ...] = ()
-    """Events of extensions, and of unknown types, that were sent."""
+    """The first 1,000 events of extensions, and of unknown types, that were sent."""
     extra_keys: tuple[str, ...] = ()
     unknown_received = False
     sent_anything = False
@@ -93,9 +97,6 @@ class Sides:
         if KEY in scope:
             self._join(scope[KEY])
         self.before: Scope = {**scope, KEY: self}
-        headers = scope.get("headers")
-        if type(headers) is not list and isinstance(headers, Iterator):
-            self._materialise(headers)
         self.handed: Scope = self.before
 
     def _join(self, outer: object) -> None:
@@ -107,10 +108,14 @@ class Sides:
             self.given = {**self.scope}
 
     @finds("G18")
-    def _materialise(self, headers: Iterator[Any]) -> None:
-        self.report("G18", OUTER, "the headers of the scope can be read only once", "warning")
-        self.before["headers"] = [*headers]
-        self.readable = self.before
+    def materialise(self) -> None:
+        """Make lists of what can be read only once: who looks at it would leave nothing to those inside."""
+        for key in ("headers", "subprotocols"):
+            values = self.before.get(key)
+            if isinstance(values, Iterator):
+                self.before[key] = [*values]
+                self.readable = self.before
+                self.report("G18", OUTER, f"the {key} of the scope can be read only once", "warning")
 
     def report(self, rule: str, side: str, detail: str, level: Level = "error") -> None:
         """Count a broken rule on one side, and tell of it unless it comes from beyond the next lint on that side."""
@@ -156,6 +161,11 @@ class Sides:
     def report_shape(self, message: object, side: str) -> None:
         """Report what is no event at all."""
         self.report("G5", side, f"an event must be a dict with a type; got {shown(message)}")
+
+    def carry(self, kind: str) -> None:
+        """Keep the type of an event that layers must not lose."""
+        if len(self.carried) < MOST_CARRIED:
+            self.carried += (kind,)
 
     # -- what protocols differ in
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
+from .values import pairs_fault
+
 if TYPE_CHECKING:
     from middlewares.asgi import Message, Receive, Scope, Send
 
@@ -48,9 +50,9 @@ class _Waits:
 
 def awkward_scope(scope: Scope) -> Scope:
     """Return the scope with all that is optional left out where it says nothing."""
-    awkward = {key: value for key, value in scope.items() if key not in _OPTIONAL or value != _OPTIONAL[key]}
+    awkward = {key: value for key, value in scope.items() if key not in _OPTIONAL or not _says_nothing(key, value)}
     awkward.pop("raw_path", None)
-    if isinstance(scope.get("headers"), (list, tuple)):
+    if isinstance(scope.get("headers"), (list, tuple)) and not pairs_fault(scope["headers"]):
         awkward["headers"] = tuple((name.title(), value) for name, value in scope["headers"])
     return awkward
 
@@ -66,10 +68,12 @@ def awkward_receive(receive: Receive) -> Receive:
         if farewell:
             return dict(farewell[0])
         message = await receive()
+        if type(message) is not dict or type(message.get("type")) is not str:
+            return message
         if message["type"].endswith(".disconnect"):
             farewell.append({**message, EXTRA_KEY: True})
             return dict(farewell[0])
-        first, *rest = _split_request(message) if message["type"] == "http.request" else (dict(message),)
+        first, *rest = _split_request(message) if _has_body(message, "http.request") else (dict(message),)
         waiting.extend(rest)
         return {**first, EXTRA_KEY: True}
 
@@ -92,14 +96,24 @@ def plain_awaitable(send: Send) -> Send:
 
 
 def _awkward(message: Message) -> list[Message]:
-    if type(message) is not dict:
+    if type(message) is not dict or type(message.get("type")) is not str:
         return [message]
-    if message.get("type") == "http.response.start" and isinstance(message.get("headers"), (list, tuple)):
+    if message["type"] == "http.response.start" and isinstance(message.get("headers"), (list, tuple)):
         headers = message["headers"]
         return [{**message, "headers": OneShot(headers)} if headers else _without(message, "headers")]
-    if message.get("type") == "http.response.body" and isinstance(message.get("body", b""), bytes):
+    if _has_body(message, "http.response.body"):
         return _split_body(message)
     return [message]
+
+
+def _says_nothing(key: str, value: Any) -> bool:
+    """Return whether an optional key holds its default; a value of another type is not asked."""
+    default = _OPTIONAL[key]
+    return type(value) is type(default) and bool(value == default)
+
+
+def _has_body(message: Message, kind: str) -> bool:
+    return bool(message["type"] == kind) and isinstance(message.get("body", b""), bytes)
 
 
 def _split_body(message: Message) -> list[Message]:

@@ -12,12 +12,14 @@ __all__ = (
     "case_fault",
     "content_length",
     "freeze",
+    "is_list_of",
     "pairs_fault",
     "plain_headers",
     "plain_length",
     "pseudo_fault",
     "safety_fault",
     "shown",
+    "size_of",
     "value_fault",
 )
 
@@ -26,6 +28,8 @@ _BREAKS = (b"\r", b"\n", b"\0")
 _LF, _CR, _NUL = b"\n\r\0"
 _INT64 = 1 << 63
 _DEEPEST = 20
+_NO_PAIRS = (str, bytes, bytearray, dict)
+"""Iterables that hold no pairs, though one of them may look so."""
 _LONGEST_LENGTH = 20
 _LONGEST_SHOWN = 80
 
@@ -107,7 +111,7 @@ def freeze(headers: Any) -> tuple[Any, ...]:
 
 def pairs_fault(headers: Any) -> str | None:
     """Say why ``headers`` is no iterable of pairs of bytes."""
-    if isinstance(headers, (str, bytes, bytearray, dict)) or not isinstance(headers, Iterable):
+    if isinstance(headers, _NO_PAIRS) or not isinstance(headers, Iterable):
         return f"headers must be an iterable of pairs; got {shown(headers)}"
     for pair in headers:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
@@ -156,6 +160,18 @@ def content_length(headers: Any) -> int:
     return -1
 
 
+def is_list_of(value: Any, kind: type) -> bool:
+    """Return whether a value is an iterable of ``kind``; an iterator is believed, since looking would empty it."""
+    if isinstance(value, (str, bytes, bytearray)) or not isinstance(value, Iterable):
+        return False
+    return isinstance(value, Iterator) or all(isinstance(item, kind) for item in value)
+
+
+def size_of(body: bytes | memoryview) -> int:
+    """Return the bytes of a body; a view may count in items of several."""
+    return body.nbytes if isinstance(body, memoryview) else len(body)
+
+
 def value_fault(value: Any, depth: int = 0) -> str | None:
     """Say why a value may not stand in an event or a scope; tuples are tolerated."""
     if value is None or isinstance(value, (bytes, str, bool, memoryview)):
@@ -180,8 +196,8 @@ def _first_fault(values: Iterable[Any], depth: int) -> str | None:
 
 
 def _pairs(headers: Any) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the lines of a list that are pairs of bytes; the others are somebody else's finding."""
-    if not isinstance(headers, (list, tuple)):
+    """Yield the lines that are pairs of bytes; the others are somebody else's finding."""
+    if isinstance(headers, _NO_PAIRS) or not isinstance(headers, Iterable):
         return
     for pair in headers:
         if isinstance(pair, (tuple, list)) and len(pair) == 2 and all(isinstance(part, bytes) for part in pair):

@@ -4,36 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from middlewares.testing.scopes import is_from
+
 from .registry import check
-from .values import case_fault, pairs_fault, pseudo_fault, shown
+from .values import case_fault, is_list_of, pairs_fault, pseudo_fault, shown
 
 if TYPE_CHECKING:
     from middlewares.asgi import Message, Scope
 
-__all__ = ("is_from", "spec_version")
+__all__ = ()
 
 # RFC 6455, 7.4.1 and the IANA registry: 1004, 1005, 1006 and 1015 never stand in a frame.
 _CODES = {*range(1000, 1015), *range(3000, 5000)} - {1004, 1005, 1006}
 _LONGEST_REASON = 123  # RFC 6455, 5.5: a control frame holds 125 bytes, two are the code
 
 
-def spec_version(scope: Scope) -> tuple[int, int]:
-    """Return the version of the specification that the server speaks; 2.0 if it does not say."""
-    asgi = scope.get("asgi")
-    text = asgi.get("spec_version") if isinstance(asgi, dict) else None
-    major, _, minor = text.partition(".") if isinstance(text, str) else ("2", "", "0")
-    return (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else (2, 0)
-
-
-def is_from(scope: Scope, minor: int) -> bool:
-    """Return whether the server speaks at least version 2.``minor``."""
-    return spec_version(scope) >= (2, minor)
-
-
 @check("W6", "send websocket.accept")
 def _subprotocol(message: Message, scope: Scope) -> str | None:
-    chosen = message.get("subprotocol")
-    if chosen is None or chosen in scope.get("subprotocols", ()):
+    chosen, offered = message.get("subprotocol"), scope.get("subprotocols", ())
+    if chosen is None or not is_list_of(offered, str) or chosen in offered:
         return None
     return f"subprotocol {shown(chosen)} was not offered"
 
@@ -70,13 +59,13 @@ def _close(message: Message, _: Scope) -> str | None:
 
 
 @check("W13", "receive websocket.disconnect")
-def _disconnect(message: Message, scope: Scope) -> str | None:
+def _disconnect(message: Message, _: Scope) -> str | None:
     code, reason = message.get("code"), message.get("reason")
     if not isinstance(code, int):
         return f"code is {shown(code)}"
     if reason is not None and not isinstance(reason, str):
         return f"reason is {shown(reason)}"
-    return "reason is missing" if "reason" not in message and is_from(scope, 5) else None
+    return None
 
 
 @check("L5", "send lifespan.startup.failed", "send lifespan.shutdown.failed")

@@ -12,9 +12,21 @@ Runs on asyncio, in an event loop of its own.
 
 from __future__ import annotations
 
-from .discovery import Paths, discover
+from .discovery import MOST_PATHS, Paths, discover
 from .plan import Probe, plan
 from .report import ALL_RULES, HANG, Merged, Note, Report
 from .session import Session
 
-__all__ = ("ALL_RULES", "HANG", "Merged", "Note", "Paths", "Probe", "Report", "Session", "discover", "plan")
+__all__ = (
+    "ALL_RULES",
+    "HANG",
+    "MOST_PATHS",
+    "Merged",
+    "Note",
+    "Paths",
+    "Probe",
+    "Report",
+    "Session",
+    "discover",
+    "plan",
+)

@@ -136,17 +136,32 @@ def plan(paths: Iterable[str] = (), discovered: Paths | None = None) -> tuple[Pr
 
     ``paths`` are targets as in a request line (``/search?q=a%20b``): to them, to ``/`` and to a path that nobody
     has, everything is sent. To those that were ``discovered`` only what is safe is sent: GET, HEAD, OPTIONS, and
-    WebSocket handshakes where the route is for these. `ValueError` for a path that does not begin with ``/``.
+    WebSocket handshakes where the route is for these. `ValueError` for a path that does not begin with ``/``, or
+    cannot be encoded.
     """
     named = [*dict.fromkeys(("/", *paths, UNKNOWN_PATH))]
     for path in named:
         if not path.startswith("/"):
             raise ValueError(f"a path must begin with '/'; got {path!r}")
+        if not _is_encodable(path):
+            raise ValueError(f"a path must be encodable as UTF-8, with other bytes as in '/%FF'; got {path!r}")
     probes = [probe for path in named for probe in (*_http(path, (*_SAFE, *_UNSAFE)), *_websocket(path))]
     found = discovered or Paths((), ())
-    probes += (probe for path in found.http if path not in named for probe in _http(path, _SAFE))
-    probes += (probe for path in found.websocket if path not in named for probe in _websocket(path))
+    probes += (probe for path in _further(found.http, named) for probe in _http(path, _SAFE))
+    probes += (probe for path in _further(found.websocket, named) for probe in _websocket(path))
     return (*probes, Probe("a scope of an unknown type", "", UNKNOWN_TYPE))
+
+
+def _further(found: Iterable[str], named: Iterable[str]) -> list[str]:
+    return [path for path in found if path not in named and _is_encodable(path)]
+
+
+def _is_encodable(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # what the command line gives for bytes that are not UTF-8
+        return False
+    return True
 
 
 def _http(path: str, courses: Iterable[_Course]) -> Iterator[Probe]:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from middlewares.core.layer import freeze
 from middlewares.testing.driver import ClientDisconnected
 from middlewares.testing.lint import Finding, Lint
-from middlewares.testing.lint.websocket_events import is_from
-from middlewares.testing.scopes import lifespan_scope
+from middlewares.testing.scopes import is_from, lifespan_scope
 
 from .client import Client
 from .plan import UNKNOWN_TYPE, Probe
@@ -81,7 +80,9 @@ class Session:
         try:
             loop.run_until_complete(self._run(app, probes, strict=strict))
         finally:
-            if not self.report.is_stuck:  # what is stuck would be waited for
+            if self.report.is_stuck:
+                _left_behind.append(loop)  # closing it would wait for what is stuck
+            else:
                 loop.run_until_complete(_tidy_up(loop))
                 loop.close()
         return self.report
@@ -179,6 +180,10 @@ class Session:
         is_expected = probe.kind == UNKNOWN_TYPE or isinstance(error, Blocked) or _is_farewell(error)
         if error is not None and not is_expected:
             self.report.note("raised", f"the application raised {described(error)}")
+
+
+_left_behind: list[asyncio.AbstractEventLoop] = []
+"""Loops in which something hangs: kept, since freeing one complains of what still runs in it."""
 
 
 class _Lifespan:

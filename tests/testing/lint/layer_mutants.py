@@ -134,6 +134,12 @@ async def changes_the_header_list(app: Any, scope: Any, receive: Any, send: Any)
     await app({**scope}, receive, send)
 
 
+@breaks("G14")
+async def changes_the_extensions(app: Any, scope: Any, receive: Any, send: Any) -> Any:
+    del scope["extensions"]["http.response.push"]
+    await app({**scope}, receive, send)
+
+
 @breaks("G15", "receives")
 async def touches_the_scope_later(app: Any, scope: Any, receive: Any, send: Any) -> Any:
     inner = {**scope}

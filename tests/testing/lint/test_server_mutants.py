@@ -319,3 +319,58 @@ async def test_after_a_lifespan_that_went_well_nothing_is_found():
 def test_the_cases_use_legal_events():
     assert CONNECT["type"] == "websocket.connect"
     assert FAREWELL["http"]["type"] == "http.disconnect"
+
+
+class Spoiling:
+    """A layer that breaks what a server breaks elsewhere."""
+
+    def __init__(self, app: Any, scope: Any = (), receive: Any = None, send: Any = None) -> None:
+        self.app, self.change, self.receive, self.send = app, dict(scope), receive, send
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app({**scope, **self.change}, self.receive or receive, self.send or send)
+
+
+def assert_layer(findings: Any, rule: Any) -> None:
+    """Its other side may see it break further rules: what it never received, it has no answer to."""
+    assert rule in {finding.id for finding in findings}
+    assert {(finding.party, finding.layer) for finding in findings} == {("middleware", "Spoiling")}
+
+
+@pytest.mark.parametrize(("rule", "kind", "change"), SCOPES)
+async def test_a_layer_that_hands_on_such_a_scope_is_named(rule, kind, change):
+    findings: list[Any] = []
+    await serve(around(Spoiling(around(legal, report=findings), change), report=findings), make_scope(kind))
+    assert_layer([finding for finding in findings if finding.party != "app"], rule)
+
+
+@pytest.mark.parametrize(("rule", "kind", "events"), EVENT_CASES)
+async def test_a_layer_that_gives_such_events_is_named(rule, kind, events):
+    waiting = [dict(event) for event in events if not isinstance(event, str)]
+
+    async def receive() -> Any:
+        await anyio.lowlevel.checkpoint()
+        return waiting.pop(0)
+
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
+        for event in events:
+            await (send({"type": f"{kind}.{event}"}) if isinstance(event, str) else receive())
+        raise RuntimeError("done")
+
+    findings: list[Any] = []
+    spoiling = Spoiling(around(app, report=findings), receive=receive)
+    await serve(around(spoiling, report=findings), make_scope(kind))
+    assert_layer(findings, rule)
+
+
+@pytest.mark.parametrize(("rule", "options", "send", "messages"), SENDS)
+async def test_a_layer_with_such_a_send_is_named(rule, options, send, messages):
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
+        for message in messages:
+            await send(dict(message))
+
+    findings: list[Any] = []
+    spoiling = Spoiling(around(app, report=findings), send=send)
+    await serve(around(spoiling, report=findings), make_scope(**options))
+    # It passes nothing on, so that its outer side sees no response either.
+    assert_layer([f for f in findings if f.party != "app" and f.id != "H34"], rule)

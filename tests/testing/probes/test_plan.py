@@ -75,3 +75,10 @@ def test_a_scope_of_an_unknown_type_is_part_of_it():
 def test_a_path_that_is_none_is_refused(path: str):
     with pytest.raises(ValueError, match="a path must begin with '/'"):
         plan([path])
+
+
+def test_a_path_that_cannot_be_encoded_is_refused_and_left_out_of_those_found():
+    """The command line gives such text for bytes that are not UTF-8."""
+    with pytest.raises(ValueError, match="a path must be encodable as UTF-8"):
+        plan(["/\udcff"])
+    assert plan((), Paths(("/\udcff",), ("/\udcff",))) == plan()

@@ -66,7 +66,7 @@ WEBSOCKET_RULES = (
     Rule(
         "W13",
         "server",
-        "websocket.disconnect has an int `code` and from version 2.5 a `reason`, and is the last event.",
+        "websocket.disconnect has an int `code`, perhaps a str `reason`, and is the last event.",
         WEBSOCKET,
         "Use 1005 without a code; answer later receives with the disconnect.",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from middlewares.compression.eligibility import COMPRESSIBLE_TYPES, MediaTypes, media_type_problem
+from middlewares.compression.media_types import COMPRESSIBLE_TYPES, MediaTypes, media_type_problem
 
 
 @pytest.mark.parametrize(
