@@ -62,7 +62,6 @@ class TimedCall:
         "_cancelling",
         "_end",
         "_limits",
-        "_loop",
         "_send",
         "_task",
         "_watch",
@@ -71,6 +70,7 @@ class TimedCall:
         "is_connected",
         "is_settled",
         "is_started",
+        "loop",
         "receive",
         "span",
     )
@@ -80,6 +80,7 @@ class TimedCall:
         self._send = send
         self._watch = watch
         self._end: float | None = None  # when the whole call must be over
+        self.loop: asyncio.AbstractEventLoop
         self.receive = receive
         self.deadline: float | None = None
         self.span = 0
@@ -93,7 +94,7 @@ class TimedCall:
 
     async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
         """Run the application; returns after it was cancelled for its time, as it does when it has ended itself."""
-        self._loop = loop = asyncio.get_running_loop()
+        loop = self.loop
         self._task = task = asyncio.current_task(loop)
         assert task is not None  # noqa: S101 - coroutines of asyncio run in tasks
         self._cancelling = task.cancelling()
@@ -194,10 +195,10 @@ class TimedCall:
             if was is not None:
                 self._watch.leave(self)
         elif was is None:
-            self._watch.enter(self, deadline, self._loop)
+            self._watch.enter(self, deadline, self.loop)
         elif deadline < was:
             self._watch.leave(self)
-            self._watch.enter(self, deadline, self._loop)
+            self._watch.enter(self, deadline, self.loop)
         else:
             self.deadline = deadline  # the watch finds that out when the earlier one has come
 
@@ -217,7 +218,7 @@ class TimedCall:
         return self._task.uncancel() <= self._cancelling
 
     def _now(self) -> float:
-        return self._loop.time()
+        return self.loop.time()
 
 
 class ScopedCall(TimedCall):
@@ -257,7 +258,9 @@ class ScopedCall(TimedCall):
 def new_call(limits: Limits, send: Send, receive: Receive, watch: Watch) -> TimedCall:
     """Return a timed call for the event loop that is running."""
     try:
-        asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
     except RuntimeError:
         return ScopedCall(limits, send, receive, watch)
-    return TimedCall(limits, send, receive, watch)
+    call = TimedCall(limits, send, receive, watch)
+    call.loop = loop
+    return call

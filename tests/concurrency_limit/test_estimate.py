@@ -51,11 +51,12 @@ def test_it_stays_within_its_bounds() -> None:
 def test_a_fixed_limit_stays_and_the_time_without_load_is_followed() -> None:
     subject = estimate(7, is_adaptive=False)
     load(subject, 1000, workers=100)
-    assert (subject.limit, subject.unloaded) == (7, pytest.approx(10 * MS))
+    assert subject.unloaded == pytest.approx(10 * MS)
     load(subject, 50_000, workers=100, seconds=30 * MS)
-    assert (subject.limit, subject.unloaded) == (7, pytest.approx(30 * MS, rel=0.01))
+    assert subject.unloaded == pytest.approx(30 * MS, rel=0.01)
     load(subject, 1000, workers=100, seconds=5 * MS)
     assert subject.unloaded == pytest.approx(5 * MS, rel=0.01)
+    assert subject.limit == 7
 
 
 def test_few_requests_that_take_very_long_hardly_move_it() -> None:
