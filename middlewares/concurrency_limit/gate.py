@@ -93,6 +93,10 @@ class Gate:
     def leave(self) -> None:
         """Take a permit back, and hand out those that are free."""
         self.in_flight -= 1
+        if self.line.count:
+            self._hand_out()
+
+    def _hand_out(self) -> None:
         line, limit = self.line, self.estimate.limit
         while line.count and self.in_flight < limit:
             self.in_flight += 1
@@ -111,7 +115,7 @@ class Permit:
     Event streams and WebSockets only hold it until their first byte: many may be open, and do nothing.
     """
 
-    __slots__ = ("_began", "_epoch", "_gate", "_holds_on", "_is_held", "_is_started", "_send")
+    __slots__ = ("_began", "_epoch", "_gate", "_holds_on", "_is_started", "_send", "is_held")
 
     def __init__(self, gate: Gate, send: Send, *, holds_on: bool) -> None:
         self._gate = gate
@@ -119,13 +123,14 @@ class Permit:
         self._holds_on = holds_on
         self._began = gate.clock()
         self._epoch = gate.estimate.epoch
-        self._is_held = True
+        self.is_held = True
+        """Whether it has not been returned yet."""
         self._is_started = False
 
     @mark_coroutine_function
     def send(self, message: Message) -> Awaitable[None]:
         """Hand on a message of the application."""
-        if self._is_held:
+        if self.is_held:
             kind = message["type"]
             if not self._is_started:
                 if kind == "http.response.start" or kind.startswith("websocket."):
@@ -138,8 +143,8 @@ class Permit:
 
     def close(self) -> None:
         """Return the permit, if that has not been done."""
-        if self._is_held:
-            self._is_held = False
+        if self.is_held:
+            self.is_held = False
             self._gate.leave()
 
     def _start(self, message: Message, kind: str) -> None:
@@ -150,7 +155,7 @@ class Permit:
         if status < 500 and status not in (304, 429):
             gate.estimate.sample(gate.clock() - self._began, gate.in_flight, self._epoch)
         if not self._holds_on or kind != "http.response.start" or _is_event_stream(message):
-            self._is_held = False
+            self.is_held = False
             gate.leave()
 
 

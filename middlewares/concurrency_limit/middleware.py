@@ -121,7 +121,8 @@ class ConcurrencyLimit(Layer):
         try:
             await self.app(scope, receive, permit.send)
         finally:
-            permit.close()
+            if permit.is_held:
+                permit.close()
 
     async def _wait(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
         """Return what the application receives by, once a permit is held; ``None`` if all has been said and done."""
