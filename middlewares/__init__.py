@@ -12,20 +12,24 @@ if TYPE_CHECKING:
     from .compression import Compress as Compress
     from .compression import GZip as GZip
     from .compression import Zstd as Zstd
+    from .concurrency_limit import ConcurrencyLimit as ConcurrencyLimit
     from .config import from_config as from_config
     from .cors import CORS as CORS
     from .cors import CORSPolicy as CORSPolicy
     from .decompress import Decompress as Decompress
+    from .drain import Drain as Drain
     from .errors import ConfigError as ConfigError
     from .errors import MiddlewaresError as MiddlewaresError
     from .errors import MissingExtra as MissingExtra
     from .errors import OptionError as OptionError
+    from .maintenance import Maintenance as Maintenance
     from .order import OrderWarning as OrderWarning
     from .rate_limit import RateLimit as RateLimit
     from .sessions import Session as Session
     from .sessions import Sessions as Sessions
     from .stack import Middleware as Middleware
     from .stack import Stack as Stack
+    from .timeout import Timeout as Timeout
     from .when import When as When
 
 __version__ = "0.1.0"
@@ -35,9 +39,12 @@ _HOME = {
     "CORS": ".cors",
     "CORSPolicy": ".cors",
     "Compress": ".compression",
+    "ConcurrencyLimit": ".concurrency_limit",
     "ConfigError": ".errors",
     "Decompress": ".decompress",
+    "Drain": ".drain",
     "GZip": ".compression",
+    "Maintenance": ".maintenance",
     "Middleware": ".stack",
     "MiddlewaresError": ".errors",
     "MissingExtra": ".errors",
@@ -47,6 +54,7 @@ _HOME = {
     "Session": ".sessions",
     "Sessions": ".sessions",
     "Stack": ".stack",
+    "Timeout": ".timeout",
     "When": ".when",
     "Zstd": ".compression",
     "from_config": ".config",
@@ -57,9 +65,12 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "CORS",
     "CORSPolicy",
     "Compress",
+    "ConcurrencyLimit",
     "ConfigError",
     "Decompress",
+    "Drain",
     "GZip",
+    "Maintenance",
     "Middleware",
     "MiddlewaresError",
     "MissingExtra",
@@ -69,6 +80,7 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "Session",
     "Sessions",
     "Stack",
+    "Timeout",
     "When",
     "Zstd",
     "__version__",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 __all__ = (
+    "HEALTH_PATHS",
     "MONITORING_PATHS",
     "compile_hosts",
     "compile_paths",
@@ -32,7 +33,9 @@ __all__ = (
     "route_path",
 )
 
-MONITORING_PATHS = ("/health", "/healthz", "/livez", "/ready", "/readyz", "/metrics")
+HEALTH_PATHS = ("/health", "/healthz", "/livez", "/ready", "/readyz", "/ping")
+"""Where load balancers and orchestrators commonly ask whether an application is well."""
+MONITORING_PATHS = (*HEALTH_PATHS, "/metrics")
 """Where probes and scrapers ask: what is done to requests of clients is not done to theirs unless told."""
 
 _PARAMETER = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*(:path|:str)?\}")

@@ -78,6 +78,8 @@ class Refusal:
     """Further members of the problem object (RFC 9457, 3.2), which JSON can hold."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """Further response headers, such as ``Retry-After``."""
+    page: str = ""
+    """A whole HTML page, for clients that prefer HTML; made of title and detail unless given."""
     close_code: int = 1008
     """WebSocket close code where the server cannot deny a handshake with a response (RFC 6455, 7.4.1)."""
 
@@ -174,7 +176,7 @@ def _render(refusal: Refusal, media_type: str) -> str:
     if media_type == "text/plain":
         return f"{title}\n{refusal.detail}".strip() + "\n"
     if media_type == "text/html":
-        return _PAGE.format(title=escape(title), detail=escape(refusal.detail))
+        return refusal.page or _PAGE.format(title=escape(title), detail=escape(refusal.detail))
     problem = {"type": refusal.type, "title": title, "status": refusal.status}
     if refusal.detail:
         problem["detail"] = refusal.detail

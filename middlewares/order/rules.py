@@ -72,6 +72,12 @@ ORDER_RULES: Final = (
         reason="What a cache answers, nothing further in has checked.",
         harm="GET / with Host: evil.example gets 200 from the cache, where the host check answers 400.",
     ),
+    OrderRule(
+        outer="proxy_headers",
+        inner="maintenance",
+        reason="Behind a proxy all requests come from one address, until the forwarded one is read.",
+        harm="GET / during maintenance, with X-Forwarded-For: an address that may pass, gets 503.",
+    ),
     # -- what is observed
     OrderRule(
         outer="request_id",
@@ -132,6 +138,61 @@ ORDER_RULES: Final = (
         inner="user_rate_limit",
         reason="What a layer answers by itself is seen only from outside.",
         harm="GET / over the limit gets 429, and no 429 is logged.",
+    ),
+    OrderRule(
+        outer="metrics",
+        inner="concurrency_limit",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / when all places are taken gets 503, and no 503 is counted.",
+    ),
+    OrderRule(
+        outer="metrics",
+        inner="maintenance",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / during maintenance gets 503, and no 503 is counted.",
+    ),
+    OrderRule(
+        outer="metrics",
+        inner="drain",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / while the application shuts down gets 503, and no 503 is counted.",
+    ),
+    OrderRule(
+        outer="access_log",
+        inner="concurrency_limit",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / when all places are taken gets 503, and no 503 is logged.",
+    ),
+    OrderRule(
+        outer="access_log",
+        inner="maintenance",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / during maintenance gets 503, and no 503 is logged.",
+    ),
+    OrderRule(
+        outer="access_log",
+        inner="drain",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / while the application shuts down gets 503, and no 503 is logged.",
+    ),
+    # -- what is refused before it costs anything
+    OrderRule(
+        outer="maintenance",
+        inner="rate_limit",
+        reason="What is refused for everybody should use up nobody's quota.",
+        harm="GET / during maintenance gets 503 and is charged; once it is over, the client gets 429.",
+    ),
+    OrderRule(
+        outer="rate_limit",
+        inner="concurrency_limit",
+        reason="A client over its quota should not take the place of another, nor wait for one.",
+        harm="GET / over the limit, when all places are taken: 503 instead of 429, so the client tries again at once.",
+    ),
+    OrderRule(
+        outer="timeout",
+        inner="concurrency_limit",
+        reason="A timeout further in does not count the time that a request waits for its place.",
+        harm="GET / waits for a place for longer than the time that it has, and gets no 504.",
     ),
     # -- what browsers need on every answer
     OrderRule(

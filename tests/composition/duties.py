@@ -11,8 +11,7 @@ from middlewares import Middleware
 from middlewares.core.headers import find
 from middlewares.rate_limit import MemoryLimits, RateLimit
 from middlewares.testing import ManualClock
-from tests.stand_ins import Auth, Metrics, RequestID, Sessions, Timeout
-from tests.stand_ins.answering import Alarm
+from tests.stand_ins import Auth, Metrics, RequestID, Sessions
 from tests.stand_ins.observing import Tally
 
 from .subject import Seen, Subject
@@ -21,7 +20,7 @@ from .traffic import header
 if TYPE_CHECKING:
     from .requests import Request
 
-__all__ = ("Authenticated", "Counted", "Identified", "Limited", "Remembered", "TimedOut")
+__all__ = ("SPENT", "Authenticated", "Counted", "Identified", "Limited", "Remembered")
 
 SPENT = b"spent"
 """The key of a client whose quota is used up."""
@@ -117,7 +116,7 @@ class Counted(Subject):
         for outcome, status, reasons in self.tally.outcomes:
             assert status == (seen.outside.start or {}).get("status")
             assert (outcome == "returned") == (seen.outside.error is None)
-            if status in (401, 403, 429, 504):
+            if status in (401, 403, 429, 503, 504):
                 assert reasons, "a refusal further in was not seen"
 
 
@@ -142,24 +141,3 @@ class Remembered(Subject):
             assert header(seen.outside.start, b"set-cookie").count(cookie) == 1, "the session was not saved"
             assert seen.client.status is None or cookie in seen.client.values(b"set-cookie")
         assert (seen.outside.scope or {}).get("session") is not None, "not handed back to the outer scope"
-
-
-class TimedOut(Subject):
-    """A response that has not begun in time is replaced; one that has begun is left alone."""
-
-    def __init__(self) -> None:
-        self.alarm = Alarm()
-
-    def record(self) -> Middleware:
-        return Middleware(Timeout, alarm=self.alarm)
-
-    def times_out(self, request: Request) -> bool:
-        return request.type == "http"
-
-    def ring(self) -> bool:
-        return self.alarm.ring()
-
-    def check(self, seen: Seen) -> None:
-        assert not self.alarm.waiting, "the alarm is still set"
-        if seen.outside.start and not seen.inside.start:
-            assert seen.outside.start["status"] == 504

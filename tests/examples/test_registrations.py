@@ -120,6 +120,10 @@ async def test_disabled_entry_works_once_it_is_turned_on(tmp_path: Path, opened:
         "cors",
         "sessions",
         "rate_limit",
+        "maintenance",
+        "timeout",
+        "concurrency_limit",
+        "drain",
     ]
     file = tmp_path / "middlewares.toml"
     file.write_text(text.replace("enabled = false", "enabled = true"))

@@ -14,11 +14,11 @@ import pytest
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import PlainTextResponse
 
-from middlewares import CORS, Decompress, GZip, Middleware, RateLimit, Stack
+from middlewares import CORS, ConcurrencyLimit, Decompress, Drain, GZip, Maintenance, Middleware, RateLimit, Stack
 from middlewares.core.refusals import Refusal, refuse
 from middlewares.order import ORDER_RULES, ROLES, TWICE, OrderRule
 from middlewares.order.roles import ANYWHERE
-from middlewares.testing import request
+from middlewares.testing import Driver, http_scope, lifespan_scope, request
 from tests.stand_ins import (
     CSRF,
     AccessLog,
@@ -198,6 +198,68 @@ async def the_cache_answers_any_host(build: Build) -> bool:
     return (await request(app, headers={"host": "evil.example"})).status == 200
 
 
+CLOSED = Middleware(Maintenance, allow_clients=["203.0.113.7"])
+
+
+@shows("proxy_headers", "maintenance", ProxyHeaders, CLOSED)
+async def who_may_pass_is_refused(build: Build) -> bool:
+    response = await request(build(ProxyHeaders, CLOSED)(page), headers={"x-forwarded-for": "203.0.113.7"})
+    return response.status == 503
+
+
+@shows("maintenance", "rate_limit", Maintenance, ONE)
+async def a_refusal_is_charged(build: Build) -> bool:
+    closed = [True, False]
+    app = build(Middleware(Maintenance, active=lambda _: closed.pop(0)), ONE)(page)
+    return [(await request(app)).status for _ in range(2)] == [503, 429]
+
+
+async def while_full(app: ASGIApp, door: anyio.Event) -> int | None:
+    """Return the status of a second request, while the first is still worked on."""
+    async with Driver(app, http_scope()) as first:
+        await first.assert_silent()
+        status = (await request(app)).status
+        door.set()
+        await first.finish()
+    return status
+
+
+def behind(door: anyio.Event) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await door.wait()
+        await page(scope, receive, send)
+
+    return app
+
+
+ONE_PLACE = Middleware(ConcurrencyLimit, limit=1, max_queue=0)
+
+
+@shows("rate_limit", "concurrency_limit", ONE, ONE_PLACE)
+async def who_is_over_the_limit_is_asked_to_come_back_soon(build: Build) -> bool:
+    door = anyio.Event()
+    return await while_full(build(ONE, ONE_PLACE)(behind(door)), door) == 503
+
+
+@shows("timeout", "concurrency_limit", Timeout, Middleware(ConcurrencyLimit, limit=1, max_wait=0.01))
+async def the_wait_is_not_timed(build: Build) -> bool:
+    door, alarm = anyio.Event(), Alarm()
+    layers = build(Middleware(Timeout, alarm=alarm), Middleware(ConcurrencyLimit, limit=1, max_wait=0.05))
+    app = layers(behind(door))
+    async with Driver(app, http_scope()) as first:
+        await first.assert_silent()
+        began = len(alarm.waiting)
+        async with Driver(app, http_scope()) as second:
+            await second.assert_silent()
+            if is_timed := len(alarm.waiting) > began:
+                alarm.ring()
+            assert (await second.receive())["status"] == (504 if is_timed else 503)
+            await second.receive()
+        door.set()
+        await first.finish()
+    return not is_timed
+
+
 @shows("request_id", "access_log", RequestID, AccessLog)
 async def no_id_in_the_log(build: Build) -> bool:
     lines: list[Any] = []
@@ -234,7 +296,7 @@ async def does_not_see(watcher: type, answerer: Entry, app: ASGIApp, build: Buil
     lines: list[Any] = []
     kept = Middleware(Metrics, tally=tally) if watcher is Metrics else Middleware(AccessLog, lines=lines)
     response = await request(build(kept, answerer)(app))
-    assert response.status in (429, 504)
+    assert response.status in (429, 503, 504)
     return response.status not in [seen[1] for seen in (*tally.outcomes, *lines)]
 
 
@@ -244,6 +306,39 @@ for role, watcher in (("metrics", Metrics), ("access_log", AccessLog)):
     shows(role, "user_rate_limit", watcher, NOTHING_LEFT_FOR_USERS)(
         partial(does_not_see, watcher, NOTHING_LEFT_FOR_USERS, page)
     )
+
+
+async def misses_the_refusal_when_full(watcher: type, build: Build) -> bool:
+    tally, lines, door = Tally(), list[Any](), anyio.Event()
+    kept = Middleware(Metrics, tally=tally) if watcher is Metrics else Middleware(AccessLog, lines=lines)
+    assert await while_full(build(kept, ONE_PLACE)(behind(door)), door) == 503
+    return 503 not in [seen[1] for seen in (*tally.outcomes, *lines)]
+
+
+async def shut_down(app: ASGIApp) -> None:
+    async with Driver(app, lifespan_scope()) as life:
+        life.feed({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
+        await life.finish()
+
+
+async def misses_the_refusal_at_the_end(watcher: type, build: Build) -> bool:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            for event in (await receive(), await receive()):
+                await send({"type": f"{event['type']}.complete"})
+
+    tally, lines = Tally(), list[Any]()
+    kept = Middleware(Metrics, tally=tally) if watcher is Metrics else Middleware(AccessLog, lines=lines)
+    layers = build(kept, Drain)(app)
+    await shut_down(layers)
+    assert (await request(layers)).status == 503
+    return 503 not in [seen[1] for seen in (*tally.outcomes, *lines)]
+
+
+for role, watcher in (("metrics", Metrics), ("access_log", AccessLog)):
+    shows(role, "maintenance", watcher, Maintenance)(partial(does_not_see, watcher, Maintenance, page))
+    shows(role, "concurrency_limit", watcher, ONE_PLACE)(partial(misses_the_refusal_when_full, watcher))
+    shows(role, "drain", watcher, Drain)(partial(misses_the_refusal_at_the_end, watcher))
 
 
 async def is_unreadable(answerer: Entry, status: int, app: ASGIApp, call: dict[str, Any], build: Build) -> bool:
