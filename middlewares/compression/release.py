@@ -22,7 +22,7 @@ __all__ = ("Release",)
 class Release:
     """What happens at the next turn of asyncio's event loop, unless it is called off before.
 
-    Nobody waits for it, so it runs in a task of its own. Its error is kept for whoever asks.
+    Nobody waits for it, so it runs in a task of its own. Its error is kept for whoever takes it.
     """
 
     __slots__ = ("_begin", "_handle", "_send", "_task", "error")
@@ -39,6 +39,11 @@ class Release:
         self._task: asyncio.Task[None] | None = None
         self.error: BaseException | None = None
         self._handle: asyncio.Handle | None = loop.call_soon(self._start, loop)
+
+    def take_error(self) -> BaseException | None:
+        """Return the error, and forget it: its traceback refers back to this, and so would never be freed."""
+        error, self.error = self.error, None
+        return error
 
     def call_off(self) -> None:
         """Do nothing at the next turn."""

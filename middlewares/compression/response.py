@@ -126,6 +126,7 @@ class CompressedResponse:
             await self._release.join()
         else:
             await self._release.cancel()
+        self._release.take_error()
 
     # -- the start
 
@@ -178,7 +179,7 @@ class CompressedResponse:
         if kind == _TRAILERS:
             headers = described_anew(message.get("headers", ()), self._codec.name, self._plan.tags)
             message = {**message, "headers": headers}
-        elif self._stream is not None:
+        elif self._stream is not None and not self._stream.is_finished:
             if kind == _BODY:
                 return self._stream.send(message)
             if kind == _PATHSEND:
@@ -211,6 +212,10 @@ class CompressedResponse:
             return self._first_chunk(start, message)
         if len(body) < self._plan.minimum_size:
             return self._unchanged(start, message, "small")
+        length = _length(start)
+        if length is not None and length != b"%d" % len(body):
+            # Encoding would hide it: a body that was cut short must not look whole. So the server is to see it.
+            return self._unchanged(start, message, "length")
         self._call_off()
         return self._in_order(partial(self._whole, start, message, body))
 
@@ -329,7 +334,7 @@ class CompressedResponse:
 
     def _raise_from_release(self) -> None:
         """Tell the application, once, what came of a start that it did not wait for."""
-        error = None if self._release is None else self._release.error
+        error = None if self._release is None else self._release.take_error()
         if error is not None:
             self._release = self.waiting = None
             try:

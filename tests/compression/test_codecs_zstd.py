@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -40,6 +41,15 @@ def test_no_stream_declares_more_than_8_mb(level: int | None) -> None:
     assert frame(codec.stream(size=10**9).chunk(b"body")).window_size <= LARGEST_WINDOW
     assert frame(codec.stream(events=True).chunk(b"body")).window_size == 32 * 1024
     assert frame(codec.stream(size=32 * 1024).chunk(b"body")).window_size == 32 * 1024
+
+
+@pytest.mark.parametrize("level", [9, 12, 19, 22])
+def test_the_first_chunk_of_a_stream_waits_for_no_large_tables(level: int) -> None:
+    """Clearing those of level 22 would take a second."""
+    begin = thread_time()
+    for _ in range(3):
+        assert frame(ZstdCodec(level).stream().chunk(b"body")).window_size <= 2 * 1024 * 1024
+    assert (thread_time() - begin) / 3 < 0.01
 
 
 @pytest.mark.parametrize("said", [0, 10, 5_000, 100_000])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import gzip
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +109,34 @@ async def test_it_reaches_who_waits_for_the_start() -> None:
 
     with pytest.raises(BrokenError, match="start"):
         await GZip(app)(http_scope(headers=GZ), never, failing)
+
+
+@pytest.mark.parametrize("ends", ["sends", "returns", "fails", "is told"])
+async def test_an_error_of_the_start_leaves_no_garbage(ends: str) -> None:
+    """Its traceback refers to the frames in which it was kept."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        if ends == "fails":
+            raise LookupError
+        if ends == "sends":
+            await send(body(TEXT))
+        elif ends == "is told":
+            with contextlib.suppress(BrokenError):
+                await send(body(TEXT))
+
+    layer = GZip(app)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            with contextlib.suppress(BrokenError, LookupError):
+                await layer(http_scope(headers=GZ), never, failing)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("turns", [1, 10])
