@@ -66,6 +66,13 @@ def test_padding_is_a_skippable_frame_in_front() -> None:
     assert encoded[11:] == ZstdCodec().whole(b"body")
 
 
+def test_padding_does_not_leave_before_there_is_something_of_the_body() -> None:
+    """A stream that is broken off there would look like the whole of an empty body."""
+    encoder = ZstdCodec().stream(padding=3)
+    assert encoder.write(b"body") == b""
+    assert encoder.finish(b"").startswith(b"\x50\x2a\x4d\x18\x03\0\0\0")
+
+
 def test_compressors_are_used_again_by_one_at_a_time() -> None:
     """Threads encode with one codec at the same time, and so do whole bodies and streams."""
     codec = ZstdCodec()

@@ -153,7 +153,7 @@ class ZstdEncoder:
             *parts, last = slices(data)
             pieces = [self._compressor.compress(part, _CONTINUE) for part in parts]
             out = b"".join([*pieces, self._compressor.compress(last, mode)])
-        if self._start:
+        if self._start and out:  # alone it would be a whole body: that of no bytes
             out = self._start + out
             self._start = b""
         return out
