@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from middlewares.asgi import Scope
 from middlewares.core.etags import weaken
-from middlewares.core.headers import HeaderList, Headers, find_all, remove
+from middlewares.core.headers import HeaderList, Headers, find, find_all, remove
 from middlewares.core.memo import Memo
+from middlewares.core.negotiation import choose_coding
 from middlewares.core.vary import VaryOn
 
 from .breach import VARY_GUARDED, is_sensitive
 from .codecs import Codec
 from .entity_tags import SuffixedTags
-from .media_types import MediaTypes
+from .media_types import MediaTypes, is_event_type
 from .offload import EncodingThreads
 
 if TYPE_CHECKING:
@@ -26,13 +28,14 @@ if TYPE_CHECKING:
 
 __all__ = (
     "COMPRESS",
+    "EVENTS",
     "OPTED_OUT",
     "REVALIDATE",
     "SMALL",
     "Plan",
+    "asked",
     "described_anew",
     "encoded",
-    "forbids_transformation",
     "judge",
     "revalidating",
     "weakened",
@@ -40,6 +43,8 @@ __all__ = (
 
 COMPRESS: Final = "compress"
 """The verdict that a response may be encoded."""
+EVENTS: Final = "events"
+"""The verdict that a response may be encoded, and brings records that come one by one, perhaps for hours."""
 SMALL: Final = "small"
 """The verdict that its length is not worth it."""
 REVALIDATE: Final = "no content"
@@ -88,22 +93,30 @@ class Plan:
     precompressed: bool = False
     dictionaries: Dictionaries | None = None
     threads: EncodingThreads = field(default_factory=EncodingThreads)
+    choose: Memo[Codec | None] = field(init=False, repr=False)
+    """The codec for each value of ``Accept-Encoding``, ``None`` for the content as it is."""
     floor: bytes = field(init=False, repr=False)
     """The minimum size as a ``Content-Length`` of as many digits would say it."""
     is_special: bool = field(init=False, repr=False)
     """Whether more than the usual is asked about responses."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "choose", Memo(partial(_choose, self.codecs)))
         object.__setattr__(self, "floor", b"%d" % self.minimum_size)
         is_special = self.guards or self.predicate is not None or self.dictionaries is not None
         object.__setattr__(self, "is_special", is_special)
 
 
+def _choose(codecs: Mapping[bytes, Codec], field: bytes) -> Codec | None:
+    # A client that accepts nothing on offer gets the content as it is: RFC 9110, 12.5.3 prefers that to none.
+    return codecs.get(choose_coding(field, tuple(codecs)) or b"")
+
+
 def judge(scope: Scope, status: int, headers: HeaderList, plan: Plan) -> str:
     """Return what may be done to a response, by its status and header fields: a verdict, or else why it is left alone.
 
-    Where the verdict is one of `COMPRESS`, `SMALL` and `REVALIDATE`, ``Accept-Encoding`` joins its ``Vary`` in
-    ``headers``: other clients, or other states of this resource, get something else (12.5.5).
+    Where the verdict is one of `COMPRESS`, `EVENTS`, `SMALL` and `REVALIDATE`, ``Accept-Encoding`` joins its ``Vary``
+    in ``headers``: other clients, or other states of this resource, get something else (12.5.5).
     """
     if status != 200 and (status < 200 or status in _UNTOUCHED_STATUSES):
         return "status"
@@ -144,6 +157,8 @@ def judge(scope: Scope, status: int, headers: HeaderList, plan: Plan) -> str:
         floor = plan.floor
         if len(length) < len(floor) or (len(length) == len(floor) and length < floor):
             return SMALL
+    elif content_type is not None and is_event_type(content_type):
+        return EVENTS  # what has a length is a recording, perhaps sent by its path
     return COMPRESS
 
 
@@ -168,12 +183,21 @@ def _encoded_already(headers: HeaderList) -> str:
     return OPTED_OUT
 
 
-def forbids_transformation(headers: Headers) -> bool:
-    """Return whether a request asks that content be transformed nowhere on its way (RFC 9111, 5.2.1.6)."""
-    for name, value in headers:  # noqa: SIM110 - a generator would cost more than the loop
-        if len(name) == 13 and name.lower() == b"cache-control" and _NO_TRANSFORM[value]:
-            return True
-    return False
+def asked(headers: Headers) -> tuple[bytes | None, bool]:
+    """Return what a request says of codings, and whether it asks that content be transformed nowhere on its way.
+
+    The former is its ``Accept-Encoding``, several lines joined, the latter ``no-transform`` (RFC 9111, 5.2.1.6).
+    """
+    codings, is_fixed = None, False
+    for name, value in headers:
+        # Comparing lengths first spares a lower-case copy of nearly every name.
+        size = len(name)
+        if size == 15:
+            if name == b"accept-encoding" or name.lower() == b"accept-encoding":
+                codings = value if codings is None else codings + b", " + value  # RFC 9110, 5.3
+        elif size == 13 and name.lower() == b"cache-control":
+            is_fixed = is_fixed or _NO_TRANSFORM[value]
+    return codings, is_fixed
 
 
 def weakened(headers: HeaderList) -> HeaderList:
@@ -203,7 +227,8 @@ def encoded(headers: HeaderList, coding: bytes, length: int | None, tags: Suffix
     """Return the headers of a response whose body is now encoded, in ``length`` bytes if that is known."""
     result = described_anew(headers, coding, tags)
     result.append((b"content-encoding", coding))
-    if length is not None:
+    # Where the application names a framing itself, there must be no length (RFC 9112, 6.2).
+    if length is not None and find(result, b"transfer-encoding") is None:
         result.append((b"content-length", b"%d" % length))
     return result
 

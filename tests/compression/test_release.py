@@ -199,6 +199,32 @@ async def test_cancelling_by_asyncio_cancels_the_start_too() -> None:
     assert asyncio.all_tasks() == tasks_before
 
 
+async def test_a_start_can_be_cancelled_before_its_task_has_begun() -> None:
+    """Whoever waits for it goes on, and finds what the server says of a call that is over."""
+    sent: list[Message] = []
+    others: list[asyncio.Task[None]] = []
+
+    async def send_it(message: Message) -> None:
+        sent.append(message)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_too() -> None:
+            await asyncio.sleep(0)
+            await send(body(TEXT))
+
+        await send(start())
+        others.append(asyncio.create_task(send_too()))
+        call.cancel()
+        await asyncio.sleep(0)
+
+    call = asyncio.ensure_future(GZip(app)(http_scope(headers=GZ), never, send_it))
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await asyncio.wait_for(others[0], 5)
+    assert [message["type"] for message in sent] == ["http.response.body"]
+    gc.collect()  # a coroutine that was never awaited would complain now
+
+
 async def test_an_error_while_the_start_is_on_its_way_waits_for_it() -> None:
     """The start was sent, as far as the application knew; what it raises is raised."""
 
