@@ -113,9 +113,7 @@ class CompressedResponse:
             return self._before_body(start, kind, message)
         if self.waiting is not None:
             return self._send_after_start(self.waiting, message)
-        if self._is_encoded:
-            return self._after_encoded(kind, message)
-        return self._send(message)
+        return self._after_encoded(kind, message) if self._is_encoded else self._send(message)
 
     async def end(self) -> None:
         """Let go of a start that no body followed, and wait for one that is on its way.
