@@ -242,5 +242,6 @@ def _described(headers: Headers, coding: bytes, tags: SuffixedTags | None) -> tu
 
 
 def revalidating(headers: HeaderList, request_headers: Headers, tags: SuffixedTags | None) -> HeaderList:
-    """Return the fields of a 304 as the encoded 200 had them (15.4.5)."""
+    """Return the fields of a 304 as the encoded 200 had them (15.4.5): none describes the bytes as they were (8.6)."""
+    headers = remove(headers, *_DROPPED)
     return weakened(headers) if tags is None else tags.revalidated(headers, request_headers)

@@ -86,6 +86,8 @@ class JudgedResponse:
         codings, is_fixed = asked(self._scope["headers"])
         codec = self._codec_for(codings)
         if codec is None:
+            if EXCHANGE in self._scope:  # as frequent as the small ones
+                facts.skipped(self._scope, "not accepted")
             return self._send(start)
         reason = self._objection(headers, is_fixed=is_fixed)
         if reason is not None:

@@ -12,19 +12,28 @@ from typing import TYPE_CHECKING
 from anyio import CancelScope
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 __all__ = ("Release",)
 
 
 class Release:
-    """The sending of a start, in a task of its own, because nobody waits for it. Its error is kept for whoever asks."""
+    """The sending of a start, in a task of its own, because nobody waits for it.
+
+    It is a task that may be cancelled before it begins, so ``send`` is called in it. Its error is kept for whoever
+    takes it.
+    """
 
     __slots__ = ("_task", "error")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sending: Coroutine[object, object, None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, send: Callable[[], Coroutine[object, object, None]]) -> None:
         self.error: BaseException | None = None
-        self._task: asyncio.Task[None] | None = loop.create_task(self._run(sending))
+        self._task: asyncio.Task[None] | None = loop.create_task(self._run(send))
+
+    def take_error(self) -> BaseException | None:
+        """Return the error, and forget it: its traceback refers back to this, and so would never be freed."""
+        error, self.error = self.error, None
+        return error
 
     async def join(self) -> None:
         """Wait until it is over; cancelling this cancels it, and still waits."""
@@ -44,9 +53,9 @@ class Release:
             with CancelScope(shield=True):
                 await asyncio.wait((self._task,))
 
-    async def _run(self, sending: Coroutine[object, object, None]) -> None:
+    async def _run(self, send: Callable[[], Coroutine[object, object, None]]) -> None:
         try:
-            await sending
+            await send()
         except BaseException as error:
             self.error = error
             if not isinstance(error, Exception):

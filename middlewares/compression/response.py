@@ -140,12 +140,16 @@ class CompressedResponse:
             await self._release.join()
         else:
             await self._release.cancel()
+        self._release.take_error()
+        # Tasks that outlive the call must not wait for what will not come.
+        waiting, self.waiting = self.waiting, None
+        _wake(waiting or [])
 
     def _after_encoded(self, kind: str, message: Message) -> Awaitable[None]:
         if kind == _TRAILERS:
             headers = described_anew(message.get("headers", ()), self._codec.name, self._plan.tags)
             message = {**message, "headers": headers}
-        elif self._stream is not None:
+        elif self._stream is not None and not self._stream.is_finished:
             if kind == _BODY:
                 return self._stream.send(message)
             if kind == _PATHSEND:
@@ -166,6 +170,10 @@ class CompressedResponse:
             return self._first_chunk(start, message)
         if len(body) < self._plan.minimum_size:
             return self._unchanged(start, message, SMALL)
+        length = _length(start)
+        if length is not None and length != b"%d" % len(body):
+            # Encoding would hide it: a body that was cut short must not look whole. So the server is to see it.
+            return self._unchanged(start, message, "length")
         self.held = None
         waiting: list[Event] = []
         self.waiting = waiting
@@ -281,7 +289,7 @@ class CompressedResponse:
         """Begin to send the start, because the event loop has turned."""
         start, self.held, self._timer = self.held, None, None
         self.waiting = []
-        self._release = Release(loop, self._send_released(self._streaming(start or {})))
+        self._release = Release(loop, partial(self._send_released, self._streaming(start or {})))
 
     async def _send_released(self, start: Message) -> None:
         waiting = [] if self.waiting is None else self.waiting
@@ -302,7 +310,7 @@ class CompressedResponse:
 
     def _raise_from_release(self) -> None:
         """Tell the application, once, what came of a start that it did not wait for."""
-        error = None if self._release is None else self._release.error
+        error = None if self._release is None else self._release.take_error()
         if error is not None:
             self._release = self.waiting = None
             try:

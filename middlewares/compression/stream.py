@@ -37,13 +37,14 @@ class EncodedStream:
         "_encoder",
         "_fact",
         "_is_broken",
-        "_is_finished",
         "_is_head",
         "_plan",
         "_scope",
         "_send",
+        "_taken",
         "_turn",
         "events",
+        "is_finished",
         "size",
     )
 
@@ -56,8 +57,10 @@ class EncodedStream:
         self._encoder: Encoder | None = None
         self._fact: Coding | None = facts.begun(scope, codec.name)
         self._turn: Lock | None = None
-        self._is_finished = False
+        self._taken = 0
         self._is_broken = False
+        self.is_finished = False
+        """Whether all of the body was taken: what comes now is not encoded."""
         self.size: int | None = None
         """How many bytes are to come, if that is known."""
         self.events = False
@@ -66,7 +69,7 @@ class EncodedStream:
     def send(self, message: Message) -> Awaitable[None]:
         """Take a body message of the application."""
         body, more = body_of(message), message.get("more_body", False)
-        if self._is_finished or (more and not body):
+        if self.is_finished or (more and not body):
             return self._send(message)
         encode = self.encoding(body, flush=self.events or self._plan.flushes_all, finish=not more)
         if self._turn is None:
@@ -80,11 +83,19 @@ class EncodedStream:
         return self._send_in_turn(self._turn, encode, message, body)
 
     def encoding(self, body: bytes, *, flush: bool, finish: bool) -> Callable[[bytes], bytes]:
-        """Return what encodes the next bytes; ``body`` begins with them, and decides on padding if it is the first."""
+        """Return what encodes the next bytes; ``body`` holds them, and decides on padding if it is the first.
+
+        Raises `RuntimeError` instead of making an end where less has come than was announced: the body would look
+        whole, and the server cannot tell any more.
+        """
+        self._taken += len(body)
+        if finish and self.size is not None and self._taken < self.size and not self._is_head:
+            raise RuntimeError(f"a body of {self.size} bytes was announced, and ended after {self._taken}")
         encoder = self._encoder
         if encoder is None:
             encoder = self._encoder = self._begin(body)
-        self._is_finished = finish
+        if finish:
+            self.is_finished, self._encoder = True, None  # whose memory background work need not keep
         encode = encoder.finish if finish else encoder.chunk if flush else encoder.write
         return encode if self._fact is None else partial(facts.timed, encode, fact=self._fact)
 
