@@ -67,8 +67,9 @@ _DROPPED: Final = frozenset(
     }
 )
 
-_TELLING_LENGTHS: Final = frozenset(map(len, (*_DROPPED, b"etag", b"transfer-encoding")))
-"""Lengths of names that matter to encoding, which spare a lower-case copy of the others."""
+_DROP, _TAG, _FRAMING = 1, 2, 3
+_EFFECTS: Final = Memo(lambda name: _effect(name.lower()))
+"""What names of fields mean to encoding, most of them nothing."""
 
 _NO_TRANSFORM: Final = Memo(lambda value: b"no-transform" in value.lower())
 """Whether a ``Cache-Control`` field says so."""
@@ -229,16 +230,20 @@ def _described(headers: Headers, coding: bytes, tags: SuffixedTags | None) -> tu
     is_framed = False
     for name, value in headers:
         line = name, value
-        if len(name) in _TELLING_LENGTHS:
-            lowered = name.lower()
-            if lowered in _DROPPED:
+        effect = _EFFECTS[name]
+        if effect:
+            if effect == _DROP:
                 continue
-            if lowered == b"etag":
+            if effect == _TAG:
                 line = name, weaken(value) if tags is None else tags.encoded(value, coding)
-            elif lowered == b"transfer-encoding":
+            else:
                 is_framed = True
         result.append(line)
     return result, is_framed
+
+
+def _effect(name: bytes) -> int:
+    return _DROP if name in _DROPPED else _TAG if name == b"etag" else _FRAMING if name == b"transfer-encoding" else 0
 
 
 def revalidating(headers: HeaderList, request_headers: Headers, tags: SuffixedTags | None) -> HeaderList:
