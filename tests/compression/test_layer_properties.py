@@ -35,7 +35,12 @@ async def _app(scope: Scope, receive: Receive, send: Send) -> None:
 def layer_of(coding: str, level: int | None, flush: str, breach: str, is_alone: bool) -> ASGIApp:
     """Return a layer with these options: the one for its coding alone, or that for all."""
     _, alone, its_level, level_of_all = CODINGS[coding]
-    options = {its_level if is_alone else level_of_all: level, "flush": flush, "breach": breach, "minimum_size": 0}
+    options: dict[str, Any] = {
+        its_level if is_alone else level_of_all: level,
+        "flush": flush,
+        "breach": breach,
+        "minimum_size": 0,
+    }
     layer: ASGIApp = (alone if is_alone else Compress)(_app, **options)
     return layer
 
