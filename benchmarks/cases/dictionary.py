@@ -120,4 +120,5 @@ def _case(coding: str, *bars: Bar) -> Case:
     )
 
 
-CASES = (_case("dcz", Bar(peer=_STARLETTE, ratio=1 / 5, totals=True)), _case("dcb"))
+_BYTES = Bar(peer=_STARLETTE, ratio=1 / 4, body_bytes=True)
+CASES = (_case("dcz", Bar(peer=_STARLETTE, ratio=1 / 5, totals=True), _BYTES), _case("dcb", _BYTES))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from middlewares.asgi import Scope
 from middlewares.core.etags import weaken
-from middlewares.core.headers import HeaderList, Headers, find, find_all, remove
+from middlewares.core.headers import HeaderList, Headers, find_all, remove
 from middlewares.core.memo import Memo
 from middlewares.core.negotiation import choose_coding
 from middlewares.core.vary import VaryOn
@@ -67,8 +67,9 @@ _DROPPED: Final = frozenset(
     }
 )
 
-_CHANGED_LENGTHS: Final = frozenset(map(len, (*_DROPPED, b"etag")))
-"""Lengths of names that encoding changes, which spare a lower-case copy of the others."""
+_DROP, _TAG, _FRAMING = 1, 2, 3
+_EFFECTS: Final = Memo(lambda name: _effect(name.lower()))
+"""What names of fields mean to encoding, most of them nothing."""
 
 _NO_TRANSFORM: Final = Memo(lambda value: b"no-transform" in value.lower())
 """Whether a ``Cache-Control`` field says so."""
@@ -210,27 +211,39 @@ def weakened(headers: HeaderList) -> HeaderList:
 
 def described_anew(headers: Headers, coding: bytes, tags: SuffixedTags | None) -> HeaderList:
     """Return header or trailer fields without what describes the bytes as they were before encoding."""
-    result: HeaderList = []
-    for name, value in headers:
-        if len(name) in _CHANGED_LENGTHS:
-            lowered = name.lower()
-            if lowered in _DROPPED:
-                continue
-            if lowered == b"etag":
-                result.append((name, weaken(value) if tags is None else tags.encoded(value, coding)))
-                continue
-        result.append((name, value))
-    return result
+    return _described(headers, coding, tags)[0]
 
 
 def encoded(headers: HeaderList, coding: bytes, length: int | None, tags: SuffixedTags | None) -> HeaderList:
     """Return the headers of a response whose body is now encoded, in ``length`` bytes if that is known."""
-    result = described_anew(headers, coding, tags)
+    result, is_framed = _described(headers, coding, tags)
     result.append((b"content-encoding", coding))
     # Where the application names a framing itself, there must be no length (RFC 9112, 6.2).
-    if length is not None and find(result, b"transfer-encoding") is None:
+    if length is not None and not is_framed:
         result.append((b"content-length", b"%d" % length))
     return result
+
+
+def _described(headers: Headers, coding: bytes, tags: SuffixedTags | None) -> tuple[HeaderList, bool]:
+    """Return the fields that hold for the encoded bytes, and whether one of them is ``Transfer-Encoding``."""
+    result: HeaderList = []
+    is_framed = False
+    for name, value in headers:
+        line = name, value
+        effect = _EFFECTS[name]
+        if effect:
+            if effect == _DROP:
+                continue
+            if effect == _TAG:
+                line = name, weaken(value) if tags is None else tags.encoded(value, coding)
+            else:
+                is_framed = True
+        result.append(line)
+    return result, is_framed
+
+
+def _effect(name: bytes) -> int:
+    return _DROP if name in _DROPPED else _TAG if name == b"etag" else _FRAMING if name == b"transfer-encoding" else 0
 
 
 def revalidating(headers: HeaderList, request_headers: Headers, tags: SuffixedTags | None) -> HeaderList:

@@ -41,11 +41,12 @@ class JudgedResponse:
     The fields of one that other clients get encoded say so, whatever becomes of it.
     """
 
-    __slots__ = ("_plan", "_scope", "_send", "compressed")
+    __slots__ = ("_plan", "_request_headers", "_scope", "_send", "compressed")
 
     def __init__(self, plan: Plan, scope: Scope, send: Send) -> None:
         self._plan = plan
         self._scope = scope
+        self._request_headers = scope["headers"]  # as the client sent them: some applications change their scope
         self._send = send
         self.compressed: CompressedResponse | None = None
         """What takes all messages from the start on, if it is encoded."""
@@ -72,18 +73,18 @@ class JudgedResponse:
 
     def codec(self) -> Codec | None:
         """Return what the client wants responses to be encoded with, if it wants that."""
-        return self._codec_for(asked(self._scope["headers"])[0])
+        return self._codec_for(asked(self._request_headers)[0])
 
     def _codec_for(self, codings: bytes | None) -> Codec | None:
         codec = None if codings is None else self._plan.choose[codings]
         dictionaries = self._plan.dictionaries
         if dictionaries is None:
             return codec
-        available = joined(self._scope["headers"], b"available-dictionary")
+        available = joined(self._request_headers, b"available-dictionary")
         return dictionaries.offer(self._scope, codings, available) or codec
 
     def _compress(self, start: Message, headers: HeaderList, *, events: bool) -> Awaitable[None]:
-        codings, is_fixed = asked(self._scope["headers"])
+        codings, is_fixed = asked(self._request_headers)
         codec = self._codec_for(codings)
         if codec is None:
             if EXCHANGE in self._scope:  # as frequent as the small ones
@@ -100,7 +101,7 @@ class JudgedResponse:
         """Return why this request must not get a response encoded that others may."""
         if is_fixed:
             return "no-transform"
-        if self._plan.guards and is_sensitive(headers) and is_cross_site(self._scope["headers"]):
+        if self._plan.guards and is_sensitive(headers) and is_cross_site(self._request_headers):
             return "cross-site"
         return None
 
@@ -115,7 +116,7 @@ class JudgedResponse:
 
     def _revalidate(self, start: Message, headers: HeaderList) -> str:
         """Give a 304 the fields of the 200 that this client got; return why it is not encoded itself."""
-        plan, request_headers = self._plan, self._scope["headers"]
+        plan, request_headers = self._plan, self._request_headers
         codings, is_fixed = asked(request_headers)
         reason = self._objection(headers, is_fixed=is_fixed)
         if plan.tags is not None or (reason is None and self._codec_for(codings) is not None):

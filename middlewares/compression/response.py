@@ -19,19 +19,17 @@ from logging import DEBUG
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from anyio import Event, to_thread
+from anyio import Event
 
 from middlewares.core.exchange import EXCHANGE
-from middlewares.core.fields import parse_digits
-from middlewares.core.headers import find
 
 from . import facts
 from .breach import padding_for
-from .eligibility import SMALL, described_anew, encoded
-from .files import encode_file, find_sibling, open_file
+from .eligibility import SMALL, described_anew
+from .encoding import EncodedResponse, length_of
 from .offload import LOOP_SECONDS
 from .release import Release
-from .stream import EncodedStream, body_of
+from .stream import body_of
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Handle
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
 
     from .codecs import Codec
     from .eligibility import Plan
-    from .files import OpenFile
 
 __all__ = ("CompressedResponse",)
 
@@ -53,30 +50,13 @@ _INTERIM: Final = frozenset({"http.response.push", "http.response.early_hint", "
 """What may come between start and body, and brings no body itself."""
 
 
-class CompressedResponse:
+class CompressedResponse(EncodedResponse):
     """A response worth encoding, on its way to a client that takes the coding."""
 
-    __slots__ = (
-        "_codec",
-        "_is_encoded",
-        "_plan",
-        "_release",
-        "_scope",
-        "_send",
-        "_stream",
-        "_timer",
-        "held",
-        "waiting",
-    )
+    __slots__ = ("_release", "_timer", "held", "waiting")
 
     def __init__(self, plan: Plan, codec: Codec, scope: Scope, send: Send) -> None:
-        self._plan = plan
-        self._codec = codec
-        self._scope = scope
-        self._send = send
-        self._stream: EncodedStream | None = None
-        """What encodes the body, unless that is whole."""
-        self._is_encoded = False
+        EncodedResponse.__init__(self, plan, codec, scope, send)
         self._timer: Handle | None = None
         """What lets go of the start at the next turn of the event loop."""
         self._release: Release | None = None
@@ -93,7 +73,7 @@ class CompressedResponse:
         try:
             loop = get_running_loop()
         except RuntimeError:  # Trio has no call for the next turn that nobody waits for
-            if _length(start) is None:
+            if length_of(start) is None:
                 return self._send(self._streaming(start))
         else:
             self._timer = loop.call_soon(self._let_go, loop)
@@ -113,9 +93,7 @@ class CompressedResponse:
             return self._before_body(start, kind, message)
         if self.waiting is not None:
             return self._send_after_start(self.waiting, message)
-        if self._is_encoded:
-            return self._after_encoded(kind, message)
-        return self._send(message)
+        return self._after_encoded(kind, message) if self._is_encoded else self._send(message)
 
     async def end(self) -> None:
         """Let go of a start that no body followed, and wait for one that is on its way.
@@ -167,12 +145,12 @@ class CompressedResponse:
         if not body and self._is_head:
             # The fields are those of a GET but for the length, which only encoding the body would tell (9.3.2).
             # Where the application says nothing of a body, there may be none.
-            if _length(start) is None:
+            if length_of(start) is None:
                 return self._unchanged(start, message, "no body")
             return self._first_chunk(start, message)
         if len(body) < self._plan.minimum_size:
             return self._unchanged(start, message, SMALL)
-        length = _length(start)
+        length = length_of(start)
         if length is not None and length != b"%d" % len(body):
             # Encoding would hide it: a body that was cut short must not look whole. So the server is to see it.
             return self._unchanged(start, message, "length")
@@ -220,50 +198,6 @@ class CompressedResponse:
     def _unchanged(self, start: Message, message: Message, reason: str) -> Awaitable[None]:
         facts.skipped(self._scope, reason)
         return self._in_order(partial(self._both, start, message))
-
-    async def _both(self, start: Message, message: Message) -> None:
-        await self._send(start)
-        if self._stream is not None and message["type"] == _BODY:
-            await self._stream.send(message)
-        else:
-            await self._send(message)
-
-    # -- files
-
-    async def _first_file(self, start: Message, message: Message) -> None:
-        path, coding = message["path"], self._codec.name
-        sibling = await to_thread.run_sync(find_sibling, path, coding) if self._plan.precompressed else None
-        if sibling is not None:
-            path, size = sibling
-            facts.done(self._scope, coding, 0, size, 0.0)
-            await self._send(self._encoded(start, size))
-            return await self._send({**message, "path": path})
-        file = await to_thread.run_sync(open_file, path)
-        if file is None or file.size < self._plan.minimum_size:
-            facts.skipped(self._scope, SMALL if file is not None else "no file")
-            await self._send(start)
-            return await self._send(message)
-        with file:
-            start = self._streaming(start, size=file.size)
-            await self._send(start)
-            await self._encode_file(file)
-
-    async def _later_file(self, message: Message) -> None:
-        """Send a file into a body that is said to be encoded."""
-        file = await to_thread.run_sync(open_file, message["path"])
-        if file is None:
-            raise FileNotFoundError(f"http.response.pathsend: no regular file can be read at {message['path']!r}")
-        with file:
-            await self._encode_file(file)
-
-    async def _encode_file(self, file: OpenFile) -> None:
-        def send(data: bytes, more: bool) -> Awaitable[None]:
-            return self._send({"type": _BODY, "body": data, "more_body": more})
-
-        if self._stream is None or self._is_head:
-            await send(b"", more=False)
-        else:
-            await encode_file(file, self._stream, send)
 
     # -- order
 
@@ -320,32 +254,10 @@ class CompressedResponse:
             finally:
                 del error
 
-    # -- what is made of a start
-
-    @property
-    def _is_head(self) -> bool:
-        return bool(self._scope["method"] == "HEAD")
-
-    def _streaming(self, start: Message, *, events: bool = False, size: int | None = None) -> Message:
-        """Begin to encode a stream, and return its start."""
-        stream = self._stream = EncodedStream(self._plan, self._codec, self._scope, self._send)
-        stream.events = events
-        length = _length(start)
-        stream.size = size if size is not None or length is None else parse_digits(length)
-        return self._encoded(start, None)
-
-    def _encoded(self, start: Message, length: int | None) -> Message:
-        self._is_encoded = True
-        return {**start, "headers": encoded(start["headers"], self._codec.name, length, self._plan.tags)}
-
 
 def _wake(waiting: list[Event]) -> None:
     for turn in waiting:
         turn.set()
-
-
-def _length(start: Message) -> bytes | None:
-    return find(start["headers"], b"content-length")
 
 
 def _padded(codec: Codec, body: bytes) -> bytes:

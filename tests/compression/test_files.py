@@ -120,7 +120,7 @@ async def test_a_file_is_closed_when_its_client_goes(
         opened.append(file)
         return file
 
-    monkeypatch.setattr("middlewares.compression.response.open_file", recorded)
+    monkeypatch.setattr("middlewares.compression.encoding.open_file", recorded)
     monkeypatch.setattr(files, "_SLICE", 1)
     app = coder.make(sending(page), breach="off")
     async with Driver(app, http_scope(headers=coder.accepts), hold_sends=True, fail_sends=True) as call:

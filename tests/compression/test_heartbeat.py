@@ -44,6 +44,9 @@ async def test_the_loop_goes_on(coder: Coder, size: int, chunk: int | None) -> N
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("chunk", [None, 300, 4096, 65_536, MB, 64 * MB])
-async def test_the_loop_goes_on_for_64_mb(coder: Coder, chunk: int | None) -> None:
-    await check(coder, 64 * MB if chunk != 300 else MB, chunk, ticks=2000)
+@pytest.mark.parametrize(
+    ("size", "chunk"), [(64 * MB, None), (64 * MB, 65_536), (64 * MB, 64 * MB), (8 * MB, 4096), (MB, 300)]
+)
+async def test_the_loop_goes_on_for_64_mb(coder: Coder, size: int, chunk: int | None) -> None:
+    """And for many thousands of small chunks."""
+    await check(coder, size, chunk, ticks=1000)

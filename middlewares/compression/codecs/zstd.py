@@ -88,14 +88,13 @@ class ZstdCodec:
     def whole(self, data: bytes, *, padding: int = 0) -> bytes:
         """Return a whole body encoded, with ``padding`` bytes in a skippable frame in front."""
         size = len(data)
-        start = _skippable(padding)
         if size > SLICE:
-            return self._sliced(data, start)
+            return self._sliced(data, _skippable(padding))
         compressor = self._full.take()
         encoded = compressor.compress(data, _FLUSH_FRAME)
         if size <= _LARGEST_REUSED:
             self._full.put(compressor)
-        return start + encoded if start else encoded
+        return _skippable(padding) + encoded if padding else encoded
 
     def stream(self, *, size: int | None = None, events: bool = False, padding: int = 0) -> Encoder:
         """Begin a stream; ``events`` makes do with 160 KB of memory.
