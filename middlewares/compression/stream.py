@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 __all__ = ("EncodedStream", "body_of")
 
 _SURELY_QUICK: Final = 512
-"""Bytes up to which no codec need be asked how long it takes."""
+"""Bytes up to which a codec is asked but once how long it takes."""
 _QUICK_SECONDS: Final = 1e-5
-"""What encoding those takes, flushed."""
+"""What encoding those takes, flushed, but at the slowest levels."""
 _TURNS: Final = 2
 """How often the time of a chunk counts: it is followed by another, and a timer that is due may wait for both."""
 _HASHED: Final = 65_536
@@ -45,6 +45,7 @@ class EncodedStream:
         "_is_broken",
         "_is_delivering",
         "_is_head",
+        "_is_slow",
         "_plan",
         "_scope",
         "_send",
@@ -71,6 +72,8 @@ class EncodedStream:
         """How many messages have, or wait for, a turn."""
         self._spent = 0.0
         """Seconds of encoding on the event loop since it was last known to turn."""
+        self._is_slow = False
+        """Whether even the smallest chunks take long."""
         self._is_delivering = False
         """Whether a message is on its way that no turn was taken for, because nobody else was sending."""
         self._delivered: Event | None = None
@@ -122,13 +125,15 @@ class EncodedStream:
     def _begin(self, body: bytes) -> Encoder:
         if self._is_head:
             return NoBody()
+        self._is_slow = not is_quick(self._codec.seconds(_SURELY_QUICK))
         padding = padding_for(body[:_HASHED]) if self._plan.pads else 0
         return self._codec.stream(size=self.size, events=self.events, padding=padding)
 
     def _seconds(self, body: bytes) -> float:
         if self._is_head:
             return 0.0
-        return _TURNS * (_QUICK_SECONDS if len(body) <= _SURELY_QUICK else self._codec.seconds(len(body)))
+        is_surely_quick = len(body) <= _SURELY_QUICK and not self._is_slow
+        return _TURNS * (_QUICK_SECONDS if is_surely_quick else self._codec.seconds(len(body)))
 
     async def _deliver(self, message: Message) -> None:
         # What was encoded must arrive in that order, and all of it: each chunk refers to those before.
