@@ -149,6 +149,13 @@ async def test_the_log_tells_why_nothing_was_done(coder: Coder, data: bytes, cap
     assert caplog.messages == [f"GET /: not compressed: {'small' if data == b'small' else 'not smaller'}"]
 
 
+async def test_no_path_makes_two_lines_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "middlewares.compression"):
+        for data in (TEXT, b"small"):
+            await request(Compress(answering(start(), body(data))), path="/a\nb", headers=ALL)
+    assert [message.partition(":")[0] for message in caplog.messages] == ["GET /a%0Ab"] * 2
+
+
 @each_coding
 @pytest.mark.parametrize("accepted", [{}, {"accept-encoding": "deflate"}])
 async def test_the_exchange_tells_that_a_client_takes_no_coding(coder: Coder, accepted: dict[str, str]) -> None:
