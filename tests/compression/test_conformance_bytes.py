@@ -18,7 +18,7 @@ from middlewares.compression.dictionaries import Dictionary
 from middlewares.testing import request
 from tests.compression.answers import ETAG, TEXT, answering, body, start, whole
 from tests.compression.coders import CODERS, Coder
-from tests.compression.versions import ALL, NEW, OLD, available, decoded
+from tests.compression.versions import ALL, NEW, OLD, available, decoded, noise
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,6 +191,17 @@ async def test_23_zstd_declares_no_window_above_8_mb(level: int | None, size: in
     assert zstandard.get_frame_parameters(encoded).window_size <= 8 * MB
     decoder = zstandard.ZstdDecompressor(max_window_size=8 * MB).decompressobj()
     assert len(decoder.decompress(encoded)) == size
+
+
+@each_coding
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize("size", [65_535, 65_536, MB, 4 * MB])
+async def test_a_large_chunk_grows_by_what_the_formats_need(coder: Coder, content_type: str, size: int) -> None:
+    """At most 12 bytes, and 6 for each further 65,535 that it begins: gzip's stored blocks hold so many."""
+    messages = [body(b"begin", more=True), body(noise(size), more=True), body(b"")]
+    response = await request(coder.make(answering(start(content_type=content_type), *messages)), headers=coder.accepts)
+    assert len(response.chunks[1]) <= size + 12 + 6 * ((size - 1) // 65_535)
+    assert coder.read(response) == b"begin" + noise(size)
 
 
 # -- 24 to 26: dictionaries
