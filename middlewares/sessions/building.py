@@ -46,12 +46,14 @@ def build(layer: Sessions, problems: OptionErrors) -> tuple[Keeper, tuple[Store,
     lifetimes = Lifetimes(layer.max_age, layer.absolute_max_age, layer.refresh, layer.renewal_age)
     rules = Rules(name, lifetimes, layer.user_key, layer.conflicts)
     store = _opened(layer.store, layer.store_deadline, opened)
+    in_store = None if store is None else InStore(Ids(keys, name), rules, store)
     homes: dict[str, Home] = {}
-    if store is None or layer.oversize == "spill":
+    if in_store is None or layer.oversize == "spill":
         sealer: Sealer = Encrypted(keys, name) if layer.encrypted else Signed(keys, name)
-        homes[sealer.kind] = InCookie(sealer, rules, _opened(layer.revocations, layer.store_deadline, opened))
-    if store is not None:
-        homes["I"] = InStore(Ids(keys, name), rules, store)
+        revoked = _opened(layer.revocations, layer.store_deadline, opened)
+        homes[sealer.kind] = InCookie(sealer, rules, revoked, in_store)
+    if in_store is not None:
+        homes["I"] = in_store
     kept_in = [given if isinstance(given, str | None) else id(given) for given in (layer.store, layer.revocations)]
     keeper = Keeper(
         jar,

@@ -109,8 +109,8 @@ async def finish(keeper: Keeper, session: Session) -> None:
     Raises `SessionTooLate` where that can only go into a cookie.
     """
     state = session._state
-    if state is None or session._failed:
-        return
+    if state is None or session._failed or (session._sealed and state.migrated):
+        return  # what comes from another framework's cookie is still there
     if not session._sealed:  # nothing was answered: there is nobody to keep it for
         return await abandon(keeper, session)
     if state.unavailable or state.is_lost or (state.encoded() is None and not state.ended and not state.regenerate):
