@@ -83,7 +83,8 @@ class RedisClient:
     def __str__(self) -> str:
         """Return the URL without what may be secret in it."""
         parts = urlsplit(self._url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        place = parts.netloc + parts.path  # an "@" in the path: a password was not percent-encoded
+        return f"{parts.scheme}://{place.rpartition('@')[2]}"
 
     def _client(self) -> Any:
         loop = asyncio.get_running_loop()

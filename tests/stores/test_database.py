@@ -32,8 +32,8 @@ async def test_threads_may_read_while_the_loop_writes(tmp_path: Path) -> None:
         start.wait(10)
         return [store.get_now(name) for name in names * 20]
 
+    found: list[list[bytes | None]] = []
     async with anyio.create_task_group() as tasks:
-        found: list[list[bytes | None]] = []
 
         async def reading() -> None:
             found.append(await anyio.to_thread.run_sync(read))
@@ -109,7 +109,7 @@ async def test_a_fork_while_the_file_is_in_use_leaves_the_child_a_lock_of_its_ow
             os._exit(2)
         _, status = await anyio.to_thread.run_sync(os.waitpid, child, 0)
         may_end.set()
-    assert os.waitstatus_to_exitcode(status) == 0
+        assert os.waitstatus_to_exitcode(status) == 0
 
 
 async def test_another_process_that_closes_the_file_does_not_take_the_log_away(tmp_path: Path) -> None:

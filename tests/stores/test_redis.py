@@ -93,3 +93,5 @@ async def test_another_application_s_keys_are_left_alone(server: Server) -> None
 
 def test_what_is_printed_holds_no_password() -> None:
     assert str(RedisClient("rediss://user:secret@cache.example:6380/1")) == "rediss://cache.example:6380/1"
+    # One with a "/" that was not percent-encoded:
+    assert str(RedisClient("redis://:6379/secret@cache.example/1")) == "redis://cache.example/1"
