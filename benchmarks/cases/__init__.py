@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import codings, cors, decompress, dictionary, gzip, lint, passthrough, sessions, stack
+from . import (
+    codings,
+    cors,
+    decompress,
+    dictionary,
+    gzip,
+    lint,
+    load_control,
+    passthrough,
+    rate_limit,
+    sessions,
+    stack,
+)
 
 if TYPE_CHECKING:
     from benchmarks.case import Case
@@ -18,6 +30,8 @@ ALL: tuple[Case, ...] = (
     *dictionary.CASES,
     *decompress.CASES,
     *cors.CASES,
+    *load_control.CASES,
+    *rate_limit.CASES,
     *sessions.CASES,
     *stack.CASES,
     *lint.CASES,
