@@ -10,6 +10,7 @@ from middlewares.stores import StoreUnavailable
 from .errors import SessionError, SessionTooLate
 from .in_store import InStore
 from .records import SessionInfo
+from .response import note
 from .typed import Typed
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ class Session(MutableMapping[str, Any]):
             try:
                 state = await self._keeper.load(self._headers)
             except StoreUnavailable as error:
-                self._failure = error
+                note(self, error)
                 raise
             if self._state is None:  # another task may have been faster
                 self._state = state
@@ -204,7 +205,7 @@ class Session(MutableMapping[str, Any]):
         try:
             lines = await self._keeper.settle(state, self._headers, late=self._sealed)
         except StoreUnavailable as error:
-            self._failure = error
+            note(self, error)
             raise
         self._lines = lines or self._lines
 
@@ -224,7 +225,7 @@ class Session(MutableMapping[str, Any]):
         try:
             added = await home.add(state, kept, key, amount, self._keeper.clock())
         except StoreUnavailable as error:
-            self._failure = error
+            note(self, error)
             raise
         return self.get(key) if added is None else added
 
@@ -273,7 +274,7 @@ class Session(MutableMapping[str, Any]):
             try:
                 state = self._state = self._keeper.load_now(self._headers)
             except StoreUnavailable as error:
-                self._failure = error
+                note(self, error)
                 raise
         return state
 
