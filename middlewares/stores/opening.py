@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from middlewares.errors import did_you_mean
+from middlewares.errors import MissingExtra, did_you_mean
 
 from .base import DEADLINE
 from .memory import MemoryStore
@@ -51,7 +52,7 @@ def open_store(url: str, *, namespace: str = "records", deadline: float = DEADLI
     ``redis://host:6379/0`` and what else `RedisClient` knows. ``namespace`` keeps the records of different users
     of one store apart; ``deadline`` is the longest that a call may take, in seconds.
 
-    Raises `ValueError` if the URL names no store.
+    Raises `ValueError` if the URL names no store, and `MissingExtra` if what it needs is not installed.
     """
     problem = url_problem(url)
     if problem is not None:
@@ -63,6 +64,8 @@ def open_store(url: str, *, namespace: str = "records", deadline: float = DEADLI
         from .sqlite import SQLiteStore
 
         return SQLiteStore(unquote(parts.path[1:]), table=namespace, deadline=deadline)
+    if find_spec("redis") is None:
+        raise MissingExtra("a store in Redis or Valkey", "redis")
     from .redis import RedisStore
 
     return RedisStore(url, prefix=f"middlewares:{namespace}:", deadline=deadline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from middlewares.errors import MissingExtra
 from middlewares.stores import open_store, url_problem
 from middlewares.stores.memory import MemoryStore
 from middlewares.stores.redis import RedisStore
@@ -75,3 +76,10 @@ def test_a_refusal_repeats_no_password(url: str) -> None:
     with pytest.raises(ValueError, match="store must be") as caught:
         open_store(url)
     assert "secret" not in str(caught.value)
+
+
+def test_what_is_not_installed_is_said_when_a_store_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by each request."""
+    monkeypatch.setattr("middlewares.stores.opening.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"middlewares\[redis\]"):
+        open_store("redis://localhost")
