@@ -11,6 +11,7 @@ import pytest
 
 from middlewares import Sessions
 from middlewares.sessions import SessionError
+from middlewares.sessions.records import encode
 from middlewares.sessions.state import merged
 from middlewares.stores.memory import MemoryStore
 from middlewares.testing import ManualClock, http_scope
@@ -317,3 +318,15 @@ def test_merging_two_requests_does_not_depend_on_their_order_where_keys_differ()
         one = merged(base, mine, encode(theirs))
         other = merged(base, theirs, encode(mine))
         assert one == other
+
+
+@pytest.mark.parametrize("rule", ["last", "first", "error"])
+def test_a_number_that_is_none_is_no_change(rule: Any) -> None:
+    """NaN is not equal to itself, and yet nobody has changed it."""
+    mine = {"n": float("nan"), "mine": 1}
+    assert encode(merged(b'{"n":NaN}', mine, b'{"n":NaN,"theirs":1}', rule)) == b'{"n":NaN,"theirs":1,"mine":1}'
+
+
+def test_who_makes_one_of_true_has_changed_it() -> None:
+    with pytest.raises(SessionError, match="'n'"):
+        merged(b'{"n":1}', {"n": 2}, b'{"n":true}', "error")
