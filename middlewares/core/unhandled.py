@@ -6,6 +6,7 @@ without which a browser shows a page no more than a network error.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 from .exchange import EXCHANGE
@@ -46,8 +47,11 @@ async def answer_unhandled(
 
     The caller has seen that no response has begun, and that ``policy`` permits the `foreign_origin` of the request.
     ``headers`` are those that layers further in left for any response. Nothing is sent where the framework shows
-    the exception itself, in debug mode, or where a layer further out makes an answer of it.
+    the exception itself, in debug mode, or where a layer further out makes an answer of it: of any (an error page), or
+    of this one, which then has an attribute ``is_answered`` that is true.
     """
+    if _is_answered(sys.exception()):
+        return
     if getattr(scope.get("app"), "debug", False):
         return
     exchange = scope.get(EXCHANGE)
@@ -57,3 +61,9 @@ async def answer_unhandled(
         await refuse(scope, receive, send, Refusal(status=500, code=_UNHANDLED, headers=tuple(headers)), inner=policy)
     except Exception:  # noqa: BLE001 - the client is gone; what is to be known is what the application raised
         return
+
+
+def _is_answered(error: BaseException | None) -> bool:
+    if isinstance(error, BaseExceptionGroup):  # what task groups of layers in between make of it
+        return any(_is_answered(part) for part in error.exceptions)
+    return bool(getattr(error, "is_answered", False))

@@ -102,7 +102,7 @@ class Jar:
 
     def deletion(self, headers: Headers) -> HeaderList:
         """Return the ``Set-Cookie`` fields that make a browser forget everything."""
-        return [self._deleted(self._raw_name), *self._deleted_parts(headers, from_=1)]
+        return [self.deleted(self.name), *self._deleted_parts(headers, from_=1)]
 
     def _only(self, field: bytes) -> str | None:
         """Return the value from a field that is as most are; ``None`` leaves it to the general way."""
@@ -134,15 +134,16 @@ class Jar:
             value += parts[0]
         return value
 
-    def _deleted(self, name: bytes) -> tuple[bytes, bytes]:
+    def deleted(self, name: str) -> tuple[bytes, bytes]:
+        """Return the ``Set-Cookie`` field that makes a browser forget a cookie with the attributes of this one."""
         # Browsers delete only the cookie of the same path, domain and partition, and take a deletion of a Secure
         # cookie only with Secure (RFC 6265bis, 5.7): so all attributes are repeated.
         gone = b"; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
-        return b"set-cookie", b"%b=%b%b" % (name, gone, self._attributes)
+        return b"set-cookie", b"%b=%b%b" % (name.encode(), gone, self._attributes)
 
     def _deleted_parts(self, headers: Headers, from_: int) -> HeaderList:
         if self._most_parts == 1:
             return []
         fields = find_all(headers, b"cookie")
         numbers = range(from_, _MOST_PARTS)
-        return [self._deleted(self._part(n)) for n in numbers if find_cookies(fields, self._part(n).decode())]
+        return [self.deleted(self._part(n).decode()) for n in numbers if find_cookies(fields, self._part(n).decode())]

@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
+from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.exchange import hand_back
 from middlewares.core.layer import Layer, freeze, is_foreign
 from middlewares.core.options import check_types
@@ -118,6 +119,7 @@ class Sessions(Layer):
     """Those that were opened here, and are closed here."""
     _preloads: bool = field(init=False, repr=False)
     _foreign: bool = field(init=False, repr=False)
+    _inner: InnerPolicy = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -125,7 +127,8 @@ class Sessions(Layer):
         problems.raise_if_any()
         keeper, stores = build(self, problems)
         preloads = self.preload and keeper.waits
-        freeze(self, _keeper=keeper, _stores=stores, _preloads=preloads, _foreign=is_foreign(self.app))
+        foreign = is_foreign(self.app)
+        freeze(self, _keeper=keeper, _stores=stores, _preloads=preloads, _foreign=foreign, _inner=InnerPolicy(self.app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -144,7 +147,7 @@ class Sessions(Layer):
         if self._foreign or kind == "websocket":
             mark_coroutine_function(wrapped)
         if self._preloads and not await self._loaded(session):
-            return await refuse(scope, receive, send, _UNAVAILABLE)
+            return await refuse(scope, receive, send, _UNAVAILABLE, inner=self._inner)
         try:
             await self.app(inner, receive, wrapped)
             state = session._state
@@ -178,7 +181,7 @@ class Sessions(Layer):
         if failure is None or session._sealed or not _comes_of(error, failure):
             return False
         _log.error("sessions: %s", failure)
-        await refuse(scope, _connected, send, _UNAVAILABLE)
+        await refuse(scope, _connected, send, _UNAVAILABLE, inner=self._inner)
         return True
 
     async def _inside_another(self, outer: Session, scope: Scope, receive: Receive, send: Send) -> None:

@@ -29,6 +29,10 @@ REDIS_SCHEMES: Final = (
     "redis+cluster",
     "rediss+cluster",
 )
+_MOST_CONNECTIONS: Final = 50
+"""Of one event loop; ``max_connections`` in the URL says otherwise."""
+_MOST_OF_SENTINEL: Final = 10_000
+"""Its pool cannot wait for one that is free."""
 _ALIASES: Final = {"valkey": "redis", "valkeys": "rediss"}
 
 
@@ -83,7 +87,8 @@ class RedisClient:
     def __str__(self) -> str:
         """Return the URL without what may be secret in it."""
         parts = urlsplit(self._url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        place = parts.netloc + parts.path  # an "@" in the path: a password was not percent-encoded
+        return f"{parts.scheme}://{place.rpartition('@')[2]}"
 
     def _client(self) -> Any:
         loop = asyncio.get_running_loop()
@@ -113,7 +118,11 @@ def _connect(url: str, deadline: float) -> Any:
         return _sentinel(url, options)
     if scheme.endswith("+cluster"):
         return redis.RedisCluster.from_url(f"{scheme.partition('+')[0]}://{rest}", **options)
-    return redis.Redis.from_url(f"{_ALIASES.get(scheme, scheme)}://{rest}", **options)
+    # What finds all connections taken waits for one, up to the deadline: a plain pool would refuse it at once.
+    options |= {"max_connections": _MOST_CONNECTIONS, "timeout": deadline}
+    pool = redis.BlockingConnectionPool.from_url(f"{_ALIASES.get(scheme, scheme)}://{rest}", **options)
+    pool.connection_kwargs["decode_responses"] = False  # records are bytes, whatever the URL says
+    return redis.Redis.from_pool(pool)
 
 
 def _sentinel(url: str, options: dict[str, Any]) -> Any:
@@ -127,5 +136,5 @@ def _sentinel(url: str, options: dict[str, Any]) -> Any:
     if login:
         options |= {"username": unquote(user) or None, "password": unquote(password)}
     make: Any = module.Sentinel  # redis-py does not annotate it
-    sentinel = make(nodes, sentinel_kwargs=dict(parse_qsl(parts.query)), **options)
+    sentinel = make(nodes, sentinel_kwargs=dict(parse_qsl(parts.query)), max_connections=_MOST_OF_SENTINEL, **options)
     return sentinel.master_for(service or "mymaster", db=int(database or 0))

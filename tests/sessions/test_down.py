@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from middlewares import CORS, Sessions
 from middlewares.stores import StoreUnavailable
 from middlewares.stores.memory import MemoryStore
 from middlewares.testing import WebSocketRefused, lifespan, request, websocket
-from tests.sessions.sites import Site
+from tests.sessions.sites import KEY, Site
 from tests.stores.valkey import Server
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from middlewares import Session
+    from middlewares.asgi import Receive, Scope, Send
 
 
 class Failing:
@@ -237,3 +239,25 @@ async def test_with_redis_nothing_is_loaded_for_a_request_without_a_genuine_cook
     assert (await site.visit(look, f"{site.cookie}=I{'A' * 40}")).status == 200
     site._acts["x"] = look
     assert (await request(site.layer, headers={"x-act": "x", "cookie": "theme=dark"})).status == 200
+
+
+ORIGIN = "https://shop.example"
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1", None])
+async def test_pages_that_a_policy_inside_permits_can_read_why_they_are_refused(
+    store: Failing, url: str | None
+) -> None:
+    """Without the headers of the policy a browser would keep the answer from them, before and after the application."""
+    browser = Site(store=store).browser()
+    await browser.visit(login)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["session"].get("user_id")
+
+    down = Site(store=url or store)
+    store.fails = READS
+    layer = Sessions(CORS(app, allow_origins=[ORIGIN]), secret_key=KEY, store=down.layer.store, clock=down.clock)
+    response = await request(layer, headers={"cookie": browser.header, "origin": ORIGIN})
+    assert response.status == 503
+    assert response.header("access-control-allow-origin") == ORIGIN

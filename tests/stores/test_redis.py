@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -93,3 +94,13 @@ async def test_another_application_s_keys_are_left_alone(server: Server) -> None
 
 def test_what_is_printed_holds_no_password() -> None:
     assert str(RedisClient("rediss://user:secret@cache.example:6380/1")) == "rediss://cache.example:6380/1"
+    # One with a "/" that was not percent-encoded:
+    assert str(RedisClient("redis://:6379/secret@cache.example/1")) == "redis://cache.example/1"
+
+
+@pytest.mark.parametrize("options", ["", "?max_connections=3", "?decode_responses=true"])
+async def test_a_thousand_calls_at_once_share_the_connections(server: Server, options: str) -> None:
+    store = RedisStore(server.url + options, deadline=10)
+    await store.create("key", b"\xff", 60)
+    assert await asyncio.gather(*(store.get("key") for _ in range(1000))) == [b"\xff"] * 1000
+    await store.aclose()
