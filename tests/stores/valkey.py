@@ -18,10 +18,11 @@ __all__ = ("Server",)
 
 
 class Server:
-    """A Valkey on a port of its own, to be stopped, frozen, killed and started again."""
+    """A Valkey on a port of its own, to be frozen, killed and started again; or ``program``, which is like it."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, program: str | None = None) -> None:
         self.folder = folder
+        self._program = program or str(get_binary_path())
         self.port = _free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._options = options
@@ -29,7 +30,7 @@ class Server:
 
     def start(self) -> None:
         """Start the server, and return once it answers."""
-        command = [str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         self._process = subprocess.Popen(
             [*command, "--dir", str(self.folder), *self._options], stdout=subprocess.DEVNULL
         )
