@@ -1,4 +1,4 @@
-"""A real Valkey that is killed or frozen under load: no hang, the declared policy, and nobody gets another's session."""
+"""A real Valkey, killed or frozen under load: no hang, the declared policy, and nobody gets another's session."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Visitor:
         started = time.monotonic()
         response = await self.browser.visit(act, timeout=30)
         ended = time.monotonic()
-        self.visits.append(Visit(ended, ended - started, response.status, found[0] if found else None))
+        self.visits.append(Visit(ended, ended - started, response.status or 0, found[0] if found else None))
         if response.status == 200 and counts:
             self.acknowledged = counts[0]
 
@@ -98,9 +98,9 @@ class Load:
 
     async def each_visits(self, times: int) -> None:
         """Return once every visitor has been there so many times more."""
-        goals = [len(visitor.visits) + times for visitor in self.visitors]
+        goals = {visitor: len(visitor.visits) + times for visitor in self.visitors}
         async with asyncio.timeout(30):
-            while any(len(visitor.visits) < goal for visitor, goal in zip(self.visitors, goals, strict=True)):
+            while any(len(one.visits) < goal for one, goal in goals.items()):  # noqa: ASYNC110 - it is paced
                 await asyncio.sleep(PACE)
 
     def since(self, start: float) -> list[Visit]:
