@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import codings, cors, decompress, dictionary, gzip, lint, passthrough, sessions, stack
+from . import codings, cors, decompress, dictionary, gzip, lint, passthrough, session_stores, sessions, stack
 
 if TYPE_CHECKING:
     from benchmarks.case import Case
@@ -19,6 +19,7 @@ ALL: tuple[Case, ...] = (
     *decompress.CASES,
     *cors.CASES,
     *sessions.CASES,
+    *session_stores.CASES,
     *stack.CASES,
     *lint.CASES,
 )
