@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp, Receive, Scope, Send
 
 KEY = "Zr8wLxTngv1yXkQYJb4Sg0m5hQ0eD7p2"
-SHOWN = {"starlette": "1.10.0", "starsessions": "2.2.1"}
+SHOWN = {"starlette": "1.10.0", "starsessions": "2.2.1", "litestar": "2.25.0"}
 USER = {"user_id": "victim"}
 ADMIN = {"user_id": "admin"}
 
@@ -193,3 +193,24 @@ class TestStarsessions:
         before = dict(store.data)
         await starsessions.data(cookie)
         assert store.data != before
+
+
+@shown_of("litestar")
+async def test_of_litestar_visitors_without_cookies_fill_the_store() -> None:
+    """Each gets a record of 14 days, for nothing but a look."""
+    from litestar import Litestar
+    from litestar import Request as LitestarRequest
+    from litestar.handlers import get
+    from litestar.middleware.session.server_side import ServerSideSessionConfig
+    from litestar.stores.memory import MemoryStore
+
+    async def look(request: LitestarRequest[Any, Any, Any]) -> str:
+        return str(request.session.get("user_id"))
+
+    look.__annotations__ = {"request": LitestarRequest, "return": str}
+    records = MemoryStore()
+    middleware = [ServerSideSessionConfig().middleware]
+    app: Any = Litestar([get("/")(look)], middleware=middleware, stores={"sessions": records})
+    for _ in range(10):
+        assert (await request(app)).text == "None"
+    assert len(records._store) == 10
