@@ -40,6 +40,8 @@ class Bar:
     """Largest allowed ours/peer."""
     totals: bool = False
     """Compare whole requests instead of what the layers add to the bare application."""
+    body_bytes: bool = False
+    """Compare the sizes of the bodies instead."""
     overhead_us: float | None = None
     """Largest allowed overhead over the bare application, in microseconds."""
 
@@ -50,7 +52,8 @@ class Bar:
     def __str__(self) -> str:
         if self.overhead_us is not None:
             return f"overhead at most {self.overhead_us:g} µs"
-        return f"{'total' if self.totals else 'overhead'} at most {self.ratio:.2g} of {self.peer}"
+        what = "body" if self.body_bytes else "total" if self.totals else "overhead"
+        return f"{what} at most {self.ratio:.3g} of {self.peer}"
 
 
 @dataclass(frozen=True, slots=True)

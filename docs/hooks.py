@@ -58,7 +58,10 @@ def _long_default(name: str) -> str:
 
 
 def _order_rules() -> str:
-    rows = [(f"`{rule.outer}`", f"`{rule.inner}`", rule.reason, rule.harm) for rule in ORDER_RULES]
+    rows = [
+        (f"`{rule.outer}`", f"`{rule.inner}`", rule.reason, f"{rule.harm}{'' if rule.among_ours else ' (1)'}")
+        for rule in ORDER_RULES
+    ]
     return _table(("Outside", "Inside", "Why", "A request through the other order"), rows)
 
 

@@ -12,19 +12,24 @@ if TYPE_CHECKING:
     from .compression import Compress as Compress
     from .compression import GZip as GZip
     from .compression import Zstd as Zstd
+    from .concurrency_limit import ConcurrencyLimit as ConcurrencyLimit
     from .config import from_config as from_config
     from .cors import CORS as CORS
     from .cors import CORSPolicy as CORSPolicy
     from .decompress import Decompress as Decompress
+    from .drain import Drain as Drain
     from .errors import ConfigError as ConfigError
     from .errors import MiddlewaresError as MiddlewaresError
     from .errors import MissingExtra as MissingExtra
     from .errors import OptionError as OptionError
+    from .maintenance import Maintenance as Maintenance
     from .order import OrderWarning as OrderWarning
+    from .rate_limit import RateLimit as RateLimit
     from .sessions import Session as Session
     from .sessions import Sessions as Sessions
     from .stack import Middleware as Middleware
     from .stack import Stack as Stack
+    from .timeout import Timeout as Timeout
     from .when import When as When
 
 __version__ = "0.1.0"
@@ -34,17 +39,22 @@ _HOME = {
     "CORS": ".cors",
     "CORSPolicy": ".cors",
     "Compress": ".compression",
+    "ConcurrencyLimit": ".concurrency_limit",
     "ConfigError": ".errors",
     "Decompress": ".decompress",
+    "Drain": ".drain",
     "GZip": ".compression",
+    "Maintenance": ".maintenance",
     "Middleware": ".stack",
     "MiddlewaresError": ".errors",
     "MissingExtra": ".errors",
     "OptionError": ".errors",
     "OrderWarning": ".order",
+    "RateLimit": ".rate_limit",
     "Session": ".sessions",
     "Sessions": ".sessions",
     "Stack": ".stack",
+    "Timeout": ".timeout",
     "When": ".when",
     "Zstd": ".compression",
     "from_config": ".config",
@@ -55,17 +65,22 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "CORS",
     "CORSPolicy",
     "Compress",
+    "ConcurrencyLimit",
     "ConfigError",
     "Decompress",
+    "Drain",
     "GZip",
+    "Maintenance",
     "Middleware",
     "MiddlewaresError",
     "MissingExtra",
     "OptionError",
     "OrderWarning",
+    "RateLimit",
     "Session",
     "Sessions",
     "Stack",
+    "Timeout",
     "When",
     "Zstd",
     "__version__",

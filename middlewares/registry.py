@@ -9,11 +9,16 @@ __all__ = ("BUILTIN", "load_builtin")
 BUILTIN: dict[str, str] = {
     "brotli": "middlewares.compression:Brotli",
     "compress": "middlewares.compression:Compress",
+    "concurrency_limit": "middlewares.concurrency_limit:ConcurrencyLimit",
     "cors": "middlewares.cors:CORS",
     "decompress": "middlewares.decompress:Decompress",
+    "drain": "middlewares.drain:Drain",
     "gzip": "middlewares.compression:GZip",
+    "rate_limit": "middlewares.rate_limit:RateLimit",
     "sessions": "middlewares.sessions:Sessions",
     "zstd": "middlewares.compression:Zstd",
+    "maintenance": "middlewares.maintenance:Maintenance",
+    "timeout": "middlewares.timeout:Timeout",
 }
 
 

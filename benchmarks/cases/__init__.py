@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import codings, cors, decompress, dictionary, gzip, lint, passthrough, session_stores, sessions, stack
+from . import (
+    codings,
+    cors,
+    decompress,
+    dictionary,
+    gzip,
+    lint,
+    load_control,
+    passthrough,
+    rate_limit,
+    session_stores,
+    sessions,
+    stack,
+)
 
 if TYPE_CHECKING:
     from benchmarks.case import Case
@@ -18,6 +31,8 @@ ALL: tuple[Case, ...] = (
     *dictionary.CASES,
     *decompress.CASES,
     *cors.CASES,
+    *load_control.CASES,
+    *rate_limit.CASES,
     *sessions.CASES,
     *session_stores.CASES,
     *stack.CASES,

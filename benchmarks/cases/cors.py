@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.answer import Answer, expect, unchanged
-from benchmarks.apps import ORIGINS, POLICY, answer_from_pool
+from benchmarks.answer import Answer, expect, identical, unchanged
+from benchmarks.apps import ORIGINS, POLICY, answer_from_pool, close_websocket
 from benchmarks.case import Bar, Case, Subject, ours, peer
-from benchmarks.pool import browser_head, http_scope
+from benchmarks.pool import browser_head, http_scope, websocket_scope
 
 if TYPE_CHECKING:
     from middlewares.asgi import Scope
@@ -46,6 +46,12 @@ def _hostile_preflight(index: int) -> Scope:
         ("access-control-request-headers", _ASKS_MUCH[index % len(_ASKS_MUCH)]),
     )
     return http_scope(index, browser_head(index, extra=asks), size=_SIZE, method="OPTIONS")
+
+
+def _handshake(index: int) -> Scope:
+    scope = websocket_scope(index)
+    scope["headers"] = [*scope["headers"], (b"origin", _origin(index).encode())]
+    return scope
 
 
 def _subjects(**policy: Any) -> tuple[Subject, Subject]:
@@ -148,6 +154,15 @@ CASES = (
         _subjects(**_MANY),
         _verify_allowed,
         bars=(Bar(peer=_STARLETTE, ratio=0.32),),
+    ),
+    Case(
+        "cors-websocket",
+        "a WebSocket handshake from one of several explicit origins, which the peer does not check",
+        close_websocket,
+        _handshake,
+        _SUBJECTS,
+        identical,
+        receive={"type": "websocket.connect"},
     ),
     Case(
         "cors-hostile-preflight",

@@ -7,6 +7,10 @@ carries neither credentials nor a key: refused outside, the request that it anno
 The policy is found by walking inwards: our layers, ``.app`` of others, and the layers registered with a Starlette or
 FastAPI application. What stands behind a router or in a closure is not found; there only a CORS layer outside helps.
 
+A preflight is answered by the policy on the spot, outside, and not let through to it. A layer on the way may make
+something else of a request, another method or another host; let through for the two headers of a preflight it could
+then reach the application, unauthenticated and uncounted.
+
 Standard: the Fetch standard, 3.3 (CORS protocol).
 """
 
@@ -40,6 +44,10 @@ class CrossOrigin(Protocol):
         """Return whether this policy answers the request itself, as a preflight."""
         ...
 
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request of which `answers` is true; no application is called."""
+        ...
+
 
 class InnerPolicy:
     """The CORS policy somewhere inside an application, if there is one: looked for at first use.
@@ -47,30 +55,65 @@ class InnerPolicy:
     ::
 
         inner = InnerPolicy(app)
+        if await inner.answer(scope, receive, send):
+            return  # a preflight: it is not counted
         await refuse(scope, receive, send, refusal, inner=inner)
+
+    With ``only_layers`` the search ends at the first application that is not a layer of ours.
     """
 
-    __slots__ = ("_app", "_found", "_is_settled")
+    __slots__ = ("_app", "_found", "_is_settled", "_only_layers", "is_absent")
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, only_layers: bool = False) -> None:
         self._app = app
+        self._only_layers = only_layers
         self._found: CrossOrigin | None = None
         self._is_settled = False
+        self.is_absent = False
+        """Whether it is known by now that there is none."""
+
+    @property
+    def is_impossible(self) -> bool:
+        """Whether it is sure, before any request, that none will ever be found; never so where others are asked."""
+        app: Any = self._app
+        while self._only_layers and isinstance(app, Layer):
+            if app.cross_origin() is not None or not _always_goes_on(app):
+                return False
+            app = app.app
+        return self._only_layers
+
+    async def find(self, scope: Scope) -> CrossOrigin | None:
+        """Return the policy that a request meets inside."""
+        return self._found if self._is_settled else await self._find(scope)
 
     async def readable(self, scope: Scope, headers: HeaderList) -> HeaderList:
         """Return the headers of a response made outside the policy with what they lack; as they are without one."""
-        policy = self._found if self._is_settled else await self._find(scope)
+        policy = await self.find(scope)
         return headers if policy is None else await policy.readable(scope, headers)
 
     async def answers(self, scope: Scope) -> bool:
-        """Return whether a request is a preflight that the policy inside will answer itself.
+        """Return whether a request is a preflight that the policy inside answers itself.
 
-        Only such a request may pass unrefused, uncounted and without credentials: it never reaches the application.
+        What only such a request may do should not hang on this alone, but on `answer`.
         """
-        if scope.get("method") != "OPTIONS" or not is_preflight(scope["headers"]):
+        return await self._answering(scope) is not None
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Have the policy inside answer a request if it is a preflight; return whether it did.
+
+        So a preflight is not refused, redirected, counted or authenticated, and no other request can get the same.
+        """
+        policy = await self._answering(scope)
+        if policy is None:
             return False
-        policy = self._found if self._is_settled else await self._find(scope)
-        return policy is not None and await policy.answers(scope)
+        await policy.answer(scope, receive, send)
+        return True
+
+    async def _answering(self, scope: Scope) -> CrossOrigin | None:
+        if scope.get("method") != "OPTIONS" or not is_preflight(scope["headers"]):
+            return None
+        policy = await self.find(scope)
+        return policy if policy is not None and await policy.answers(scope) else None
 
     async def _find(self, scope: Scope) -> CrossOrigin | None:
         app: Any = self._app
@@ -80,10 +123,11 @@ class InnerPolicy:
                 policy = app.cross_origin()
                 if policy is not None:
                     return self._settle(policy, is_settled)
-                inner = await app.inner(scope)
-                # Where a layer does not simply go on with the application it wraps, it depends on the request.
-                is_settled = is_settled and inner is app.app
-                app = inner
+                # Where a layer does not always go on with the application it wraps, it depends on the request.
+                is_settled = is_settled and _always_goes_on(app)
+                app = await app.inner(scope)
+            elif self._only_layers:
+                return self._settle(None, is_settled)
             else:
                 is_settled = is_settled and getattr(app, "middleware_stack", app) is not None
                 app = _inside(app)
@@ -95,12 +139,18 @@ class InnerPolicy:
         if is_settled:
             self._found = policy
             self._is_settled = True
+            self.is_absent = policy is None
         return policy
 
 
 def is_preflight(headers: Headers) -> bool:
     """Return whether an ``OPTIONS`` request with these headers is a preflight (Fetch, 3.3.2)."""
     return find(headers, b"origin") is not None and find(headers, b"access-control-request-method") is not None
+
+
+def _always_goes_on(layer: Layer) -> bool:
+    """Return whether a layer hands every request to the application it wraps."""
+    return type(layer).inner is Layer.inner
 
 
 def _inside(app: Any) -> Any:

@@ -121,6 +121,10 @@ class Exchange:
     """What each compressing layer did, innermost first."""
     refusals: Each[Refusal] = Each()
     """Why layers answered by themselves."""
+    error_pages: Each[object] = Each()
+    """The layers, entered and not left yet, that make an answer of an exception which reaches them."""
+    quotas: Each[object] = Each()
+    """What limiters decided about the request, outermost first."""
 
     def leave(self, layer: object) -> None:
         """Say that the call of a layer which joined has ended; once its maker leaves, the exchange is cleared."""

@@ -23,6 +23,7 @@ __all__ = (
     "remove",
     "set_header",
     "with_headers",
+    "with_lasting_headers",
 )
 
 Headers = Iterable[Sequence[bytes]]
@@ -100,6 +101,12 @@ def add_vary(headers: Headers, *members: bytes) -> HeaderList:
 def with_headers(message: _Message, headers: HeaderList) -> _Message:
     """Return a copy of ``message`` that carries ``headers``; the original belongs to its sender."""
     return {**message, "headers": headers}
+
+
+def with_lasting_headers(message: _Message) -> _Message:
+    """Return ``message``, or a copy of it, with headers that can be read more than once."""
+    headers = message.get("headers", ())
+    return message if isinstance(headers, (list, tuple)) else {**message, "headers": [*headers]}
 
 
 def _pairs(headers: Headers) -> HeaderList:

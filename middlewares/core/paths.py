@@ -22,7 +22,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-__all__ = ("compile_hosts", "compile_paths", "host_hint", "host_problem", "path_problem", "route_path")
+__all__ = (
+    "HEALTH_PATHS",
+    "MONITORING_PATHS",
+    "compile_hosts",
+    "compile_paths",
+    "host_hint",
+    "host_problem",
+    "path_problem",
+    "route_path",
+)
+
+HEALTH_PATHS = ("/health", "/healthz", "/livez", "/ready", "/readyz", "/ping")
+"""Where load balancers and orchestrators commonly ask whether an application is well."""
+MONITORING_PATHS = (*HEALTH_PATHS, "/metrics")
+"""Where probes and scrapers ask: what is done to requests of clients is not done to theirs unless told."""
 
 _PARAMETER = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*(:path|:str)?\}")
 _HOST = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")

@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,14 @@ from .memo import Memo
 from .negotiation import prefer_media_type
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from middlewares.asgi import Message, Receive, Scope, Send
 
     from .cross_origin import InnerPolicy
     from .headers import HeaderList
 
-__all__ = ("Refusal", "refuse")
+__all__ = ("Prepared", "Refusal", "refuse")
 
 _log = logging.getLogger("middlewares")
 
@@ -75,49 +78,85 @@ class Refusal:
     """Further members of the problem object (RFC 9457, 3.2), which JSON can hold."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """Further response headers, such as ``Retry-After``."""
+    page: str = ""
+    """A whole HTML page, for clients that prefer HTML; made of title and detail unless given."""
     close_code: int = 1008
     """WebSocket close code where the server cannot deny a handshake with a response (RFC 6455, 7.4.1)."""
 
 
+class Prepared:
+    """A refusal that is rendered once for each value of ``Accept``, for answers that are sent often.
+
+    It remembers up to 512 of them.
+    """
+
+    __slots__ = ("refusal", "rendered")
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+        self.rendered: Memo[tuple[HeaderList, bytes]] = Memo(partial(_rendered, refusal))
+
+
 async def refuse(
-    scope: Scope, receive: Receive, send: Send, refusal: Refusal, *, inner: InnerPolicy | None = None
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    refusal: Refusal | Prepared,
+    *,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+    inner: InnerPolicy | None = None,
+    also_preflights: bool = False,
 ) -> None:
     """Answer the HTTP request or WebSocket handshake of ``scope`` with ``refusal``, and record it in the exchange.
 
-    ``inner`` is the CORS policy inside the layer that refuses: it makes the answer readable for permitted pages.
+    ``headers`` are further response headers, those that only this request has. ``inner`` is the CORS policy inside
+    the layer that refuses: it makes the answer readable for permitted pages, and answers preflights instead, which
+    carry no credentials and never reach the application. With ``also_preflights`` they are refused like all: for
+    checks of the host and of the request as such.
     """
-    exchange = scope.get(EXCHANGE)
-    if exchange is not None:
-        exchange.refusals.append(refusal)
+    if inner is not None and inner.is_absent:
+        inner = None
+    if inner is not None and not also_preflights and await inner.answer(scope, receive, send):
+        return None
+    accept = joined(scope["headers"], b"accept") or b""
+    if isinstance(refusal, Prepared):
+        fixed, body = refusal.rendered[accept]
+        refusal = refusal.refusal
+    else:
+        fixed, body = _rendered(refusal, accept)
+    if EXCHANGE in scope:
+        scope[EXCHANGE].refusals.append(refusal)
     if _log.isEnabledFor(logging.DEBUG):
         # As repr, cut: paths and reasons may hold line ends, and are as long as a client likes.
         reason = f" ({repr(refusal.reason[:200])[1:-1]})" if refusal.reason else ""
         _log.debug("%s: refused %.200r with %d%s", refusal.code, scope["path"], refusal.status, reason)
+    answer = [*fixed, *headers]
     if scope["type"] == "websocket":
-        return await _refuse_handshake(scope, receive, send, refusal)
-    start, body = _response(scope, refusal)
+        return await _refuse_handshake(
+            scope, receive, send, refusal.close_code, {"status": refusal.status, "headers": answer}, body
+        )
     if inner is not None:
-        start["headers"] = await inner.readable(scope, start["headers"])
-    await send({"type": "http.response.start", **start})
+        answer = await inner.readable(scope, answer)
+    await send({"type": "http.response.start", "status": refusal.status, "headers": answer})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
-async def _refuse_handshake(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
+async def _refuse_handshake(
+    scope: Scope, receive: Receive, send: Send, close_code: int, start: Message, body: bytes
+) -> None:
     message = await receive()
     if message["type"] != "websocket.connect":
         return  # the client left
     if "websocket.http.response" not in (scope.get("extensions") or ()):
         # The server answers 403 to a close before accept (ASGI WebSocket, "Close").
-        return await send({"type": "websocket.close", "code": refusal.close_code})
-    start, body = _response(scope, refusal)
+        return await send({"type": "websocket.close", "code": close_code})
     await send({"type": "websocket.http.response.start", **start})
     await send({"type": "websocket.http.response.body", "body": body})
 
 
-def _response(scope: Scope, refusal: Refusal) -> tuple[Message, bytes]:
-    """Return status and headers, and the body."""
-    accept = joined(scope["headers"], b"accept")
-    media_type = PROBLEM_JSON if accept is None else _preferred[accept]
+def _rendered(refusal: Refusal, accept: bytes) -> tuple[HeaderList, bytes]:
+    """Return the headers and the body for a client that accepts this."""
+    media_type = _preferred[accept]
     # Details may quote what a client sent; a lone surrogate in it must not turn the answer into a crash.
     body = _render(refusal, media_type).encode(errors="replace")
     if media_type.endswith("json"):
@@ -129,7 +168,7 @@ def _response(scope: Scope, refusal: Refusal) -> tuple[Message, bytes]:
         (b"content-length", b"%d" % len(body)),
         *refusal.headers,
     ]
-    return {"status": refusal.status, "headers": add_vary(headers, b"Accept")}, body
+    return add_vary(headers, b"Accept"), body
 
 
 def _render(refusal: Refusal, media_type: str) -> str:
@@ -137,7 +176,7 @@ def _render(refusal: Refusal, media_type: str) -> str:
     if media_type == "text/plain":
         return f"{title}\n{refusal.detail}".strip() + "\n"
     if media_type == "text/html":
-        return _PAGE.format(title=escape(title), detail=escape(refusal.detail))
+        return refusal.page or _PAGE.format(title=escape(title), detail=escape(refusal.detail))
     problem = {"type": refusal.type, "title": title, "status": refusal.status}
     if refusal.detail:
         problem["detail"] = refusal.detail

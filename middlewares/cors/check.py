@@ -151,7 +151,7 @@ def _check_request_headers(problems: OptionErrors, policy: PolicyOptions) -> Non
 
 
 def _check_exposed(problems: OptionErrors, policy: PolicyOptions) -> None:
-    for name in policy.expose_headers:
+    for name in () if policy.expose_headers == "auto" else policy.expose_headers:
         problems.check(is_token(name), "expose_headers", "must hold header names", name)
         is_visible = name.lower() not in HIDDEN_HEADERS
         problems.check(is_visible, "expose_headers", "must hold headers that a page may ever read", name)

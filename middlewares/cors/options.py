@@ -29,8 +29,9 @@ class PolicyOptions:
     """Request headers allowed besides the safelisted ones; ``*``: any."""
     allow_credentials: bool = False
     """Whether requests with cookies, HTTP authentication or client certificates may be read."""
-    expose_headers: Collection[str] = ()
-    """Response headers that pages may read besides the safelisted ones."""
+    expose_headers: Collection[str] | Literal["auto"] = ()
+    """Response headers that pages may read besides the safelisted ones; ``auto``, alone or in the list: those that
+    layers add, such as ``Retry-After`` and ``X-Request-ID``."""
     max_age: int = 600
     """Seconds for which a browser may remember a preflight; 0: not at all."""
     allow_private_network: bool = False

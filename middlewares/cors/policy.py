@@ -5,13 +5,15 @@ from __future__ import annotations
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Final
 
+from middlewares.core.exchange import EXCHANGE
+from middlewares.core.exposed import EXPOSED
 from middlewares.core.headers import find_all
 from middlewares.core.origin_set import OriginSet
 from middlewares.core.origins import parse_origin, same_host
 from middlewares.core.vary import VaryOn
 
 from .preflight import Permissions, refusal, shown
-from .response import ALLOW_CREDENTIALS, ALLOW_ORIGIN, EXPOSE_HEADERS, Answer
+from .response import ALLOW_CREDENTIALS, ALLOW_ORIGIN, EXPOSE_HEADERS, Answer, exposing, reconcile
 
 if TYPE_CHECKING:
     from middlewares.asgi import Scope
@@ -29,7 +31,17 @@ _VARY_ORIGIN: Final = VaryOn(b"Origin")
 class Policy:
     """The options of a policy, made ready for requests when it is built. Asking it sends nothing."""
 
-    __slots__ = ("_callable", "_origins", "_permissions", "_readable", "_websockets", "always", "answers", "vary")
+    __slots__ = (
+        "_callable",
+        "_origins",
+        "_permissions",
+        "_readable",
+        "_websockets",
+        "always",
+        "answers",
+        "exposes_more",
+        "vary",
+    )
 
     def __init__(self, options: PolicyOptions) -> None:
         # The options themselves are not kept: they are the layer, which would be kept alive in a cycle.
@@ -38,6 +50,8 @@ class Policy:
         self._origins = _origins(options)
         self._permissions = Permissions(options)
         self._readable = _readable(options)
+        self.exposes_more = options.expose_headers == "auto" or "auto" in options.expose_headers
+        """Whether pages may also read the headers that layers publish for them."""
         self._websockets = (not options.allows_any) if options.websockets is None else options.websockets
         members = [name.encode() for name in options.allow_origin_vary if name.lower() != "origin"]
         self.vary = VaryOn(b"Origin", *members) if members else _VARY_ORIGIN
@@ -79,6 +93,19 @@ class Policy:
             return self._answer(origin)
         return answer
 
+    async def readable(self, scope: Scope, headers: HeaderList) -> HeaderList:
+        """Return the headers of a response with those of the policy, merged; ``headers`` stay as they are."""
+        origins = find_all(scope["headers"], b"origin")
+        answer = await self.decide(scope, (origins[0] if len(origins) == 1 else b"") if origins else None)
+        exchange = scope.get(EXCHANGE) if self.exposes_more else None
+        merged = [*headers]
+        reconcile(merged, answer if exchange is None else exposing(answer, exchange), self.vary)
+        return merged
+
+    async def permits(self, scope: Scope, origin: bytes) -> bool:
+        """Return whether pages of an origin may read responses."""
+        return self._lists(origin) or await self._ask(scope, origin)
+
     async def preflight(self, scope: Scope, origin: bytes, method: bytes) -> HeaderList | Refusal:
         """Return the headers that answer a preflight with status 204 (Fetch, 4.8), or why it is refused.
 
@@ -97,13 +124,15 @@ class Policy:
         if self._websockets is False or not origins:
             return None
         origin = origins[0] if len(origins) == 1 else b""
-        if b"*" in self.answers or len(self.answer_to(origin)) > 1:
-            return None
-        if self._websockets is True and _is_of_same_host(scope, origin):
+        if self._lists(origin) or (self._websockets is True and _is_of_same_host(scope, origin)):
             return None
         if await self._ask(scope, origin):
             return None
         return refusal("websocket", f"{shown(origin)} not allowed", detail="This origin may not connect.")
+
+    def _lists(self, origin: bytes) -> bool:
+        """Return whether pages of an origin may read responses without the callable being asked."""
+        return origin in self.answers or b"*" in self.answers or origin in self._origins
 
     def _answer(self, origin: bytes) -> Answer:
         """Return the headers of a response that pages of ``origin`` may read."""
@@ -140,5 +169,13 @@ def _readable(options: PolicyOptions) -> Answer:
     if options.allow_credentials:
         headers.append((ALLOW_CREDENTIALS, b"true"))
     if options.expose_headers:
-        headers.append((EXPOSE_HEADERS, ", ".join(options.expose_headers).encode()))
+        headers.append((EXPOSE_HEADERS, b", ".join(_exposed(options))))
     return tuple(headers)
+
+
+def _exposed(options: PolicyOptions) -> list[bytes]:
+    """Return the names of headers that pages may read, those that ``auto`` stands for included."""
+    given = ("auto",) if options.expose_headers == "auto" else options.expose_headers
+    names = [name for given_name in given for name in (EXPOSED if given_name == "auto" else (given_name,))]
+    # Each once, however it is spelt; '*' says everything, where it may stand.
+    return [name.encode() for name in {name.lower(): name for name in names}.values()]

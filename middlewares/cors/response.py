@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from middlewares.asgi import mark_coroutine_function
 from middlewares.core.headers import HeaderList, merge_members, remove
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from middlewares.asgi import Message, Send
+    from middlewares.core.exchange import Exchange
     from middlewares.core.vary import VaryOn
 
 __all__ = (
@@ -17,8 +19,10 @@ __all__ = (
     "ALLOW_ORIGIN",
     "EXPOSE_HEADERS",
     "Answer",
-    "sending_readable",
-    "sending_varied",
+    "ReadableResponse",
+    "VariedResponse",
+    "exposing",
+    "reconcile",
 )
 
 Answer = tuple[tuple[bytes, bytes], ...]
@@ -32,46 +36,74 @@ _OURS: Final = frozenset({b"vary", ALLOW_ORIGIN, ALLOW_CREDENTIALS, EXPOSE_HEADE
 _OUR_LENGTHS: Final = frozenset(map(len, _OURS))
 
 
-def sending_varied(send: Send, vary: VaryOn) -> Send:
-    """Return a ``send`` that says of a response only what it depends on."""
+class VariedResponse:
+    """A response of which nothing is said but what it depends on."""
 
-    def send_varied(message: Message) -> Awaitable[None]:
+    __slots__ = ("_send", "_vary")
+
+    def __init__(self, send: Send, vary: VaryOn) -> None:
+        self._send = send
+        self._vary = vary
+
+    @mark_coroutine_function
+    def send(self, message: Message) -> Awaitable[None]:
+        """Send a message of the application."""
         if message["type"] == "http.response.start":
             headers = [*message["headers"]] if "headers" in message else []
             for name, _ in headers:
                 if len(name) == 4 and name.lower() == b"vary":
-                    vary.extend(headers)
+                    self._vary.extend(headers)
                     break
             else:
-                headers.append(vary.line)
+                headers.append(self._vary.line)
             message = {**message}
             message["headers"] = headers
-        return send(message)
-
-    return send_varied
+        return self._send(message)
 
 
-def sending_readable(send: Send, answer: Answer, vary: VaryOn) -> Send:
-    """Return a ``send`` that adds the headers of the policy to a response."""
+class ReadableResponse:
+    """A response that gets the headers of the policy, and with an exchange the names that layers want exposed."""
 
-    def send_readable(message: Message) -> Awaitable[None]:
+    __slots__ = ("_answer", "_exchange", "_send", "_vary", "is_started")
+
+    def __init__(self, send: Send, answer: Answer, vary: VaryOn, exchange: Exchange | None) -> None:
+        self._send = send
+        self._answer = answer
+        self._vary = vary
+        self._exchange = exchange
+        self.is_started = False
+        """Whether the application has begun to respond."""
+
+    @mark_coroutine_function
+    def send(self, message: Message) -> Awaitable[None]:
+        """Send a message of the application."""
         if message["type"] == "http.response.start":
+            self.is_started = True
+            answer = self._answer
+            if self._exchange is not None:
+                answer = exposing(answer, self._exchange)
             headers = [*message["headers"]] if "headers" in message else []
             for name, _ in headers:
                 if len(name) in _OUR_LENGTHS and name.lower() in _OURS:
-                    _reconcile(headers, answer, vary)
+                    reconcile(headers, answer, self._vary)
                     break
             else:
                 headers += answer
             message = {**message}
             message["headers"] = headers
-        return send(message)
-
-    return send_readable
+        return self._send(message)
 
 
-def _reconcile(headers: HeaderList, answer: Answer, vary: VaryOn) -> None:
-    """Add the headers of the policy to those of a response that has some of them already, in place."""
+def exposing(answer: Answer, exchange: Exchange) -> Answer:
+    """Return the headers of a policy with the names that layers have published, where it exposes any."""
+    names = exchange.expose
+    if not names or not any(name == EXPOSE_HEADERS for name, _ in answer):
+        return answer
+    return tuple(merge_members(answer, EXPOSE_HEADERS, names))
+
+
+def reconcile(headers: HeaderList, answer: Answer, vary: VaryOn) -> None:
+    """Add the headers of the policy to those of a response that may have some of them already, in place."""
     own = {name.lower() for name, _ in headers if len(name) in _OUR_LENGTHS}
     is_explicit = ALLOW_ORIGIN in own
     if ALLOW_CREDENTIALS in own and not is_explicit:

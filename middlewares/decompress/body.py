@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from middlewares.asgi import Message, Receive, Scope, Send
+    from middlewares.core.cross_origin import InnerPolicy
 
     from .chain import Chain
     from .threads import DecodingThreads
@@ -34,6 +35,7 @@ class DecodedBody:
 
     __slots__ = (
         "_chain",
+        "_cors",
         "_has_worked",
         "_is_answered",
         "_is_ended",
@@ -47,8 +49,11 @@ class DecodedBody:
         "refusal",
     )
 
-    def __init__(self, chain: Chain, threads: DecodingThreads, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, chain: Chain, threads: DecodingThreads, scope: Scope, receive: Receive, send: Send, cors: InnerPolicy
+    ) -> None:
         self._chain = chain
+        self._cors = cors
         self._threads = threads
         self._scope = scope
         self._receive = receive
@@ -93,7 +98,7 @@ class DecodedBody:
         """Answer in the application's place, once, if the body is refused and no response has begun."""
         if self.refusal is not None and not (self.is_response_started or self._is_answered):
             self._is_answered = True
-            await refuse(self._scope, self._receive, self._send, self.refusal)
+            await refuse(self._scope, self._receive, self._send, self.refusal, inner=self._cors)
 
     def close(self) -> None:
         """Let go of the decoders."""

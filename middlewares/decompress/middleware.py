@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
+from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.exchange import hand_back
 from middlewares.core.fields import parse_digits, split_list
 from middlewares.core.headers import find, joined, remove
@@ -62,6 +63,8 @@ class Decompress(Layer):
     corrupt body."""
     _decoding: Memo[_Makers | Refusal] = field(init=False, repr=False)
     _limits: Limits = field(init=False, repr=False)
+    _cors: InnerPolicy = field(init=False, repr=False)
+    """The CORS policy inside, so that pages can read refusals."""
     _threads: DecodingThreads = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -90,7 +93,7 @@ class Decompress(Layer):
         )
         decoding = Memo(partial(_decoding, makers, self.max_codings, unsupported))
         limits = Limits(self.max_size, self.max_ratio, self.ratio_floor)
-        freeze(self, _decoding=decoding, _limits=limits, _threads=DecodingThreads())
+        freeze(self, _decoding=decoding, _limits=limits, _cors=InnerPolicy(self.app), _threads=DecodingThreads())
 
     def hands_on_send(self) -> bool:
         """Return whether the application inside, which is handed the very ``send``, is not ours."""
@@ -109,12 +112,12 @@ class Decompress(Layer):
         if not makers:
             return await self.app(scope, receive, send)
         if isinstance(makers, Refusal):
-            return await refuse(scope, receive, send, makers)
+            return await refuse(scope, receive, send, makers, inner=self._cors)
         length = parse_digits(find(scope["headers"], b"content-length") or b"")
         if length is not None and length > self._limits.encoded:
-            return await refuse(scope, receive, send, refused(too_large(self._limits)))
+            return await refuse(scope, receive, send, refused(too_large(self._limits)), inner=self._cors)
         chain = Chain(makers, self._limits, length)
-        await self._decoded(DecodedBody(chain, self._threads, scope, receive, send), scope)
+        await self._decoded(DecodedBody(chain, self._threads, scope, receive, send, self._cors), scope)
 
     async def _decoded(self, body: DecodedBody, scope: Scope) -> None:
         # RFC 9110, 8.4 and 8.6: both describe the bytes as they were sent.

@@ -86,6 +86,8 @@ def _rule_against(outer: PlacedLayer, inner: PlacedLayer, layers: Sequence[Place
     rule = _RULES.get((inner.role or "", outer.role or ""))
     if rule is None or not may_meet(outer, inner):
         return None
+    if not rule.among_ours and outer.is_ours and inner.is_ours:
+        return None
     return None if rule.innermost and outer is not _innermost(rule.inner, layers) else rule
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from middlewares.core.layer import Layer
 from middlewares.record import Middleware
 from middlewares.stack import Stack
 from middlewares.when import Conditional
@@ -34,6 +35,11 @@ class PlacedLayer:
     def name(self) -> str:
         """The name of its class."""
         return self.record.name
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is of this package, so that it knows what other such layers need."""
+        return isinstance(self.record.cls, type) and issubclass(self.record.cls, Layer)
 
     def __str__(self) -> str:
         return f"{self.name} [{'.'.join(map(str, self.position))}]"

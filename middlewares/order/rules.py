@@ -24,6 +24,8 @@ class OrderRule:
     """A request through the other order, and what becomes of it."""
     innermost: bool = False
     """Whether it speaks of the innermost layer with the role ``inner`` alone: others may stand anywhere."""
+    among_ours: bool = True
+    """Whether it also holds where both layers are of this package."""
 
 
 ORDER_RULES: Final = (
@@ -69,6 +71,12 @@ ORDER_RULES: Final = (
         inner="cache",
         reason="What a cache answers, nothing further in has checked.",
         harm="GET / with Host: evil.example gets 200 from the cache, where the host check answers 400.",
+    ),
+    OrderRule(
+        outer="proxy_headers",
+        inner="maintenance",
+        reason="Behind a proxy all requests come from one address, until the forwarded one is read.",
+        harm="GET / during maintenance, with X-Forwarded-For: an address that may pass, gets 503.",
     ),
     # -- what is observed
     OrderRule(
@@ -131,12 +139,68 @@ ORDER_RULES: Final = (
         reason="What a layer answers by itself is seen only from outside.",
         harm="GET / over the limit gets 429, and no 429 is logged.",
     ),
+    OrderRule(
+        outer="metrics",
+        inner="concurrency_limit",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / when all places are taken gets 503, and no 503 is counted.",
+    ),
+    OrderRule(
+        outer="metrics",
+        inner="maintenance",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / during maintenance gets 503, and no 503 is counted.",
+    ),
+    OrderRule(
+        outer="metrics",
+        inner="drain",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / while the application shuts down gets 503, and no 503 is counted.",
+    ),
+    OrderRule(
+        outer="access_log",
+        inner="concurrency_limit",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / when all places are taken gets 503, and no 503 is logged.",
+    ),
+    OrderRule(
+        outer="access_log",
+        inner="maintenance",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / during maintenance gets 503, and no 503 is logged.",
+    ),
+    OrderRule(
+        outer="access_log",
+        inner="drain",
+        reason="What a layer answers by itself is seen only from outside.",
+        harm="GET / while the application shuts down gets 503, and no 503 is logged.",
+    ),
+    # -- what is refused before it costs anything
+    OrderRule(
+        outer="maintenance",
+        inner="rate_limit",
+        reason="What is refused for everybody should use up nobody's quota.",
+        harm="GET / during maintenance gets 503 and is charged; once it is over, the client gets 429.",
+    ),
+    OrderRule(
+        outer="rate_limit",
+        inner="concurrency_limit",
+        reason="A client over its quota should not take the place of another, nor wait for one.",
+        harm="GET / over the limit, when all places are taken: 503 instead of 429, so the client tries again at once.",
+    ),
+    OrderRule(
+        outer="timeout",
+        inner="concurrency_limit",
+        reason="A timeout further in does not count the time that a request waits for its place.",
+        harm="GET / waits for a place for longer than the time that it has, and gets no 504.",
+    ),
     # -- what browsers need on every answer
     OrderRule(
         outer="cors",
         inner="error_page",
-        reason="An answer made outside CORS has no Access-Control-Allow-Origin, so the page may not read it.",
-        harm="GET / from an allowed origin to an application that fails: its page sees a network error, not the 500.",
+        reason="A layer of others outside CORS comes too late: CORS answers what fails, so that pages can read it.",
+        harm="GET / from an allowed origin to an application that fails: its page gets a bare 500 without words.",
+        among_ours=False,
     ),
     OrderRule(
         outer="security_headers",
@@ -147,38 +211,44 @@ ORDER_RULES: Final = (
     OrderRule(
         outer="cors",
         inner="auth",
-        reason="A preflight carries no credentials, and an answer made outside CORS cannot be read.",
+        reason="A preflight carries no credentials, and a layer of others does not know who will answer it.",
         harm="The preflight of an allowed origin gets 401, so its request is never sent.",
+        among_ours=False,
     ),
     OrderRule(
         outer="cors",
         inner="csrf",
-        reason="An answer made outside CORS has no Access-Control-Allow-Origin, so the page may not read it.",
+        reason="A layer of others outside CORS answers without its headers, so the page may not read that.",
         harm="POST / from an allowed origin without its token: its page sees a network error, not the 403.",
+        among_ours=False,
     ),
     OrderRule(
         outer="cors",
         inner="rate_limit",
-        reason="A preflight must not use up quota, and an answer made outside CORS cannot be read.",
+        reason="A layer of others counts preflights, and what it answers outside CORS the page may not read.",
         harm="GET / over the limit from an allowed origin: its page sees a network error, not the 429.",
+        among_ours=False,
     ),
     OrderRule(
         outer="cors",
         inner="user_rate_limit",
-        reason="A preflight must not use up quota, and an answer made outside CORS cannot be read.",
+        reason="A layer of others counts preflights, and what it answers outside CORS the page may not read.",
         harm="GET / over the limit from an allowed origin: its page sees a network error, not the 429.",
+        among_ours=False,
     ),
     OrderRule(
         outer="cors",
         inner="timeout",
-        reason="An answer made outside CORS has no Access-Control-Allow-Origin, so the page may not read it.",
+        reason="A layer of others outside CORS answers without its headers, so the page may not read that.",
         harm="GET / from an allowed origin that runs out of time: its page sees a network error, not the 504.",
+        among_ours=False,
     ),
     OrderRule(
         outer="cors",
         inner="body_limit",
-        reason="An answer made outside CORS has no Access-Control-Allow-Origin, so the page may not read it.",
+        reason="A layer of others outside CORS answers without its headers, so the page may not read that.",
         harm="POST / from an allowed origin with too long a body: its page sees a network error, not the 413.",
+        among_ours=False,
     ),
     OrderRule(
         outer="cors",

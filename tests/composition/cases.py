@@ -189,16 +189,38 @@ class Run:
             yield "the body has an end that its coding does not have"
         yield from self._duties()
         yield from self._exceptions()
-        answers = [subject.answers(self.request) for subject in self.subjects]
-        answered = next((status for status in answers if status is not None), None)
+        yield from self._readable()
+        answered = self._answered
         if self._timed_out and bare.status is None:
             answered = 504
+        elif answered is None and bare.status is None and True in self._shown and self.traffic[-1].error is not None:
+            answered = 500
         elif answered is not None and self._application is not None:
             yield f"the application was called, where a layer answers {answered}"
         if answered is None:
             yield from self._same_as(bare)
         elif self.case.client.stays and self._status != answered:
             yield f"the status is {self._status}, not {answered}"
+
+    @property
+    def _answered(self) -> int | None:
+        """The status with which a layer answers by itself: a preflight meets none but the first that answers such."""
+        answers = [subject.preflight(self.request) for subject in self.subjects]
+        answers += [subject.answers(self.request) for subject in self.subjects]
+        return next((status for status in answers if status is not None), None)
+
+    @property
+    def _shown(self) -> set[bool | None]:
+        """What layers say to whether the page may read the response."""
+        return {subject.shows(self.request) for subject in self.subjects}
+
+    def _readable(self) -> Iterator[str]:
+        """Refusals too, and answers to exceptions, wherever the layer stands that makes them."""
+        # A policy further in wins, so what one shows another may withhold.
+        if True in self._shown and False not in self._shown and self.view.status is not None:
+            origin = (self.request.header("origin") or "").encode()
+            if self.view.values(b"access-control-allow-origin") not in ([b"*"], [origin]):
+                yield f"the page cannot read the {self.view.status}"
 
     def _duties(self) -> Iterator[str]:
         for index, subject in enumerate(self.subjects):

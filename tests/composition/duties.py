@@ -5,12 +5,13 @@ Whoever builds the layer takes its subject from here, and its stand-in out of `t
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from middlewares import Middleware
-from tests.stand_ins import Auth, Metrics, RateLimit, RequestID, Sessions, Timeout
-from tests.stand_ins.answering import Alarm
+from middlewares.core.headers import find
+from middlewares.rate_limit import MemoryLimits, RateLimit
+from middlewares.testing import ManualClock
+from tests.stand_ins import Auth, Metrics, RequestID, Sessions
 from tests.stand_ins.observing import Tally
 
 from .subject import Seen, Subject
@@ -19,7 +20,7 @@ from .traffic import header
 if TYPE_CHECKING:
     from .requests import Request
 
-__all__ = ("Authenticated", "Counted", "Identified", "Limited", "Remembered", "TimedOut")
+__all__ = ("SPENT", "Authenticated", "Counted", "Identified", "Limited", "Remembered")
 
 SPENT = b"spent"
 """The key of a client whose quota is used up."""
@@ -28,20 +29,42 @@ SPENT = b"spent"
 class Limited(Subject):
     """A client over its quota is refused; each other request is counted once."""
 
-    def __init__(self) -> None:
-        self.used: Counter[Any] = Counter({SPENT: 1})
+    builtin = "rate_limit"
+
+    def __init__(self, **options: Any) -> None:
+        clock = ManualClock()
+        self.clock = clock
+        self.store = MemoryLimits(clock=clock.ns)
+        self.options = {"limit": "2/minute", "key": "header:x-key", "algorithm": "fixed_window", **options}
 
     def record(self) -> Middleware:
-        return Middleware(RateLimit, key="x-key", used=self.used)
+        return Middleware(
+            RateLimit, store=self.store, clock=self.clock.ns, exclude_paths=(), cost=self.cost, **self.options
+        )
+
+    def cost(self, connection: Any) -> int:
+        """Return a cost that the quota of this client has no room for, or one that it has."""
+        return 3 if find(connection.scope["headers"], b"x-key") == SPENT else 1
 
     def answers(self, request: Request) -> int | None:
         return 429 if request.type != "lifespan" and request.header("x-key") == SPENT.decode() else None
 
     def check(self, seen: Seen) -> None:
-        is_let_in = seen.request.type != "lifespan" and self.answers(seen.request) is None
-        assert self.used.total() == 1 + is_let_in, "the request was not counted once"
-        if not is_let_in and seen.is_whole and seen.outside.start:
-            assert header(seen.outside.start, b"retry-after") == [b"60"]
+        # A preflight that a policy further in answers does not count, and is not handed on.
+        is_answered = seen.request.is_preflight and seen.inside.scope is None
+        is_let_in = seen.request.type != "lifespan" and self.answers(seen.request) is None and not is_answered
+        assert len(self.store) == is_let_in, "the request was not counted once"
+        if seen.outside.start is None or seen.request.type != "http":
+            return
+        if is_answered:
+            return
+        told = header(seen.outside.start, b"ratelimit")
+        if self.options.get("headers") == ():
+            assert told == header((seen.inside.start or {}), b"ratelimit")
+        elif not is_let_in and seen.is_whole:
+            assert told == [b'"2/minute";r=2']
+        elif is_let_in:
+            assert told[-1:] == [b'"2/minute";r=1;t=60']
 
 
 class Authenticated(Subject):
@@ -93,7 +116,7 @@ class Counted(Subject):
         for outcome, status, reasons in self.tally.outcomes:
             assert status == (seen.outside.start or {}).get("status")
             assert (outcome == "returned") == (seen.outside.error is None)
-            if status in (401, 403, 429, 504):
+            if status in (401, 403, 429, 503, 504):
                 assert reasons, "a refusal further in was not seen"
 
 
@@ -118,24 +141,3 @@ class Remembered(Subject):
             assert header(seen.outside.start, b"set-cookie").count(cookie) == 1, "the session was not saved"
             assert seen.client.status is None or cookie in seen.client.values(b"set-cookie")
         assert (seen.outside.scope or {}).get("session") is not None, "not handed back to the outer scope"
-
-
-class TimedOut(Subject):
-    """A response that has not begun in time is replaced; one that has begun is left alone."""
-
-    def __init__(self) -> None:
-        self.alarm = Alarm()
-
-    def record(self) -> Middleware:
-        return Middleware(Timeout, alarm=self.alarm)
-
-    def times_out(self, request: Request) -> bool:
-        return request.type == "http"
-
-    def ring(self) -> bool:
-        return self.alarm.ring()
-
-    def check(self, seen: Seen) -> None:
-        assert not self.alarm.waiting, "the alarm is still set"
-        if seen.outside.start and not seen.inside.start:
-            assert seen.outside.start["status"] == 504

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from middlewares import CORS, Brotli, Compress, Decompress, GZip, Middleware, Session, Sessions, Stack, When, Zstd
+from middlewares import (
+    CORS,
+    Brotli,
+    Compress,
+    ConcurrencyLimit,
+    Decompress,
+    Drain,
+    GZip,
+    Maintenance,
+    Middleware,
+    Session,
+    Sessions,
+    Stack,
+    Timeout,
+    When,
+    Zstd,
+)
+from middlewares.core.headers import find
 from tests.stand_ins import Upload
 
-from .duties import Authenticated, Counted, Identified, Limited, Remembered, TimedOut
+from .duties import SPENT, Authenticated, Counted, Identified, Limited, Remembered
 from .requests import ORIGIN, OTHER_ORIGIN
 from .subject import Seen, Subject
 from .traffic import header
@@ -17,7 +34,10 @@ from .traffic import header
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from middlewares.asgi import Message
+    from starlette.requests import HTTPConnection
+
+    from middlewares.asgi import ASGIApp, Message
+    from middlewares.timeout.call import TimedCall
 
     from .requests import Request
 
@@ -85,9 +105,17 @@ class CrossOrigin(Subject):
         origin = request.header("origin")
         if request.type == "websocket":
             return None if origin is None or self.allows(origin) else 403
+        return self.preflight(request)
+
+    def preflight(self, request: Request) -> int | None:
         if not request.is_preflight:
             return None
-        return 204 if self.allows(origin) else 403
+        return 204 if self.allows(request.header("origin")) else 403
+
+    def shows(self, request: Request) -> bool | None:
+        if request.type != "http" or request.is_preflight:
+            return None
+        return self.allows(request.header("origin"))
 
     def check(self, seen: Seen) -> None:
         outside, origin = seen.outside.start, seen.request.header("origin")
@@ -152,6 +180,98 @@ class Kept(Subject):
             assert b"cookie" in vary.lower()
 
 
+class TimedOut(Subject):
+    """A response that has not begun in time is replaced; one that has begun is left alone; nothing stays timed."""
+
+    builtin = "timeout"
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+        self.layers: list[Timeout] = []
+
+    def record(self) -> Middleware:
+        return Middleware(partial(self._build))
+
+    def _build(self, app: ASGIApp) -> Timeout:
+        layer = Timeout(app, first_byte=3600, **self.options)
+        self.layers.append(layer)
+        return layer
+
+    def times_out(self, request: Request) -> bool:
+        return request.type == "http"
+
+    def ring(self) -> bool:
+        # A response that has begun is left alone, as a client cannot be told the end of its time from a failure.
+        calls = cast("list[TimedCall]", [call for layer in self.layers for call in layer._watch.calls])
+        watched = [call for call in calls if not call.is_started]
+        for call in watched[-1:]:
+            call.ring()
+        return bool(watched)
+
+    def check(self, seen: Seen) -> None:
+        assert not any(layer._watch.calls for layer in self.layers), "still timed"
+        if seen.outside.start and not seen.inside.start:
+            assert seen.outside.start["status"] == 504
+
+
+class Admitted(Subject):
+    """One request at a time gets its permit, and gives it back."""
+
+    builtin = "concurrency_limit"
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+        self.layers: list[ConcurrencyLimit] = []
+
+    def record(self) -> Middleware:
+        return Middleware(partial(self._build))
+
+    def _build(self, app: ASGIApp) -> ConcurrencyLimit:
+        layer = ConcurrencyLimit(app, **self.options)
+        self.layers.append(layer)
+        return layer
+
+    def check(self, seen: Seen) -> None:
+        for layer in self.layers:
+            assert (layer.load.in_flight, layer.load.waiting) == (0, 0), "a permit is still held"
+
+
+class Drained(Subject):
+    """Requests are counted while they are under way; a shutdown reaches the application all the same."""
+
+    builtin = "drain"
+
+    def __init__(self) -> None:
+        self.layers: list[Drain] = []
+
+    def record(self) -> Middleware:
+        return Middleware(partial(self._build))
+
+    def _build(self, app: ASGIApp) -> Drain:
+        layer = Drain(app)
+        self.layers.append(layer)
+        return layer
+
+    def check(self, seen: Seen) -> None:
+        assert not any(layer.in_flight for layer in self.layers), "still counted as under way"
+
+
+class Closed(Subject):
+    """Clients with a spent key are refused, as if it was maintenance for them alone; nobody else notices."""
+
+    builtin = "maintenance"
+
+    def record(self) -> Middleware:
+        return _record(Maintenance, active=_is_spent, retry_after=60)
+
+    def answers(self, request: Request) -> int | None:
+        return 503 if request.type != "lifespan" and request.header("x-key") == SPENT.decode() else None
+
+    def check(self, seen: Seen) -> None:
+        if self.answers(seen.request) and seen.is_whole and seen.outside.start:
+            assert header(seen.outside.start, b"retry-after") == [b"60"]
+
+
 class Sometimes(Subject):
     """A layer does its duty for matching requests, and leaves others alone."""
 
@@ -168,6 +288,12 @@ class Sometimes(Subject):
 
     def drops(self, request: Request, start: Message) -> bool:
         return self.applies(request) and self.subject.drops(request, start)
+
+    def preflight(self, request: Request) -> int | None:
+        return self.subject.preflight(request) if self.applies(request) else None
+
+    def shows(self, request: Request) -> bool | None:
+        return self.subject.shows(request) if self.applies(request) else None
 
     def times_out(self, request: Request) -> bool:
         return self.applies(request) and self.subject.times_out(request)
@@ -200,6 +326,14 @@ class Nested(Subject):
     def drops(self, request: Request, start: Message) -> bool:
         return any(subject.drops(request, start) for subject in self.subjects)
 
+    def preflight(self, request: Request) -> int | None:
+        found = (subject.preflight(request) for subject in self.subjects)
+        return next((status for status in found if status is not None), None)
+
+    def shows(self, request: Request) -> bool | None:
+        found = [subject.shows(request) for subject in self.subjects]
+        return next((shown for shown in found if shown is not None), None)
+
     def times_out(self, request: Request) -> bool:
         return any(subject.times_out(request) for subject in self.subjects)
 
@@ -219,6 +353,11 @@ def _record(cls: type, **options: Any) -> Middleware:
 
 def _uploaded(events: list[Message]) -> bytes:
     return b"".join(bytes(event.get("body", b"")) for event in events if event["type"] == "http.request")
+
+
+def _is_spent(connection: HTTPConnection) -> bool:
+    # Not its own `headers`: Starlette finds names in lower case only.
+    return find(connection.scope["headers"], b"x-key") == SPENT
 
 
 def _in_api(request: Request) -> bool:
@@ -251,10 +390,16 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "stack": lambda: Nested(Compressed(), CrossOrigin(ORIGIN, OTHER_ORIGIN)),
     "stack-of-stand-ins": lambda: Nested(Identified(), Remembered(), Compressed(minimum_size=100)),
     "rate-limit": Limited,
+    "rate-limit-quiet": lambda: Limited(headers=(), refund_on=("5xx", "exception"), messages="1000/second"),
     "auth": Authenticated,
     "request-id": Identified,
     "metrics": Counted,
     "session": Remembered,
-    "timeout": TimedOut,
+    "timeout": lambda: TimedOut(),
+    "timeout-of-all": lambda: TimedOut(total=7200, idle=7200, limit_websockets=True),
+    "concurrency-limit": lambda: Admitted(),
+    "concurrency-limit-to-the-end": lambda: Admitted(limit=3, hold="end"),
+    "maintenance": Closed,
+    "drain": Drained,
 }
 """By a name for reports. A new middleware joins with one line here, and a subject that tells its duty."""

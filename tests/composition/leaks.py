@@ -63,7 +63,13 @@ async def leftovers(case: Case) -> list[str]:
         _, bare = await _call(replace(case, layers=()))
         # An application that fails before its body may leave nothing of a start that a layer keeps back.
         is_lost = view.status is None and "the exception" in watched
-        if not is_lost and (view.status, view.body, view.others) != (bare.status, bare.body, bare.others):
+        # And where it raises before its start, a layer may answer for it.
+        is_answered = view.status == 500 and bare.status is None and "the exception" in watched
+        if not (is_lost or is_answered) and (view.status, view.body, view.others) != (
+            bare.status,
+            bare.body,
+            bare.others,
+        ):
             found.append("the response is not that of the application")
     return found
 

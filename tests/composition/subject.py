@@ -50,6 +50,14 @@ class Subject:
         """Return whether this start never leaves if the application fails before the event loop turns."""
         return False
 
+    def preflight(self, request: Request) -> int | None:
+        """Return the status with which the layer answers a request as a preflight: then no other layer does."""
+        return None
+
+    def shows(self, request: Request) -> bool | None:
+        """Return whether a page may read the response, whoever makes it and wherever; ``None``: no say in that."""
+        return None
+
     def times_out(self, request: Request) -> bool:
         """Return whether the layer answers by itself when an application does not begin to answer in time."""
         return False

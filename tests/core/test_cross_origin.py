@@ -46,6 +46,10 @@ class Policy(Layer):
     async def answers(self, scope: Scope) -> bool:
         return True
 
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
 
 async def plain(scope: Scope, receive: Receive, send: Send) -> None:
     """Do nothing."""
@@ -94,6 +98,30 @@ async def test_without_a_policy_nothing_changes(app: ASGIApp) -> None:
     inner = InnerPolicy(app)
     assert await inner.readable(http_scope(path="/api/x"), [(b"a", b"b")]) == [(b"a", b"b")]
     assert not await inner.answers(http_scope("OPTIONS", path="/api/x", headers=PREFLIGHT))
+
+
+async def test_whether_a_policy_applies_is_asked_anew() -> None:
+    inner = InnerPolicy(Stack(When(Middleware(Policy), paths=["/api/*"]))(plain))
+    for path, count in (("/other", 0), ("/api/x", 1), ("/other", 0)):
+        assert len(await inner.readable(http_scope(path=path), [])) == count
+
+
+@pytest.mark.parametrize(
+    ("app", "is_impossible"),
+    [
+        (plain, True),
+        (GZip(plain), True),
+        (GZipMiddleware(Policy(plain)), True),
+        (Policy(plain), False),
+        (GZip(Policy(plain)), False),
+        (Stack(When(Middleware(GZip), paths=["/"]))(plain), False),
+    ],
+)
+async def test_a_search_may_end_at_the_first_that_is_not_ours(app: ASGIApp, is_impossible: bool) -> None:
+    inner = InnerPolicy(app, only_layers=True)
+    assert inner.is_impossible == is_impossible
+    assert not (is_impossible and await inner.find(http_scope()))
+    assert not InnerPolicy(app).is_impossible
 
 
 async def test_a_layer_that_wraps_itself_ends_the_search() -> None:
@@ -153,6 +181,19 @@ async def test_a_policy_is_not_kept_alive() -> None:
     del app, inner
     gc.collect()
     assert alive() is None
+
+
+@pytest.mark.parametrize(("also_preflights", "status"), [(False, 204), (True, 400)])
+async def test_a_preflight_is_answered_instead_of_refused(also_preflights: bool, status: int) -> None:
+    """Unless the refusal is for all."""
+    inner = InnerPolicy(Policy(plain))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = Refusal(status=400, code="trusted_hosts.host")
+        await refuse(scope, receive, send, refusal, inner=inner, also_preflights=also_preflights)
+
+    assert (await request(app, "OPTIONS", headers=PREFLIGHT)).status == status
+    assert (await request(app, "GET", headers=PREFLIGHT)).status == 400
 
 
 async def test_a_refusal_is_made_readable() -> None:

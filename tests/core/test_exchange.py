@@ -106,7 +106,9 @@ def test_each_fact_declares_its_rule():
         "response_headers": Each,
         "sessions": Each,
         "codings": Each,
+        "quotas": Each,
         "refusals": Each,
+        "error_pages": Each,
     }
 
 

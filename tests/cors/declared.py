@@ -16,7 +16,21 @@ if TYPE_CHECKING:
 
     from middlewares.asgi import Receive, Scope, Send
 
-__all__ = ("Application", "Case", "Declared", "Place", "Rule", "random_case", "random_place")
+__all__ = (
+    "EXPOSED",
+    "METHODS",
+    "NAMES",
+    "VALUES",
+    "Application",
+    "Case",
+    "Declared",
+    "Place",
+    "Rule",
+    "random_application",
+    "random_case",
+    "random_place",
+    "some",
+)
 
 LABELS = ("a", "b", "app", "example", "evil", "evilexample", "examplea", "xn--bcher-kva")
 DOMAINS = (("example", "com"), ("b", "example", "com"), ("evil", "net"), ("examplecom",), ("com", "example"))
@@ -183,9 +197,9 @@ def random_case(random: Random, *, for_starlette: bool = False) -> Case:
         expressed=() if any_origin or random.random() < 0.7 else (_random_rule(random, credentials),),
         any_origin=any_origin,
         null=not any_origin and not credentials and not for_starlette and random.random() < 0.1,
-        methods=_some(random, METHODS, "*"),
-        headers=_some(random, NAMES, "*"),
-        expose=_some(random, EXPOSED, None if credentials else "*"),
+        methods=some(random, METHODS, "*"),
+        headers=some(random, NAMES, "*"),
+        expose=some(random, EXPOSED, None if credentials else "*"),
         credentials=credentials,
     )
     place = _random_origin(random, policy)
@@ -196,10 +210,11 @@ def random_case(random: Random, *, for_starlette: bool = False) -> Case:
         {name: random.choice(VALUES.get(name, ("1",))) for name in names},
         credentials=random.random() < 0.4,
     )
-    return Case(policy, _random_application(random), place, page)
+    return Case(policy, random_application(random), place, page)
 
 
-def _random_application(random: Random) -> Application:
+def random_application(random: Random) -> Application:
+    """Return what an application says by itself."""
     vary = random.choice(((), (b"Accept-Encoding",), (b"*",), (b"origin, Cookie",), (b"Cookie", b"Accept")))
     headers = [(b"Vary", value) for value in vary]
     if random.random() < 0.1:
@@ -238,6 +253,7 @@ def _random_origin(random: Random, policy: Declared) -> Place | None:
     return Place(scheme, labels, random.choice((place.port,) * 4 + (None, 3000, 8443)))
 
 
-def _some(random: Random, of: tuple[str, ...], star: str | None) -> tuple[str, ...]:
+def some(random: Random, of: tuple[str, ...], star: str | None) -> tuple[str, ...]:
+    """Return a few of them, now and then with ``star``."""
     chosen = random.sample(of, random.choice((0, 1, 3)))
     return (*chosen, star) if star and random.random() < 0.2 else tuple(chosen)

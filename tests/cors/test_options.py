@@ -37,7 +37,10 @@ LOOSE = "must escape its dots: an unescaped one matches any character, and so ot
         ({"allow_origins": A}, [f"allow_origins must be a list of strings; got '{A}' (write ['{A}'])"]),
         ({"allow_methods": "GET"}, ["allow_methods must be a list of strings; got 'GET' (write ['GET'])"]),
         ({"allow_headers": "x-a"}, ["allow_headers must be a list of strings; got 'x-a' (write ['x-a'])"]),
-        ({"expose_headers": "x-a"}, ["expose_headers must be a list of strings; got 'x-a' (write ['x-a'])"]),
+        (
+            {"expose_headers": "x-a"},
+            ["expose_headers must be a list of strings or one of 'auto'; got 'x-a' (write ['x-a'])"],
+        ),
         # reflection: attack 6
         (
             {"allow_origins": ["*"], "allow_credentials": True},

@@ -182,7 +182,7 @@ async def test_a_file_gives_policies_as_tables(tmp_path: Path) -> None:
 async def test_paths_are_those_that_the_router_at_this_place_sees() -> None:
     """Attack 40: the path without the prefix of a mount, with case."""
     app = CORS(answering(), policies=[{"paths": ["/public/*"], "allow_origins": ["*"]}])
-    policy = app.policy_of({**http_scope(path="/mounted/public/x"), "root_path": "/mounted"})
+    policy = await app.policy_of({**http_scope(path="/mounted/public/x"), "root_path": "/mounted"})
     assert policy is not None
     assert policy.always == ((b"access-control-allow-origin", b"*"),)
     for path in ("/Public/x", "//public/x", "/publicx", "/x/public/y"):
@@ -193,13 +193,13 @@ async def test_paths_are_those_that_the_router_at_this_place_sees() -> None:
 
 
 async def test_a_policy_can_be_asked_without_sending() -> None:
-    policy = CORS(answering(), allow_origins=[A, B], allow_methods=["PUT"]).policy_of(http_scope())
+    policy = await CORS(answering(), allow_origins=[A, B], allow_methods=["PUT"]).policy_of(http_scope())
     assert policy is not None
     scope = http_scope("OPTIONS")
     answer = await policy.decide(scope, A.encode())
     assert dict(answer) == {b"vary": b"Origin", b"access-control-allow-origin": A.encode()}
     assert await policy.decide(scope, EVIL.encode()) == await policy.decide(scope, None) == ((b"vary", b"Origin"),)
-    one = CORS(answering(), allow_origins=[A]).policy_of(scope)
+    one = await CORS(answering(), allow_origins=[A]).policy_of(scope)
     assert one is not None
     assert await one.decide(scope, EVIL.encode()) == await one.decide(scope, None) == one.always
     assert isinstance(await policy.preflight(scope, A.encode(), b"PUT"), list)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from middlewares import CORS, GZip, When
-from middlewares.testing import request
+from middlewares.testing import http_scope, request
 from tests.cors.policies import (
     ANY,
     EVIL,
@@ -219,7 +219,7 @@ async def test_a_layer_that_wraps_another_leaves_everything_to_it(origin: str | 
     answers = [await preflight(app, origin or B) for app in (outer, GZip(inner))]
     assert answers[0].headers == answers[1].headers
     assert answers[0].status == answers[1].status == (204 if origin in (A, EVIL) else 403)
-    assert outer.policy_of({"type": "http", "path": "/"}) is None
+    assert await outer.policy_of(http_scope()) is None
 
 
 @pytest.mark.parametrize("shape", [list, tuple, iter, lambda pairs: (pair for pair in pairs)])

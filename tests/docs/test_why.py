@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import starlette
+from starlette.applications import Starlette
 from starlette.middleware import Middleware as StarletteMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Mount
 
-from middlewares import CORS, GZip, Middleware, OptionError
+from middlewares import CORS, GZip, Middleware, OptionError, RateLimit, Stack
 from middlewares.testing import Response, request
 from tests.docs.pages import ROOT
 
@@ -85,6 +87,22 @@ async def test_the_policy_of_the_application_wins() -> None:
     if IS_COMPARED:
         there = await request(CORSMiddleware(app, allow_origins=[ORIGIN]), headers=headers)
         assert there.values("access-control-allow-origin") == [ORIGIN]
+
+
+async def test_pages_read_what_is_answered_outside() -> None:
+    async def failing(scope: Any, receive: Any, send: Any) -> None:
+        raise ZeroDivisionError
+
+    layers: tuple[tuple[Any, str | None], ...] = (cast("Any", CORS), ORIGIN), (cast("Any", CORSMiddleware), None)
+    for cls, shown in layers:
+        record = StarletteMiddleware(cls, allow_origins=[ORIGIN])
+        limited = Stack(Middleware(RateLimit, limit="1/minute", cost=2), record)(answering())
+        failed = Starlette(routes=[Mount("/", failing)], middleware=[record])
+        for app, status in ((limited, 429), (failed, 500)):
+            response = await request(app, headers={"origin": ORIGIN}, raise_exceptions=False)
+            assert response.status == status
+            if cls is CORS or IS_COMPARED:
+                assert response.header("access-control-allow-origin") == shown
 
 
 def test_mistakes_are_reported_where_they_are_written_and_at_once() -> None:

@@ -119,6 +119,11 @@ async def test_disabled_entry_works_once_it_is_turned_on(tmp_path: Path, opened:
         "decompress",
         "cors",
         "sessions",
+        "rate_limit",
+        "maintenance",
+        "timeout",
+        "concurrency_limit",
+        "drain",
     ]
     file = tmp_path / "middlewares.toml"
     file.write_text(text.replace("enabled = false", "enabled = true"))

@@ -18,7 +18,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from middlewares import CORS, Decompress, GZip, Middleware, OptionError, OrderWarning, Stack, When
+from middlewares import CORS, Decompress, GZip, Middleware, OptionError, OrderWarning, RateLimit, Stack, When
 from middlewares.order import TWICE
 from middlewares.order.layers import layers_of
 from tests import stand_ins
@@ -30,7 +30,6 @@ from tests.stand_ins import (
     Cache,
     ETag,
     ProxyHeaders,
-    RateLimit,
     Sessions,
     TrustedHosts,
 )
@@ -235,17 +234,17 @@ def test_a_layer_that_stands_twice_stays_and_opens_no_nested_stack() -> None:
 
 
 def test_a_nested_stack_is_opened_for_a_layer_that_belongs_between_its_own() -> None:
-    stack = Stack(Stack(CORS, Cache), Auth)
-    assert str(stack.sorted()) == str(Stack(CORS, Auth, Cache))
+    stack = Stack(Stack(CORSMiddleware, Cache), Auth)
+    assert str(stack.sorted()) == str(Stack(CORSMiddleware, Auth, Cache))
 
 
 def test_what_stands_together_under_a_condition_stays_together() -> None:
     """Taken apart, its predicate would be asked twice, and the second time see what a layer has changed."""
-    stack = Stack(Auth, When(Stack(Cache, CORS), paths=["/a"]), ProxyHeaders, When(GZip, paths=["/b"]))
+    stack = Stack(Auth, When(Stack(Cache, CORSMiddleware), paths=["/a"]), ProxyHeaders, When(GZip, paths=["/b"]))
     assert str(stack.sorted()) == str(
-        Stack(Auth, ProxyHeaders, When(GZip, paths=["/b"]), When(Stack(CORS, Cache), paths=["/a"]))
+        Stack(Auth, ProxyHeaders, When(GZip, paths=["/b"]), When(Stack(CORSMiddleware, Cache), paths=["/a"]))
     )
-    assert found(stack.sorted()) == [("Auth [1]", "CORS [4.1]")]
+    assert found(stack.sorted()) == [("Auth [1]", "CORSMiddleware [4.1]")]
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2])
@@ -270,6 +269,7 @@ def test_what_a_stack_says_of_itself_survives() -> None:
 
 LAYERS: list[Entry] = [
     *(Middleware(getattr(stand_ins, name)) for name in stand_ins.__all__),
+    Middleware(RateLimit),
     Middleware(RateLimit, key="user"),
     Middleware(BodyLimit, limit=1),
     Middleware(GZip),

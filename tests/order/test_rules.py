@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 import pytest
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.responses import PlainTextResponse
 
-from middlewares import CORS, Decompress, GZip, Middleware, Stack
+from middlewares import CORS, ConcurrencyLimit, Decompress, Drain, GZip, Maintenance, Middleware, RateLimit, Stack
+from middlewares.core.refusals import Refusal, refuse
 from middlewares.order import ORDER_RULES, ROLES, TWICE, OrderRule
 from middlewares.order.roles import ANYWHERE
-from middlewares.testing import request
+from middlewares.testing import Driver, http_scope, lifespan_scope, request
 from tests.stand_ins import (
     CSRF,
     AccessLog,
@@ -29,7 +31,6 @@ from tests.stand_ins import (
     HTTPSRedirect,
     Metrics,
     ProxyHeaders,
-    RateLimit,
     RequestID,
     SecurityHeaders,
     Sessions,
@@ -56,8 +57,10 @@ if TYPE_CHECKING:
 
 ORIGIN = "https://app.example.com"
 POLICY = Middleware(CORS, allow_origins=[ORIGIN])
-NOTHING_LEFT = Middleware(RateLimit, quota=0)
-NOTHING_LEFT_FOR_USERS = Middleware(RateLimit, quota=0, key="user")
+ONE = Middleware(RateLimit, limit="1/minute")
+NOTHING_LEFT = Middleware(RateLimit, limit="1/minute", cost=2)
+NOTHING_LEFT_FOR_USERS = Middleware(RateLimit, limit="1/minute", cost=2, key="user")
+ONE_FOR_USERS = Middleware(RateLimit, limit="1/minute", key="user")
 FULL = [b"x" * 50_000] * 2
 SESSIONS = {"ada": {"user": b"ada", "csrf": b"token"}, "bob": {"user": b"bob"}}
 PAGE = b"<body>" + b"hello " * 200 + b"</body>"
@@ -106,6 +109,33 @@ class Plain(BaseHTTPMiddleware):
         return await call_next(request)
 
 
+class FailurePage(BaseHTTPMiddleware):
+    """Answers what fails, and knows nothing of layers of this package."""
+
+    order_role = "error_page"
+
+    async def dispatch(self, request: Any, call_next: Any) -> Any:
+        try:
+            return await call_next(request)
+        except ZeroDivisionError:
+            return PlainTextResponse("made for people", status_code=500)
+
+
+def of_others(entry: Entry, role: str) -> type:
+    """Return a class that does what a layer does, but knows nothing of what stands inside it."""
+
+    class Foreign:
+        order_role = role
+
+        def __init__(self, app: ASGIApp) -> None:
+            self.layer = Stack(entry)(lambda scope, receive, send: app(scope, receive, send))
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await self.layer(scope, receive, send)
+
+    return Foreign
+
+
 # -- the harm of each rule
 
 HARMS: dict[tuple[str, str], tuple[Entry, Entry, Harm]] = {}
@@ -121,9 +151,9 @@ def shows(outer: str, inner: str, *layers: Entry) -> Callable[[Harm], Harm]:
     return register
 
 
-@shows("proxy_headers", "rate_limit", ProxyHeaders, RateLimit)
+@shows("proxy_headers", "rate_limit", ProxyHeaders, ONE)
 async def one_address_for_all(build: Build) -> bool:
-    app = build(ProxyHeaders, RateLimit)(page)
+    app = build(ProxyHeaders, ONE)(page)
     await request(app, headers={"x-forwarded-for": "203.0.113.7"})
     return (await request(app, headers={"x-forwarded-for": "203.0.113.8"})).status == 429
 
@@ -168,6 +198,68 @@ async def the_cache_answers_any_host(build: Build) -> bool:
     return (await request(app, headers={"host": "evil.example"})).status == 200
 
 
+CLOSED = Middleware(Maintenance, allow_clients=["203.0.113.7"])
+
+
+@shows("proxy_headers", "maintenance", ProxyHeaders, CLOSED)
+async def who_may_pass_is_refused(build: Build) -> bool:
+    response = await request(build(ProxyHeaders, CLOSED)(page), headers={"x-forwarded-for": "203.0.113.7"})
+    return response.status == 503
+
+
+@shows("maintenance", "rate_limit", Maintenance, ONE)
+async def a_refusal_is_charged(build: Build) -> bool:
+    closed = [True, False]
+    app = build(Middleware(Maintenance, active=lambda _: closed.pop(0)), ONE)(page)
+    return [(await request(app)).status for _ in range(2)] == [503, 429]
+
+
+async def while_full(app: ASGIApp, door: anyio.Event) -> int | None:
+    """Return the status of a second request, while the first is still worked on."""
+    async with Driver(app, http_scope()) as first:
+        await first.assert_silent()
+        status = (await request(app)).status
+        door.set()
+        await first.finish()
+    return status
+
+
+def behind(door: anyio.Event) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await door.wait()
+        await page(scope, receive, send)
+
+    return app
+
+
+ONE_PLACE = Middleware(ConcurrencyLimit, limit=1, max_queue=0)
+
+
+@shows("rate_limit", "concurrency_limit", ONE, ONE_PLACE)
+async def who_is_over_the_limit_is_asked_to_come_back_soon(build: Build) -> bool:
+    door = anyio.Event()
+    return await while_full(build(ONE, ONE_PLACE)(behind(door)), door) == 503
+
+
+@shows("timeout", "concurrency_limit", Timeout, Middleware(ConcurrencyLimit, limit=1, max_wait=0.01))
+async def the_wait_is_not_timed(build: Build) -> bool:
+    door, alarm = anyio.Event(), Alarm()
+    layers = build(Middleware(Timeout, alarm=alarm), Middleware(ConcurrencyLimit, limit=1, max_wait=0.05))
+    app = layers(behind(door))
+    async with Driver(app, http_scope()) as first:
+        await first.assert_silent()
+        began = len(alarm.waiting)
+        async with Driver(app, http_scope()) as second:
+            await second.assert_silent()
+            if is_timed := len(alarm.waiting) > began:
+                alarm.ring()
+            assert (await second.receive())["status"] == (504 if is_timed else 503)
+            await second.receive()
+        door.set()
+        await first.finish()
+    return not is_timed
+
+
 @shows("request_id", "access_log", RequestID, AccessLog)
 async def no_id_in_the_log(build: Build) -> bool:
     lines: list[Any] = []
@@ -204,7 +296,7 @@ async def does_not_see(watcher: type, answerer: Entry, app: ASGIApp, build: Buil
     lines: list[Any] = []
     kept = Middleware(Metrics, tally=tally) if watcher is Metrics else Middleware(AccessLog, lines=lines)
     response = await request(build(kept, answerer)(app))
-    assert response.status in (429, 504)
+    assert response.status in (429, 503, 504)
     return response.status not in [seen[1] for seen in (*tally.outcomes, *lines)]
 
 
@@ -216,28 +308,73 @@ for role, watcher in (("metrics", Metrics), ("access_log", AccessLog)):
     )
 
 
+async def misses_the_refusal_when_full(watcher: type, build: Build) -> bool:
+    tally, lines, door = Tally(), list[Any](), anyio.Event()
+    kept = Middleware(Metrics, tally=tally) if watcher is Metrics else Middleware(AccessLog, lines=lines)
+    assert await while_full(build(kept, ONE_PLACE)(behind(door)), door) == 503
+    return 503 not in [seen[1] for seen in (*tally.outcomes, *lines)]
+
+
+async def shut_down(app: ASGIApp) -> None:
+    async with Driver(app, lifespan_scope()) as life:
+        life.feed({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
+        await life.finish()
+
+
+async def misses_the_refusal_at_the_end(watcher: type, build: Build) -> bool:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            for event in (await receive(), await receive()):
+                await send({"type": f"{event['type']}.complete"})
+
+    tally, lines = Tally(), list[Any]()
+    kept = Middleware(Metrics, tally=tally) if watcher is Metrics else Middleware(AccessLog, lines=lines)
+    layers = build(kept, Drain)(app)
+    await shut_down(layers)
+    assert (await request(layers)).status == 503
+    return 503 not in [seen[1] for seen in (*tally.outcomes, *lines)]
+
+
+for role, watcher in (("metrics", Metrics), ("access_log", AccessLog)):
+    shows(role, "maintenance", watcher, Maintenance)(partial(does_not_see, watcher, Maintenance, page))
+    shows(role, "concurrency_limit", watcher, ONE_PLACE)(partial(misses_the_refusal_when_full, watcher))
+    shows(role, "drain", watcher, Drain)(partial(misses_the_refusal_at_the_end, watcher))
+
+
 async def is_unreadable(answerer: Entry, status: int, app: ASGIApp, call: dict[str, Any], build: Build) -> bool:
-    """What a layer outside CORS answers, no page may read."""
+    """What a layer of others outside CORS answers, no page may read."""
     response = await request(build(POLICY, answerer)(app), headers={"origin": ORIGIN}, **call)
     assert response.status == status
     return response.header("access-control-allow-origin") is None
 
 
-for role, answerer, status, app, call in (
-    ("error_page", ErrorPage, 500, failing, {}),
+ANSWERERS: tuple[tuple[str, Entry, int, ASGIApp, dict[str, Any]], ...] = (
     ("csrf", CSRF, 403, page, {"method": "POST"}),
     ("rate_limit", NOTHING_LEFT, 429, page, {}),
     ("user_rate_limit", NOTHING_LEFT_FOR_USERS, 429, page, {}),
     ("timeout", Timeout, 504, hanging, {}),
     ("body_limit", BodyLimit, 413, page, {"method": "POST", "body": FULL}),
-):
-    shows("cors", role, POLICY, answerer)(partial(is_unreadable, answerer, status, app, call))
+)
+for role, answerer, status, app, call in ANSWERERS:
+    foreign = of_others(answerer, role)
+    shows("cors", role, POLICY, foreign)(partial(is_unreadable, foreign, status, app, call))
 
 
-@shows("cors", "auth", POLICY, Auth)
+@shows("cors", "error_page", POLICY, FailurePage)
+async def the_page_made_for_people_is_not_seen(build: Build) -> bool:
+    response = await request(build(POLICY, FailurePage)(failing), headers={"origin": ORIGIN}, raise_exceptions=False)
+    assert response.status == 500
+    assert response.header("access-control-allow-origin") == ORIGIN
+    return response.text != "made for people"
+
+
+FOREIGN_AUTH = of_others(Auth, "auth")
+
+
+@shows("cors", "auth", POLICY, FOREIGN_AUTH)
 async def a_preflight_must_log_in(build: Build) -> bool:
     headers = {"origin": ORIGIN, "access-control-request-method": "GET"}
-    return (await request(build(POLICY, Auth)(page), "OPTIONS", headers=headers)).status == 401
+    return (await request(build(POLICY, FOREIGN_AUTH)(page), "OPTIONS", headers=headers)).status == 401
 
 
 @shows("cors", "cache", Middleware(CORS, allow_origins=[ORIGIN, "https://other.example"]), Cache)
@@ -274,9 +411,9 @@ async def a_session_is_loaded_for_nothing(build: Build) -> bool:
     return bool(loads)
 
 
-@shows("auth", "user_rate_limit", Auth, Middleware(RateLimit, key="user"))
+@shows("auth", "user_rate_limit", Auth, ONE_FOR_USERS)
 async def one_quota_for_all_users(build: Build) -> bool:
-    app = build(Auth, Middleware(RateLimit, key="user"))(page)
+    app = build(Auth, ONE_FOR_USERS)(page)
     await request(app, headers={"authorization": "ada"})
     return (await request(app, headers={"authorization": "bob"})).status == 429
 
@@ -376,6 +513,28 @@ def test_the_other_order_is_warned_of_and_the_advised_order_is_not(rule: OrderRu
     assert str(Stack(inner, outer).sorted()) == str(Stack(outer, inner).sorted()) == str(Stack(outer, inner))
 
 
+OURS = (
+    *ANSWERERS,
+    ("auth", Auth, 401, page, {}),
+    ("error_page", ErrorPage, 500, failing, {}),
+)
+
+
+@pytest.mark.parametrize(("role", "answerer", "status", "app", "call"), OURS, ids=[case[0] for case in OURS])
+async def test_what_holds_for_layers_of_others_alone_does_no_harm_among_ours(
+    role: str, answerer: Entry, status: int, app: ASGIApp, call: dict[str, Any]
+) -> None:
+    """Nobody is warned of it either."""
+    [rule] = [rule for rule in ORDER_RULES if not rule.among_ours and rule.inner == role]
+    assert rule.outer == "cors"
+    for stack in (Stack(answerer, POLICY), Stack(POLICY, answerer)):
+        assert stack.check() == ()
+        response = await request(stack(app), headers={"origin": ORIGIN}, **call)
+        assert (response.status, response.header("access-control-allow-origin")) == (status, ORIGIN)
+        preflight = {"origin": ORIGIN, "access-control-request-method": "GET"}
+        assert (await request(stack(app), "OPTIONS", headers=preflight)).status == 204
+
+
 def test_every_rule_has_a_harm_and_speaks_of_roles_that_exist() -> None:
     assert {*HARMS} == {(rule.outer, rule.inner) for rule in ORDER_RULES}
     assert len(HARMS) == len(ORDER_RULES)
@@ -389,9 +548,25 @@ def test_the_rules_have_no_cycle() -> None:
     assert {*TopologicalSorter(graph).static_order()} == {*ROLES} - {ANYWHERE}
 
 
+class ForeignLimit:
+    """A limit of another kind than ours, which would not charge a request again."""
+
+    order_role = "rate_limit"
+
+    def __init__(self, app: ASGIApp, used: Counter[str]) -> None:
+        self.app = app
+        self.used = used
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.used["all"] += 1
+        if self.used["all"] > 2:
+            return await refuse(scope, receive, send, Refusal(status=429, code="foreign"))
+        await self.app(scope, receive, send)
+
+
 async def test_a_limit_that_stands_twice_charges_twice() -> None:
-    used: Counter[Any] = Counter()
-    limit = Middleware(RateLimit, quota=2, used=used)
+    used: Counter[str] = Counter()
+    limit = Middleware(ForeignLimit, used=used)
     stack = Stack(limit, limit)
     [warning] = stack.check()
     assert warning.rule is TWICE

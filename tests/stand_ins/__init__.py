@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .answering import ErrorPage, Timeout
 from .bodies import BodyLimit, BodyRewrite, Cache, ETag, SecurityHeaders, Trailers, Upload
-from .clients import CSRF, Auth, HTTPSRedirect, ProxyHeaders, RateLimit, Sessions, Signature, TrustedHosts
+from .clients import CSRF, Auth, HTTPSRedirect, ProxyHeaders, Sessions, Signature, TrustedHosts
 from .observing import AccessLog, Metrics, RequestID, Tracing
 
 __all__ = (
@@ -23,7 +23,6 @@ __all__ = (
     "HTTPSRedirect",
     "Metrics",
     "ProxyHeaders",
-    "RateLimit",
     "RequestID",
     "SecurityHeaders",
     "Sessions",

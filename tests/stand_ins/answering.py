@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import anyio
 
+from middlewares.core.exchange import hand_back, join
 from middlewares.core.refusals import Refusal, refuse
 
 from .base import StandIn, noting_status
@@ -26,11 +27,22 @@ class ErrorPage(StandIn):
     order_role: ClassVar = "error_page"
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange, inner, is_maker = join(scope, self)
+        exchange.error_pages.append(self)
+        status: list[int] = []
         try:
-            await self.app(scope, receive, send)
-        except Exception:  # noqa: BLE001 - any failure of the application
+            await self.app(inner, receive, noting_status(send, status.append))
+        except Exception:
+            if status:
+                raise
             detail = f"id {scope.get('request_id')}, trace {scope.get('trace_id')}"
-            await refuse(scope, receive, send, Refusal(status=500, code="error_page", detail=detail))
+            refusal = Refusal(status=500, code="error_page", detail=detail)
+            await refuse(scope, receive, send, refusal, inner=self.cors)
+        finally:
+            exchange.error_pages.remove(self)
+            exchange.leave(self)
+            if is_maker:
+                hand_back(inner, scope)
 
 
 class Alarm:
@@ -87,4 +99,4 @@ class Timeout(StandIn):
         if block.cancelled_caught and started:
             raise TimeoutError
         if block.cancelled_caught:
-            await refuse(scope, receive, send, Refusal(status=504, code="timeout.start"))
+            await refuse(scope, receive, send, Refusal(status=504, code="timeout.start"), inner=self.cors)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
+from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.headers import with_headers
-from middlewares.core.layer import Layer
+from middlewares.core.layer import Layer, freeze
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,6 +23,11 @@ class StandIn(Layer):
     types: ClassVar[tuple[str, ...]] = ("http",)
 
     app: ASGIApp = field(kw_only=False)
+    cors: InnerPolicy = field(init=False, repr=False)
+    """The CORS policy inside, for what the layer answers by itself."""
+
+    def __post_init__(self) -> None:
+        freeze(self, cors=InnerPolicy(self.app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in self.types:

@@ -128,7 +128,7 @@ class BodyLimit(StandIn):
         while not read or read[-1].get("more_body", False):
             read.append(await receive())
             if sum(len(message.get("body", b"")) for message in read) > self.limit:
-                return await refuse(scope, receive, send, Refusal(status=413, code="body_limit.size"))
+                return await refuse(scope, receive, send, Refusal(status=413, code="body_limit.size"), inner=self.cors)
 
         async def replay() -> Message:
             return read.pop(0) if read else await receive()

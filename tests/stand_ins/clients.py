@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,7 +16,7 @@ from .base import StandIn, changing_start
 if TYPE_CHECKING:
     from middlewares.asgi import Message, Receive, Scope, Send
 
-__all__ = ("CSRF", "Auth", "HTTPSRedirect", "ProxyHeaders", "RateLimit", "Sessions", "Signature", "TrustedHosts")
+__all__ = ("CSRF", "Auth", "HTTPSRedirect", "ProxyHeaders", "Sessions", "Signature", "TrustedHosts")
 
 
 class ProxyHeaders(StandIn):
@@ -46,7 +45,9 @@ class TrustedHosts(StandIn):
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if find(scope["headers"], b"host") not in self.hosts:
-            return await refuse(scope, receive, send, Refusal(status=400, code="trusted_hosts.host"))
+            # Whatever it is, a request for another host is not for this application.
+            refusal = Refusal(status=400, code="trusted_hosts.host")
+            return await refuse(scope, receive, send, refusal, inner=self.cors, also_preflights=True)
         await self.app(scope, receive, send)
 
 
@@ -60,39 +61,7 @@ class HTTPSRedirect(StandIn):
             return await self.app(scope, receive, send)
         location = b"https://" + (find(scope["headers"], b"host") or b"") + scope["raw_path"]
         refusal = Refusal(status=307, code="https_redirect.scheme", headers=((b"location", location),))
-        await refuse(scope, receive, send, refusal)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class RateLimit(StandIn):
-    """Refuses what is over ``quota`` with 429: by address, by user, or by the value of a header."""
-
-    types: ClassVar = ("http", "websocket")
-    order_role: ClassVar = staticmethod(
-        lambda options: "user_rate_limit" if options.get("key") == "user" else "rate_limit"
-    )
-    quota: int = 1
-    key: str = "client"
-    """``client``, ``user``, or the name of a header."""
-    used: Counter[Any] = field(default_factory=Counter[Any])
-    """How often each client was let in."""
-
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        partition = self.partition(scope)
-        if self.used[partition] >= self.quota:
-            refusal = Refusal(status=429, code="rate_limit.quota", headers=((b"retry-after", b"60"),))
-            return await refuse(scope, receive, send, refusal)
-        self.used[partition] += 1
-        await self.app(scope, receive, send)
-
-    def partition(self, scope: Scope) -> Any:
-        """Return who shares a quota."""
-        if self.key == "client":
-            return scope["client"][0]
-        return scope.get("user") if self.key == "user" else find(scope["headers"], self.key.encode())
-
-    def hands_on_send(self) -> bool:
-        return True
+        await refuse(scope, receive, send, refusal, inner=self.cors)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -107,7 +76,7 @@ class Auth(StandIn):
         user = find(scope["headers"], b"authorization") or scope.get("session", {}).get("user")
         if not user:
             refusal = Refusal(status=401, code="auth.missing", headers=((b"www-authenticate", b"Bearer"),))
-            return await refuse(scope, receive, send, refusal)
+            return await refuse(scope, receive, send, refusal, inner=self.cors)
         self.admitted.append(user)
         inner = {**scope, "user": user}
         try:
@@ -127,7 +96,7 @@ class CSRF(StandIn):
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         token = scope.get("session", {}).get("csrf")
         if scope["method"] == "POST" and (token is None or find(scope["headers"], b"x-csrf") != token):
-            return await refuse(scope, receive, send, Refusal(status=403, code="csrf.token"))
+            return await refuse(scope, receive, send, Refusal(status=403, code="csrf.token"), inner=self.cors)
         await self.app(scope, receive, send)
 
 
@@ -142,7 +111,7 @@ class Signature(StandIn):
             read.append(await receive())
         digest = sha256(b"".join(message.get("body", b"") for message in read)).hexdigest().encode()
         if find(scope["headers"], b"x-signature") != digest:
-            return await refuse(scope, receive, send, Refusal(status=401, code="signature.wrong"))
+            return await refuse(scope, receive, send, Refusal(status=401, code="signature.wrong"), inner=self.cors)
 
         async def replay() -> Message:
             return read.pop(0) if read else await receive()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from middlewares.core.exchange import hand_back, join
+from middlewares.core.exchange import EXCHANGE, hand_back, join
 from middlewares.core.headers import find, set_header
 
 from .base import StandIn, changing_start, noting_status
@@ -25,6 +25,9 @@ class RequestID(StandIn):
         request_id = find(scope["headers"], b"x-request-id") or b"id-1"
         headers = set_header(scope["headers"], b"x-request-id", request_id)
         inner = {**scope, "headers": headers, "request_id": request_id.decode()}
+        if EXCHANGE in scope:
+            # For a 500 that is made outside: this layer only sees the exception go by.
+            scope[EXCHANGE].response_headers.append((b"x-request-id", request_id))
         try:
             identified = changing_start(send, lambda headers: set_header(headers, b"x-request-id", request_id))
             await self.app(inner, receive, identified)

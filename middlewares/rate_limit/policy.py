@@ -1,0 +1,104 @@
+"""A quota with a name: what is charged, told in header fields, and kept apart in a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from .algorithms import NEVER, make_algorithm
+from .notation import SECOND, Quota
+from .script import KINDS
+
+if TYPE_CHECKING:
+    from .algorithms import Algorithm
+
+__all__ = ("Charge", "OnFailure", "Policy")
+
+OnFailure: TypeAlias = Literal["open", "closed", "local"]
+"""What happens to requests while the store does not answer."""
+
+
+class Policy:
+    """One quota of one rule, with the algorithm that counts it.
+
+    ``id`` names it in a store: a quota that was changed starts anew. ``home`` tells which state it is: two policies
+    with one home count in the same place, so that a request is charged for only one of them.
+    """
+
+    __slots__ = (
+        "algorithm",
+        "allowed",
+        "denied",
+        "home",
+        "id",
+        "is_gate",
+        "is_step",
+        "line",
+        "local",
+        "member",
+        "name",
+        "on_failure",
+        "prefix",
+        "quota",
+        "seconds",
+        "spec",
+        "step",
+        "table",
+        "tick",
+        "window",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        quota: Quota,
+        *,
+        kind: str = "gcra",
+        burst: int | None = None,
+        tick: int = 1,
+        on_failure: OnFailure = "local",
+        is_gate: bool = False,
+    ) -> None:
+        self.name = name
+        self.quota = quota
+        self.algorithm: Algorithm = make_algorithm(kind, quota, burst, tick)
+        self.id = f"{name}|{kind}|{quota.amount}/{quota.period}" + (f"/{burst}" if burst else "")
+        self.home: object = self.id
+        self.tick = tick
+        """Nanoseconds in which its state counts."""
+        self.seconds = SECOND // tick
+        """Ticks of a second."""
+        self.on_failure: OnFailure = on_failure
+        self.is_gate = is_gate
+        """Whether it is asked only, and charged by other means."""
+        self.is_step = False
+        """Whether it is that of the network around an IPv6 address."""
+        self.step: Policy | None = None
+        """The policy of the network around an IPv6 address."""
+        self.local: Policy | None = None
+        """What counts in this process while a shared store does not answer."""
+        self.table: Any = None
+        """Where a store in memory keeps its states."""
+        # RFC 9651, 3.3.3: a String, whose quotes and backslashes are escaped.
+        self.prefix = b'"%b"' % name.replace("\\", "\\\\").replace('"', '\\"').encode("ascii")
+        self.window = quota.period // SECOND
+        """Seconds."""
+        self.member = b"%b;q=%d;w=%d" % (self.prefix, quota.amount, self.window)
+        """Its member of ``RateLimit-Policy``, byte for byte the same in every response."""
+        self.line = (b"ratelimit-policy", self.member)
+        numbers = (KINDS[self.algorithm.kind], tick // 1000, *self.algorithm.arguments)
+        self.spec = " ".join(map(str, numbers))
+        """What a script is told of it."""
+        self.allowed = 0
+        """Requests that it let pass, for metrics."""
+        self.denied = 0
+
+    def rounded(self, ticks: int) -> int:
+        """Return ticks in whole seconds, rounded up; `NEVER` stays."""
+        return ticks if ticks == NEVER else -(-ticks // self.seconds)
+
+    def __repr__(self) -> str:
+        return f"Policy({self.name!r}, {str(self.quota)!r})"
+
+
+Charge: TypeAlias = tuple[Policy, str, int]
+"""A policy, the key of a client, and the units that a request costs."""

@@ -1,0 +1,195 @@
+"""Which limits hold for which requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from middlewares.core.fields import is_token
+from middlewares.core.headers import find
+from middlewares.core.options import check_type, option_types
+from middlewares.core.paths import compile_hosts, compile_paths, host_hint, host_problem, path_problem, route_path
+from middlewares.errors import OptionErrors, did_you_mean
+
+from .algorithms import make_algorithm
+from .keys import compile_key
+from .notation import parse_limits, parse_period
+
+if TYPE_CHECKING:
+    from middlewares.asgi import Scope
+
+__all__ = (
+    "AlgorithmName",
+    "Cost",
+    "Key",
+    "Limit",
+    "MissingKey",
+    "Refundable",
+    "Rule",
+    "as_rule",
+    "ask",
+    "check_limits",
+    "compile_matchers",
+)
+
+AlgorithmName: TypeAlias = Literal["gcra", "strict", "fixed_window", "sliding_window"]
+MissingKey: TypeAlias = Literal["ip", "shared", "allow", "deny"]
+Limit: TypeAlias = str | Callable[..., Any]
+Key: TypeAlias = str | Callable[..., Any] | Collection[str | Callable[..., Any]]
+Cost: TypeAlias = int | Callable[..., Any]
+Refundable: TypeAlias = int | str
+
+_CLASSES = ("2xx", "3xx", "4xx", "5xx", "exception")
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Rule:
+    """Limits for the requests that satisfy every matcher that is given; without matchers, for all.
+
+    What is ``None`` is as the layer says. Paths are those that the router at this place sees.
+    """
+
+    limit: Limit
+    """``100/minute``, several with ``;`` between them, or a callable that is given the ``HTTPConnection``, sync or
+    async, and returns such a string, or ``None`` for no limit."""
+    name: str | None = None
+    """What clients and metrics know the rule by; its limits unless given."""
+    paths: Collection[str] = ()
+    """Path patterns, one of which must match: ``/login``, ``/api/*``, ``/users/{id}``."""
+    exclude_paths: Collection[str] = ()
+    """Path patterns, none of which may match."""
+    methods: Collection[str] = ()
+    """Request methods, as in ``POST``; a WebSocket handshake is a ``GET``."""
+    hosts: Collection[str] = ()
+    """Host names without port, as in ``example.com`` or ``*.example.com``."""
+    predicate: Callable[..., Any] | None = None
+    """A function, sync or async, that is given the ``HTTPConnection`` and returns whether the rule applies."""
+    key: Key | None = None
+    """Who shares a quota: ``ip``, ``header:NAME``, ``session``, ``user``, a callable, or several together."""
+    algorithm: AlgorithmName | None = None
+    """How hits are counted."""
+    burst: int | None = None
+    """The most units at once, for ``gcra`` and ``strict``."""
+    cost: Cost | None = None
+    """Units of a request: a number, or a callable, sync or async, that is given the ``HTTPConnection``."""
+    cost_after: Callable[..., Any] | None = None
+    """Further units, once the response is over: a callable, sync or async, given the ``HTTPConnection`` and the
+    status."""
+    refund_on: Collection[Refundable] = ()
+    """Statuses that cost nothing after all: ``304``, ``5xx``, or ``exception``."""
+    shadow: bool | None = None
+    """Whether it only counts, and refuses nobody."""
+    ban_after: str | None = None
+    """Refusals after which a client is banned, such as ``10/minute``."""
+    ban_for: str = "hour"
+    """How long a ban lasts, such as ``15 minutes``."""
+    on_missing_key: MissingKey | None = None
+    """What becomes of a request without key: limited by ``ip``, by one quota ``shared`` by all, ``allow``, ``deny``."""
+    on_store_failure: Literal["open", "closed", "local"] | None = None
+    """What happens while the store does not answer."""
+    max_wait: float | None = None
+    """Seconds that a request may wait for its turn instead of being refused."""
+
+
+def as_rule(problems: OptionErrors, given: Rule | Mapping[str, Any]) -> Rule | None:
+    """Return a rule as it stands in code or in a file; what is wrong with it goes to ``problems``."""
+    options = (
+        given if isinstance(given, Mapping) else {field.name: getattr(given, field.name) for field in fields(Rule)}
+    )
+    found = OptionErrors("rule")
+    known = option_types(Rule)
+    for name in options.keys() - known.keys():
+        found.add(name, "is unknown", options[name], did_you_mean(str(name), known))
+    if "limit" not in options:
+        found.add("limit", "is required", None)
+    for field in fields(Rule):
+        if field.name in options:
+            check_type(found, field, options[field.name], known[field.name])
+    rule = None if found.found else Rule(**options)
+    if rule is not None:
+        _check_matchers(found, rule)
+        check_limits(found, rule)
+    for problem in found.found:
+        problems.add("rules", f"must hold rules that are right: {problem}", given)
+    return None if found.found else rule
+
+
+def check_limits(problems: OptionErrors, rule: Any) -> None:
+    """Record what is wrong with limits and what belongs to them, of a rule or of the layer itself."""
+    kind = rule.algorithm or "gcra"
+    readers: dict[str, Callable[[str], object]] = {
+        "limit": parse_limits,
+        "ban_after": parse_limits,
+        "ban_for": parse_period,
+    }
+    for option, read in readers.items():
+        given = getattr(rule, option)
+        if isinstance(given, str):
+            _check(problems, option, given, partial(read, given))
+    if isinstance(rule.limit, str) and not problems.found:
+        for quota in parse_limits(rule.limit):
+            _check(problems, "burst", rule.burst, partial(make_algorithm, kind, quota, rule.burst))
+    if rule.key is not None:
+        _check(problems, "key", rule.key, lambda: compile_key(rule.key))
+    if isinstance(rule.cost, int):
+        problems.check(rule.cost >= 0, "cost", "must not be negative", rule.cost)
+    for status in rule.refund_on:
+        fits = status in _CLASSES or (isinstance(status, int) and 100 <= status <= 599)
+        problems.check(fits, "refund_on", "must hold statuses, '2xx' to '5xx', or 'exception'", status)
+    if rule.max_wait is not None:
+        problems.check(0 <= rule.max_wait <= 60, "max_wait", "must be from 0 to 60 seconds", rule.max_wait)
+    name = getattr(rule, "name", None)
+    if name is not None:
+        # RFC 9651, 3.3.3: a String holds printable ASCII.
+        fits = 0 < len(name) <= 64 and name.isascii() and name.isprintable()
+        problems.check(fits, "name", "must be 1 to 64 printable ASCII characters", name)
+
+
+def compile_matchers(rule: Rule) -> tuple[Callable[[Scope], object], ...]:
+    """Return the tests that a request must pass for the rule to apply, without the predicate."""
+    tests: list[Callable[[Scope], object]] = []
+    if rule.methods:
+        methods = frozenset(rule.methods)
+        tests.append(lambda scope: scope.get("method", "GET") in methods)
+    if rule.paths:
+        wanted = compile_paths(rule.paths)
+        tests.append(lambda scope: wanted(route_path(scope)))
+    if rule.exclude_paths:
+        unwanted = compile_paths(rule.exclude_paths)
+        tests.append(lambda scope: not unwanted(route_path(scope)))
+    if rule.hosts:
+        is_host = compile_hosts(rule.hosts)
+        tests.append(lambda scope: is_host((find(scope["headers"], b"host") or b"").decode("latin-1")))
+    return tuple(tests)
+
+
+async def ask(function: Callable[..., Any], scope: Scope, *arguments: Any) -> Any:
+    """Return what a user's function, sync or async, says of a request."""
+    from starlette.requests import HTTPConnection  # costs milliseconds, and most limits ask no function
+
+    # A copy: Starlette writes into the scope when headers are asked for.
+    found = function(HTTPConnection({**scope}), *arguments)
+    return await found if isawaitable(found) else found
+
+
+def _check(problems: OptionErrors, option: str, given: object, read: Callable[[], object]) -> None:
+    try:
+        read()
+    except ValueError as error:
+        problems.add(option, str(error), given)
+
+
+def _check_matchers(problems: OptionErrors, rule: Rule) -> None:
+    for option in ("paths", "exclude_paths"):
+        for pattern in getattr(rule, option):
+            words = path_problem(pattern)
+            problems.check(words is None, option, words or "", pattern)
+    for host in rule.hosts:
+        words = host_problem(host)
+        problems.check(words is None, "hosts", words or "", host, host_hint(host))
+    for method in rule.methods:
+        fits = is_token(method) and method == method.upper()
+        problems.check(fits, "methods", "must hold request methods in upper case", method)

@@ -1,0 +1,130 @@
+"""Memory is bounded, no live key is given up, and no step takes long."""
+
+from __future__ import annotations
+
+import gc
+from time import thread_time_ns
+from typing import TYPE_CHECKING
+
+import pytest
+
+from middlewares.rate_limit import MemoryLimits, RateLimit
+from middlewares.rate_limit.notation import SECOND, Quota
+from middlewares.rate_limit.policy import Policy
+
+from .apps import hello, statuses
+
+if TYPE_CHECKING:
+    from middlewares.testing import ManualClock
+
+
+def adopted(store: MemoryLimits, amount: int = 5, period: int = 60, kind: str = "gcra") -> Policy:
+    policy = Policy("p", Quota(amount, period * SECOND), kind=kind)
+    store.adopt(policy)
+    return policy
+
+
+@pytest.mark.parametrize("kind", ["gcra", "strict", "fixed_window", "sliding_window"])
+def test_a_spray_of_keys_does_not_give_a_quota_back(clock: ManualClock, kind: str) -> None:
+    store = MemoryLimits(max_keys=2560, clock=clock.ns)
+    policy = adopted(store, kind=kind)
+    while store.take([(policy, "victim", 1)]).allowed:
+        pass
+    for number in range(10_000):
+        store.take([(policy, f"other{number}", 1)])
+        assert not store.take([(policy, "victim", 1)]).allowed
+    assert len(store) <= 2560 + 256
+
+
+def test_new_clients_share_what_is_left_where_there_is_no_room(clock: ManualClock) -> None:
+    store = MemoryLimits(max_keys=256, clock=clock.ns)
+    policy = adopted(store, amount=2)
+    passed = sum(store.take([(policy, f"k{number}", 1)]).allowed for number in range(50_000))
+    assert passed <= 256 + 256 * 2
+    clock.advance(1000)
+    assert store.take([(policy, "late", 1)]).allowed, "room comes back once states are over"
+
+
+def test_states_that_are_over_are_let_go_of(clock: ManualClock) -> None:
+    store = MemoryLimits(clock=clock.ns)
+    policy = adopted(store)
+    for number in range(5000):
+        store.take([(policy, f"k{number}", 1)])
+    for _ in range(3):
+        clock.advance(120)
+        for number in range(5000):
+            store.take([(policy, f"probe{number}", 0)])
+    assert len(store) == 0
+
+
+@pytest.mark.parametrize("kind", ["gcra", "strict", "fixed_window", "sliding_window"])
+def test_a_state_lives_as_long_as_it_counts(clock: ManualClock, kind: str) -> None:
+    """Whenever a shard swaps, a client that used its quota up waits as long as it was told."""
+    store = MemoryLimits(clock=clock.ns)
+    policy = adopted(store, kind=kind)
+    for number in range(200):
+        clock.advance(7.3)
+        key = f"k{number}"
+        while store.take([(policy, key, 1)]).allowed:
+            pass
+        wait = policy.algorithm.wait(store.take([(policy, key, 1)]).states[0], clock.ns(), 1)
+        clock.advance((wait - 1000) / SECOND)
+        assert not store.take([(policy, key, 1)]).allowed
+
+
+def test_a_refusal_changes_nothing(clock: ManualClock) -> None:
+    store = MemoryLimits(clock=clock.ns)
+    first, second = Policy("a", Quota(3, SECOND)), Policy("b", Quota(1, SECOND))
+    store.adopt(first)
+    store.adopt(second)
+    assert store.take([(first, "k", 1), (second, "k", 1)]).allowed
+    for _ in range(5):
+        assert not store.take([(first, "k", 1), (second, "k", 1)]).allowed
+    assert store.take([(first, "k", 2)]).allowed
+
+
+async def test_keys_without_number_cost_bounded_memory_and_a_good_client_nothing(clock: ManualClock) -> None:
+    store = MemoryLimits(max_keys=1000, clock=clock.ns)
+    rules = [{"limit": "100/minute", "key": "header:x-key", "name": "key"}, {"limit": "100/minute", "name": "ip"}]
+    app = RateLimit(hello, limit=None, rules=rules, store=store)
+    good = ("192.0.2.1", 1)
+    assert await statuses(app, 1, client=good) == [200]
+    found = [(await statuses(app, 1, headers={"x-key": f"k{n}"}))[0] for n in range(1500)]
+    assert found.count(200) == 100, "a key of its own for each request gets around the limit of the address"
+    assert len(store) <= 2 * (1000 + 256)
+    assert await statuses(app, 50, client=good) == [200] * 50
+
+
+@pytest.mark.sweep
+@pytest.mark.timeout(300)
+def test_no_step_takes_long_at_a_million_keys(clock: ManualClock) -> None:
+    """In time of this thread, which others do not take from, and beside a loop that does nothing."""
+    store = MemoryLimits(max_keys=2_000_000, clock=clock.ns)
+    policy = adopted(store)
+    keys = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(1_000_000)]
+    gc.collect()
+    gc.disable()
+    try:
+        idle = sorted(_steps(keys, lambda key: None))
+        taken = sorted(_steps(keys, lambda key: store.take_one(policy, key, 1, 1)))
+        for _ in range(3):
+            clock.advance(60)
+            taken = sorted((*taken[-1000:], *_steps(keys, lambda key: store.take_one(policy, key, 1, 1))))
+    finally:
+        gc.enable()
+    # The longest few are the kernel's, in both loops.
+    assert taken[-4] - idle[-4] < 2_000_000
+
+
+def _steps(keys: list[str], step: object) -> list[int]:
+    times = []
+    for key in keys:
+        start = thread_time_ns()
+        step(key)  # type: ignore[operator]  # a function
+        times.append(thread_time_ns() - start)
+    return times
+
+
+def test_max_keys_must_be_right() -> None:
+    with pytest.raises(ValueError, match="max_keys must be above 0"):
+        MemoryLimits(max_keys=0)
