@@ -12,7 +12,7 @@ from middlewares.stores import StoreUnavailable
 from middlewares.stores.redis import RedisStore
 from middlewares.stores.redis_client import RedisClient
 
-from .valkey import Server
+from .valkey import Server, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,8 @@ async def test_no_answer_of_a_lost_write_is_taken_for_that_of_another(server: Se
 
 async def test_a_cluster_keeps_records_and_their_owners_on_different_servers(tmp_path: Path) -> None:
     """Here all of them are one; what it does not allow is to ask for keys of different slots at once."""
-    server = Server(tmp_path, "--cluster-enabled", "yes")
+    # Else it is that of the server plus 10,000, which may be none.
+    server = Server(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     server.start()
     try:
         with Redis.from_url(server.url) as client:

