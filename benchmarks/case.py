@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -75,6 +75,8 @@ class Case:
     """The whole work counts, as when bodies are compressed: also report ratios of totals, and body sizes."""
     receive: Mapping[str, Any] = field(default_factory=lambda: NO_BODY)
     """The message that each ``receive()`` gives, as a fresh copy."""
+    after: Callable[[], Awaitable[None]] | None = None
+    """Called in the end, in the event loop of the measurement: closes what the subjects have opened in it."""
 
     def __post_init__(self) -> None:
         if sum(not subject.peer for subject in self.subjects) != 1:

@@ -57,6 +57,7 @@ class Jar:
         )
         self.name = name
         self._lasts = lasts
+        self._last_age: tuple[float, bytes] = (-1.0, b"")
         self._most_parts = _MOST_PARTS if in_parts else 1
         self._raw_name = name.encode()
         self._pair = self._raw_name + b"="
@@ -89,7 +90,7 @@ class Jar:
                 f"Sessions: the session takes {len(value)} bytes, and a cookie holds "
                 f"{_LONGEST_PAIR - len(self.name)}; keep less in it, or use oversize='chunk', 'spill', or a store"
             )
-        age = b"; Max-Age=%d" % max(1, min(round(seconds), LONGEST)) if self._lasts else b""
+        age = self._age(seconds)
         if count == 1:
             lines = [(b"set-cookie", b"%b%b%b%b" % (self._pair, value.encode(), age, self._attributes))]
         else:
@@ -113,6 +114,14 @@ class Jar:
         value = field[start + len(self._pair) : end if end >= 0 else None]
         is_plain = value[:1].isalpha() and value[:1] != b"K" and value[-1:] not in (b'"', b" ", b"\t")
         return value.decode("latin-1") if is_plain else None
+
+    def _age(self, seconds: float) -> bytes:
+        """Return the attribute that says how long the cookie lives; most live equally long."""
+        known = self._last_age
+        if known[0] != seconds:
+            age = b"; Max-Age=%d" % max(1, min(round(seconds), LONGEST)) if self._lasts else b""
+            self._last_age = known = (seconds, age)
+        return known[1]
 
     def _parts_of(self, value: str) -> int:
         if len(self.name) + len(value) <= _LONGEST_PAIR:

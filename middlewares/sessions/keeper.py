@@ -60,7 +60,7 @@ class Keeper:
         self.in_store = next((home for home in homes.values() if isinstance(home, InStore)), None)
         """The home in a store, if there is one."""
         self._spill = None if self._home is self.in_store else self.in_store
-        stores = [home.store for home in homes.values() if home.store is not None]
+        stores = self.stores()
         self.store: Store | None = next(iter(stores), None)
         """Where sessions, or what was revoked, are kept."""
         self.can_revoke = len(stores) == len(homes)
@@ -68,6 +68,10 @@ class Keeper:
         self.is_in_store = all(isinstance(home, InStore) for home in homes.values())
         self.waits = any(home.store is not None and home.quick is None for home in homes.values())
         """Whether loading may have to wait for a store on the network."""
+
+    def stores(self) -> list[Store]:
+        """Return the stores of all homes."""
+        return [home.store for home in self._homes.values() if home.store is not None]
 
     def is_like(self, other: Keeper) -> bool:
         """Return whether another one reads and writes the same cookie in the same way."""
