@@ -31,7 +31,8 @@ def _slowapi(limit: str) -> Subject:
 
     def build(app: ASGIApp) -> ASGIApp:
         # By name: type checkers need not have the peers.
-        slowapi, middleware = import_module("slowapi"), import_module("slowapi.middleware")
+        slowapi, util = import_module("slowapi"), import_module("slowapi.util")
+        middleware = import_module("slowapi.middleware")
         from starlette.applications import Starlette
         from starlette.routing import Route
 
@@ -41,7 +42,7 @@ def _slowapi(limit: str) -> Subject:
         holder = Starlette(routes=[Route("/{rest:path}", endpoint)])
         # One limit for all paths, as ours has it; by default each path has a quota of its own.
         holder.state.limiter = slowapi.Limiter(
-            key_func=slowapi.util.get_remote_address,
+            key_func=util.get_remote_address,
             application_limits=[limit],
             headers_enabled=True,
             key_style="endpoint",
