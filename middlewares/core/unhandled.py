@@ -14,15 +14,17 @@ from .origins import same_host
 from .refusals import Refusal, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from middlewares.asgi import Receive, Scope, Send
 
     from .cross_origin import InnerPolicy
 
-__all__ = ("answer_unhandled", "foreign_origin")
+__all__ = ("answer_unhandled", "foreign_origin", "is_left_to_outer", "is_made_of", "leave_to_outer")
 
 _UNHANDLED: Final = "unhandled"
+_LEFT: Final = "_is_left_to_outer"
+_LONGEST_CHAIN: Final = 20
 
 
 def foreign_origin(scope: Scope) -> bytes | None:
@@ -33,6 +35,29 @@ def foreign_origin(scope: Scope) -> bytes | None:
     hosts = find_all(scope["headers"], b"host")
     is_own = len(hosts) == 1 and same_host(origins[0].decode("latin-1"), hosts[0].decode("latin-1"))
     return None if is_own else origins[0]
+
+
+def leave_to_outer(error: Exception) -> None:
+    """Say of an exception which is about to be raised that a layer further out makes an answer of it."""
+    setattr(error, _LEFT, True)
+
+
+def is_left_to_outer(error: BaseException) -> bool:
+    """Return whether `leave_to_outer` was told of an exception, or of one that it was made of."""
+    return is_made_of(error, lambda part: getattr(part, _LEFT, False))
+
+
+def is_made_of(error: BaseException | None, is_meant: Callable[[BaseException], bool]) -> bool:
+    """Return whether an exception is the one that is meant, or was made of it by frameworks."""
+    for _ in range(_LONGEST_CHAIN):
+        if error is None:
+            return False
+        if is_meant(error):
+            return True
+        if isinstance(error, BaseExceptionGroup):
+            return any(is_made_of(part, is_meant) for part in error.exceptions)
+        error = error.__cause__ or error.__context__
+    return False
 
 
 async def answer_unhandled(

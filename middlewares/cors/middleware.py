@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from middlewares.core.layer import Layer, freeze
 from middlewares.core.options import check_types
 from middlewares.core.paths import compile_paths, route_path
 from middlewares.core.refusals import Refusal, refuse
-from middlewares.core.unhandled import answer_unhandled, foreign_origin
+from middlewares.core.unhandled import answer_unhandled, foreign_origin, is_left_to_outer
 from middlewares.errors import OptionErrors
 
 from .check import check_policy
@@ -87,10 +88,7 @@ class CORS(PolicyOptions, Layer):
             return self._only
         if await self._inner.find(scope) is not None:
             return None
-        if not self._by_path:
-            return self._default
-        path = route_path(scope)
-        return next((policy for matches, policy in self._by_path if matches(path)), self._default)
+        return self._own(scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -125,8 +123,8 @@ class CORS(PolicyOptions, Layer):
         response = ReadableResponse(send, answer, policy.vary, None)
         try:
             await self.app(scope, receive, response.send)
-        except Exception:
-            if not response.is_started:
+        except Exception as error:
+            if not (response.is_started or is_left_to_outer(error)):
                 await self._answer_unhandled(policy, scope, receive, send)
             raise
 
@@ -147,8 +145,10 @@ class CORS(PolicyOptions, Layer):
         """Answer a preflight; no application is called, and no layer in between."""
         policy = await self.policy_of(scope)
         if policy is None:
-            await self._inner.answer(scope, receive, send)
-            return
+            if await self._inner.answer(scope, receive, send):
+                return
+            # Asked again, a condition said otherwise: whoever handed the request over counts on an answer.
+            policy = self._own(scope)
         origins = find_all(scope["headers"], b"origin")
         method = find(scope["headers"], b"access-control-request-method") or b""
         await _preflight(policy, scope, receive, send, origins[0] if len(origins) == 1 else b"", method)
@@ -161,8 +161,8 @@ class CORS(PolicyOptions, Layer):
         known = len(exchange.response_headers)
         try:
             await self.app(inner, receive, response.send)
-        except Exception:
-            if not response.is_started:
+        except Exception as error:
+            if not (response.is_started or is_left_to_outer(error)):
                 await self._answer_unhandled(policy, inner, receive, send, exchange.response_headers[known:])
             raise
         finally:
@@ -170,12 +170,20 @@ class CORS(PolicyOptions, Layer):
             if is_maker:
                 hand_back(inner, scope)
 
+    def _own(self, scope: Scope) -> Policy:
+        if not self._by_path:
+            return self._default
+        path = route_path(scope)
+        return next((policy for matches, policy in self._by_path if matches(path)), self._default)
+
     async def _answer_unhandled(
         self, policy: Policy, scope: Scope, receive: Receive, send: Send, headers: HeaderList | None = None
     ) -> None:
         origin = foreign_origin(scope)
-        if origin is not None and await policy.permits(scope, origin):
-            await answer_unhandled(scope, receive, send, InnerPolicy(self), headers or ())
+        # What is to be known is what the application raised, not what the callable of the policy raises after it.
+        with suppress(Exception):
+            if origin is not None and await policy.permits(scope, origin):
+                await answer_unhandled(scope, receive, send, InnerPolicy(self), headers or ())
 
 
 async def _preflight(policy: Policy, scope: Scope, receive: Receive, send: Send, origin: bytes, method: bytes) -> None:

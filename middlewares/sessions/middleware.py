@@ -10,10 +10,12 @@ from datetime import date
 from typing import Any, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
+from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.exchange import hand_back
 from middlewares.core.layer import Layer, freeze, is_foreign
 from middlewares.core.options import check_types
 from middlewares.core.refusals import Refusal, refuse
+from middlewares.core.unhandled import is_made_of
 from middlewares.errors import OptionErrors
 from middlewares.stores import Store, StoreUnavailable
 
@@ -26,8 +28,6 @@ from .state import Conflicts
 __all__ = ("Sessions",)
 
 _log = logging.getLogger("middlewares")
-
-_LONGEST_CHAIN = 20
 
 _UNAVAILABLE = Refusal(
     status=503,
@@ -118,6 +118,7 @@ class Sessions(Layer):
     """Those that were opened here, and are closed here."""
     _preloads: bool = field(init=False, repr=False)
     _foreign: bool = field(init=False, repr=False)
+    _inner: InnerPolicy = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -125,7 +126,14 @@ class Sessions(Layer):
         problems.raise_if_any()
         keeper, stores = build(self, problems)
         preloads = self.preload and keeper.waits
-        freeze(self, _keeper=keeper, _stores=stores, _preloads=preloads, _foreign=is_foreign(self.app))
+        freeze(
+            self,
+            _keeper=keeper,
+            _stores=stores,
+            _preloads=preloads,
+            _foreign=is_foreign(self.app),
+            _inner=InnerPolicy(self.app),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -144,7 +152,7 @@ class Sessions(Layer):
         if self._foreign or kind == "websocket":
             mark_coroutine_function(wrapped)
         if self._preloads and not await self._loaded(session):
-            return await refuse(scope, receive, send, _UNAVAILABLE)
+            return await refuse(scope, receive, send, _UNAVAILABLE, inner=self._inner)
         try:
             await self.app(inner, receive, wrapped)
             state = session._state
@@ -175,10 +183,10 @@ class Sessions(Layer):
     async def _explained(self, error: Exception, session: Session, scope: Scope, send: Send) -> bool:
         """Answer a request that failed because its session could not be loaded or saved, if it still can be."""
         failure = session._failure
-        if failure is None or session._sealed or not _comes_of(error, failure):
+        if failure is None or session._sealed or not is_made_of(error, lambda part: part is failure):
             return False
         _log.error("sessions: %s", failure)
-        await refuse(scope, _connected, send, _UNAVAILABLE)
+        await refuse(scope, _connected, send, _UNAVAILABLE, inner=self._inner)
         return True
 
     async def _inside_another(self, outer: Session, scope: Scope, receive: Receive, send: Send) -> None:
@@ -207,17 +215,6 @@ class Sessions(Layer):
                 await store.aclose()
             except (StoreUnavailable, OSError) as error:
                 _log.warning("sessions: the store was not closed: %s", error)
-
-
-def _comes_of(error: BaseException | None, failure: StoreUnavailable) -> bool:
-    """Return whether an exception is a failure of the store, or was made of it by frameworks."""
-    for _ in range(_LONGEST_CHAIN):
-        if error is None or error is failure:
-            break
-        if isinstance(error, BaseExceptionGroup):
-            return any(_comes_of(part, failure) for part in error.exceptions)
-        error = error.__cause__ or error.__context__
-    return error is failure
 
 
 async def _connected() -> dict[str, Any]:

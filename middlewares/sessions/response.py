@@ -69,7 +69,7 @@ async def _start(keeper: Keeper, session: Session, scope: Scope, message: Messag
         session._sealed = True
         await send(message)
     except StoreUnavailable as error:
-        session._failure = error
+        session._note(error)
         raise
     finally:
         session._starting = False

@@ -6,6 +6,7 @@ from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from middlewares.core.unhandled import leave_to_outer
 from middlewares.stores import StoreUnavailable
 
 from .errors import SessionError, SessionTooLate
@@ -197,7 +198,7 @@ class Session(MutableMapping[str, Any]):
             try:
                 state = await self._keeper.load(self._headers)
             except StoreUnavailable as error:
-                self._failure = error
+                self._note(error)
                 raise
             if self._state is None:  # another task may have been faster
                 self._state = state
@@ -214,7 +215,7 @@ class Session(MutableMapping[str, Any]):
         try:
             lines = await self._keeper.settle(state, self._headers, late=self._sealed)
         except StoreUnavailable as error:
-            self._failure = error
+            self._note(error)
             raise
         self._lines = lines or self._lines
 
@@ -234,7 +235,7 @@ class Session(MutableMapping[str, Any]):
         try:
             added = await home.add(state, kept, key, amount, self._keeper.clock())
         except StoreUnavailable as error:
-            self._failure = error
+            self._note(error)
             raise
         return self.get(key) if added is None else added
 
@@ -271,6 +272,11 @@ class Session(MutableMapping[str, Any]):
 
     # -- for the layer
 
+    def _note(self, failure: StoreUnavailable) -> None:
+        """Remember why the session cannot be loaded or saved; the layer makes an answer of it."""
+        self._failure = failure
+        leave_to_outer(failure)
+
     def _name(self) -> str | None:
         """Return the key of this session in the store."""
         return None if self._state is None or self._state.kept is None else self._state.kept.name
@@ -282,7 +288,7 @@ class Session(MutableMapping[str, Any]):
             try:
                 state = self._state = self._keeper.load_now(self._headers)
             except StoreUnavailable as error:
-                self._failure = error
+                self._note(error)
                 raise
         return state
 

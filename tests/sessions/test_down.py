@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from middlewares import CORS, Sessions
 from middlewares.stores import StoreUnavailable
 from middlewares.stores.memory import MemoryStore
 from middlewares.testing import WebSocketRefused, lifespan, request, websocket
-from tests.sessions.sites import Site
+from tests.sessions.sites import KEY, Site
 from tests.stores.valkey import Server
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from middlewares import Session
+    from middlewares.asgi import Receive, Scope, Send
 
 
 class Failing:
@@ -68,6 +70,30 @@ async def test_a_request_that_needs_its_session_gets_503(store: Failing) -> None
     assert response.header("retry-after") == "1"
     assert response.header("cache-control") == "no-store"
     assert response.header("set-cookie") is None
+
+
+@pytest.mark.parametrize("preload", [True, False])
+async def test_a_page_of_an_allowed_origin_reads_the_503(store: Failing, preload: bool) -> None:
+    page = "https://page.example"
+    fails = store.fails
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if fails:
+            await scope["session"].load()
+        login(scope["session"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    layer = Sessions(CORS(app, allow_origins=[page]), secret_key=KEY, store=store, preload=preload)
+    cookie = (await request(layer, headers={"origin": page})).header("set-cookie")
+    assert cookie is not None
+    fails.update(READS)
+    headers = {"origin": page, "cookie": cookie.partition(";")[0]}
+    response = await request(layer, headers=headers, raise_exceptions=False)
+    assert response.status == 503
+    assert response.header("access-control-allow-origin") == page
+    headers["access-control-request-method"] = "POST"
+    assert (await request(layer, "OPTIONS", headers=headers)).status == 204
 
 
 async def test_a_request_that_does_not_is_answered(store: Failing) -> None:
