@@ -63,9 +63,10 @@ class CORS(PolicyOptions, Layer):
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
         check_types(problems, self)
-        problems.raise_if_any()
-        check_policy(problems, self)
-        given = as_policies(problems, self.policies)
+        mistyped = {problem.option for problem in problems.found}
+        if not mistyped:
+            check_policy(problems, self)
+        given = () if "policies" in mistyped else as_policies(problems, self.policies)
         problems.raise_if_any()
         default = Policy(self)
         by_path = tuple((compile_paths(policy.paths), Policy(policy)) for policy in given)

@@ -210,6 +210,17 @@ LOOSE = "must escape its dots: an unescaped one matches any character, and so ot
                 "policies[5].paths must hold a pattern, such as '/api/*'; got []",
             ],
         ),
+        (
+            {"max_age": 1.5, "policies": [{"paths": ["/a"], "max_age": -2}]},
+            ["max_age must be an integer; got 1.5", "policies[0].max_age must not be negative; got -2"],
+        ),
+        (
+            {"max_age": 1.5, "policies": [1]},
+            [
+                "max_age must be an integer; got 1.5",
+                "policies must be a list of CORSPolicy objects or tables of anything; got [1]",
+            ],
+        ),
         # CORS 14: no page may read it
         (
             {"expose_headers": ["X-A", "Set-Cookie"]},
