@@ -84,7 +84,8 @@ async def test_a_page_of_an_allowed_origin_reads_the_503(store: Failing, preload
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    layer = Sessions(CORS(app, allow_origins=[page]), secret_key=KEY, store=store, preload=preload)
+    options: dict[str, Any] = {"secret_key": KEY, "store": store, "preload": preload}
+    layer = Sessions(CORS(app, allow_origins=[page]), **options)
     cookie = (await request(layer, headers={"origin": page})).header("set-cookie")
     assert cookie is not None
     fails.update(READS)
