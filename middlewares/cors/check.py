@@ -35,6 +35,8 @@ FORBIDDEN_PREFIXES: Final = ("proxy-", "sec-")
 # In a pattern: an escape or a character class, where a dot is a dot; and a dot that is any one character.
 _LITERAL: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 _LOOSE_DOT: Final = re.compile(r"\.(?![*+?{])")
+# A group of nothing but a repetition, repeated: there are exponentially many ways to try it.
+_NESTED: Final = re.compile(r"\((?:\?:|\?P<\w+>)?[^()|*+?{}](?:[*+]|\{\d*,\})\??\)(?:[*+]|\{\d*,\})")
 
 # Names that nobody lists: an expression that matches two of them matches whatever stands in their place.
 _STRANGERS: Final = ("qzxv", "wkjyqu")
@@ -112,13 +114,22 @@ def _check_regex(problems: OptionErrors, pattern: str) -> bool:
     except (re.error, OverflowError, RecursionError) as error:  # the latter two: a repetition or a nesting too large
         problems.add("allow_origin_regex", f"must be a regular expression ({error})", pattern)
         return False
-    return problems.check(
-        _LOOSE_DOT.search(_LITERAL.sub("x", pattern)) is None,
+    bare = _LITERAL.sub("x", pattern)
+    is_quick = problems.check(
+        _NESTED.search(bare) is None,
+        "allow_origin_regex",
+        "must not repeat a mere repetition, as '([a-z]+)+' does: one long origin could stop the application",
+        pattern,
+        "leave one of them out",
+    )
+    is_narrow = problems.check(
+        _LOOSE_DOT.search(bare) is None,
         "allow_origin_regex",
         "must escape its dots: an unescaped one matches any character, and so other people's hosts",
         pattern,
         r"write '\.'",
     )
+    return is_quick and is_narrow
 
 
 def _check_reach(problems: OptionErrors, policy: PolicyOptions, pattern: str) -> None:

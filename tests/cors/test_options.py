@@ -29,6 +29,8 @@ ASKED = "must hold headers that a page may set: browsers never ask for this one"
 NOT_ASKED = "must be left out without allow_origin_callable: nothing else looks at request headers"
 MATCHES_ANY = "must not match any origin together with allow_credentials: every site could act for the user"
 END_IT = "end it in a domain of yours, or set dangerously_allow_any_origin_with_credentials"
+NESTED = "must not repeat a mere repetition, as '([a-z]+)+' does: one long origin could stop the application"
+ONE_LESS = "leave one of them out"
 LOOSE = "must escape its dots: an unescaped one matches any character, and so other people's hosts"
 
 
@@ -131,6 +133,15 @@ LOOSE = "must escape its dots: an unescaped one matches any character, and so ot
         (
             {"allow_origin_regex": "a{99999999999}"},
             [f"allow_origin_regex {TOO_LARGE}; got 'a{{99999999999}}'"],
+        ),
+        *(
+            ({"allow_origin_regex": pattern, **TRUSTED}, [f"allow_origin_regex {NESTED}; got {pattern!r} ({ONE_LESS})"])
+            for pattern in (
+                r"https://([a-z0-9-]+)+\.example\.com",
+                r"https://(?:\w*)+\.example\.com",
+                r"https://(?P<name>[^.]+)*\.example\.com",
+                r"https://(a{1,}){2,}\.example\.com",
+            )
         ),
         # attacks 6 and 9, as expressions
         *(
@@ -285,6 +296,8 @@ def test_policies_that_do_not_build(options: dict[str, Any], problems: list[str]
         {"allow_origin_regex": r"https://[a-z.]+\.example[.]com"},
         {"allow_origin_regex": r"https://[].]a\.example\.com|https://[^].]\.example\.com"},
         {"allow_origin_regex": ".*"},
+        {"allow_origin_regex": r"https://(?:[a-z0-9-]+\.)+example\.com"},
+        {"allow_origin_regex": r"https://([a-z]+)?\.([a-z]+){2}(a|b+)+\.example\.com"},
         {"allow_origin_regex": ".*", "dangerously_allow_any_origin_with_credentials": True, **TRUSTED},
         {"allow_origin_regex": r"https://.*\.github\.io", "dangerously_allow_public_suffixes": True, **TRUSTED},
         {"allow_origin_regex": r"https://shop-[a-z0-9]+\.vercel\.app|http://.*\.localhost(:\d+)?", **TRUSTED},
