@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -40,6 +40,8 @@ class Bar:
     """Largest allowed ours/peer."""
     totals: bool = False
     """Compare whole requests instead of what the layers add to the bare application."""
+    body_bytes: bool = False
+    """Compare the sizes of the bodies instead."""
     overhead_us: float | None = None
     """Largest allowed overhead over the bare application, in microseconds."""
 
@@ -50,7 +52,8 @@ class Bar:
     def __str__(self) -> str:
         if self.overhead_us is not None:
             return f"overhead at most {self.overhead_us:g} µs"
-        return f"{'total' if self.totals else 'overhead'} at most {self.ratio:.2g} of {self.peer}"
+        what = "body" if self.body_bytes else "total" if self.totals else "overhead"
+        return f"{what} at most {self.ratio:.3g} of {self.peer}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class Case:
     """The whole work counts, as when bodies are compressed: also report ratios of totals, and body sizes."""
     receive: Mapping[str, Any] = field(default_factory=lambda: NO_BODY)
     """The message that each ``receive()`` gives, as a fresh copy."""
+    after: Callable[[], Awaitable[None]] | None = None
+    """Called in the end, in the event loop of the measurement: closes what the subjects have opened in it."""
 
     def __post_init__(self) -> None:
         if sum(not subject.peer for subject in self.subjects) != 1:

@@ -118,6 +118,8 @@ async def _measure(case: Case, rounds: int, window_ns: float) -> CaseResult:
     finally:
         if was_enabled:
             gc.enable()
+        if case.after is not None:
+            await case.after()
     results = (runner.result if isinstance(runner, _Runner) else runner for runner in built)
     return CaseResult(case, bare.result, tuple(results))
 

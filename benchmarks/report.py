@@ -45,6 +45,8 @@ def judge(result: CaseResult) -> list[Verdict]:
         if bar.peer is None:
             overhead = _overhead(_ours(result).off, result.bare.off)
             measured, most = None if overhead is None else overhead / 1000, bar.overhead_us
+        elif bar.body_bytes:
+            measured, most = _bytes_ratio(result, by_label[bar.peer]), bar.ratio
         else:
             measured, most = _ratio(result, by_label[bar.peer], "off", totals=bar.totals), bar.ratio
         assert most is not None
@@ -148,6 +150,14 @@ def _microseconds(result: CaseResult, subject: SubjectResult, collector: str) ->
         return _NONE
     overhead = _overhead(getattr(subject, collector), getattr(result.bare, collector))
     return _NONE if overhead is None else f"{overhead / 1000:.2f}"
+
+
+def _bytes_ratio(result: CaseResult, subject: SubjectResult) -> float | None:
+    """Return how large our bodies are, as a share of a peer's."""
+    ours = _ours(result)
+    if ours.body_bytes is None or subject.body_bytes is None:
+        return None
+    return ours.body_bytes / subject.body_bytes
 
 
 def _ratio(result: CaseResult, other: SubjectResult, collector: str, *, totals: bool = False) -> float | None:

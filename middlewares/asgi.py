@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ("ASGIApp", "Message", "Receive", "Scope", "Send", "mark_coroutine_function")
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+__all__ = ("ASGIApp", "Message", "Receive", "Scope", "Send", "connection_of", "mark_coroutine_function")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -31,3 +34,10 @@ else:
         """
         function._is_coroutine = _MARK  # type: ignore[attr-defined]  # noqa: SLF001
         return function
+
+
+def connection_of(scope: Scope) -> HTTPConnection:
+    """Return what a function of the user is given of a request: of a copy, for Starlette keeps there what it reads."""
+    from starlette.requests import HTTPConnection  # costs milliseconds, and most stacks ask no function
+
+    return HTTPConnection({**scope})

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from middlewares.asgi import ASGIApp, Receive, Scope, Send
+from middlewares.asgi import ASGIApp, Receive, Scope, Send, connection_of
 from middlewares.core.fields import is_token
 from middlewares.core.headers import find
 from middlewares.core.layer import Layer, freeze, is_foreign, placeholder
@@ -166,7 +166,5 @@ class Conditional(Layer):
 
 
 async def _ask(predicate: Callable[..., Any], scope: Scope) -> bool:
-    from starlette.requests import HTTPConnection  # costs milliseconds, and most stacks ask no predicate
-
-    verdict = predicate(HTTPConnection(scope))
+    verdict = predicate(connection_of(scope))
     return bool(await verdict if isawaitable(verdict) else verdict)

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "when": BASE | {"core", "record"},
     "config": BASE | {"registry", "record", "stack", "when"},
     "serve": BASE | {"config", "middlewares"},
-    "cli": BASE | {"config", "serve", "testing", "middlewares"},
+    "cli": BASE | {"config", "serve", "testing", "middlewares", "sessions", "stores"},
     "__main__": {"cli"},
     "testing": BASE | {"core"},
 }

@@ -18,7 +18,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 
 from middlewares import CORS, GZip, Middleware, OptionError, Stack, When
 from middlewares.core.layer import is_foreign
-from middlewares.testing import request, websocket, websocket_scope
+from middlewares.testing import Driver, http_scope, request, websocket, websocket_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -150,6 +150,21 @@ async def test_a_predicate_is_given_the_connection():
     (connection,) = given
     assert type(connection) is HTTPConnection
     assert (connection.url.path, connection.query_params["b"], connection.headers["x-a"]) == ("/a", "c", "1")
+
+
+async def test_what_a_predicate_reads_is_not_kept_in_the_scope():
+    """Starlette writes the headers it was asked for into the scope of a connection, which is the server's."""
+    scope = http_scope(headers={"x-a": "1"})
+    before = {**scope}
+
+    async def empty(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    layers = Stack(When(GZip, predicate=lambda connection: "x-a" in connection.headers))(empty)
+    async with Driver(layers, scope) as driver:
+        await driver.finish()
+    assert scope == before
 
 
 async def test_a_predicate_is_only_asked_when_all_other_matchers_agree():

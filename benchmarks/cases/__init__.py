@@ -14,6 +14,7 @@ from . import (
     load_control,
     passthrough,
     rate_limit,
+    session_stores,
     sessions,
     stack,
 )
@@ -33,6 +34,7 @@ ALL: tuple[Case, ...] = (
     *load_control.CASES,
     *rate_limit.CASES,
     *sessions.CASES,
+    *session_stores.CASES,
     *stack.CASES,
     *lint.CASES,
 )

@@ -37,6 +37,11 @@ _NOTHING_SUBJECTS = (
     peer("starlette-compress", "starlette_compress:CompressMiddleware"),
     peer("brotli-asgi", "brotli_asgi:BrotliMiddleware"),
 )
+_NOTHING_BARS = (
+    Bar(peer=_STARLETTE, ratio=1 / 3),
+    Bar(peer="starlette-compress", ratio=0.85),
+    Bar(peer="brotli-asgi", ratio=0.85),
+)
 # At the same level, and gzip coding alone. Without brotli-asgi: its gzip is Starlette's, always at level 9.
 _LEVEL_SUBJECTS = (
     ours("middlewares:GZip", compresslevel=LEVEL),
@@ -64,7 +69,10 @@ def _json(label: str, size: int) -> Case:
         _LEVEL_SUBJECTS,
         compressed,
         totals=True,
-        bars=(Bar(peer=_STARLETTE, ratio=_BARS[label], totals=True),),
+        bars=(
+            Bar(peer=_STARLETTE, ratio=_BARS[label], totals=True),
+            Bar(peer=_STARLETTE, ratio=1.02, body_bytes=True),
+        ),
     )
 
 
@@ -76,7 +84,7 @@ CASES = (
         _no_accept_encoding,
         _NOTHING_SUBJECTS,
         _nothing,
-        bars=(Bar(peer=_STARLETTE, ratio=1 / 3), Bar(peer="starlette-compress", ratio=0.85)),
+        bars=_NOTHING_BARS,
     ),
     Case(
         "gzip-nothing-small",
@@ -85,7 +93,7 @@ CASES = (
         _small_body,
         _NOTHING_SUBJECTS,
         _nothing,
-        bars=(Bar(peer=_STARLETTE, ratio=1 / 3), Bar(peer="starlette-compress", ratio=0.85)),
+        bars=_NOTHING_BARS,
     ),
     _json("1k", 1_000),
     _json("10k", 10_000),

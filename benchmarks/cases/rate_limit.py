@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.answer import Answer, expect, unchanged
@@ -29,9 +30,8 @@ def _slowapi(limit: str) -> Subject:
     """Return slowapi's pure ASGI middleware in an app where it finds the route and the limiter."""
 
     def build(app: ASGIApp) -> ASGIApp:
-        from slowapi import Limiter
-        from slowapi.middleware import SlowAPIASGIMiddleware
-        from slowapi.util import get_remote_address
+        # By name: type checkers need not have the peers.
+        slowapi, middleware = import_module("slowapi"), import_module("slowapi.middleware")
         from starlette.applications import Starlette
         from starlette.routing import Route
 
@@ -40,10 +40,13 @@ def _slowapi(limit: str) -> Subject:
 
         holder = Starlette(routes=[Route("/{rest:path}", endpoint)])
         # One limit for all paths, as ours has it; by default each path has a quota of its own.
-        holder.state.limiter = Limiter(
-            key_func=get_remote_address, application_limits=[limit], headers_enabled=True, key_style="endpoint"
+        holder.state.limiter = slowapi.Limiter(
+            key_func=slowapi.util.get_remote_address,
+            application_limits=[limit],
+            headers_enabled=True,
+            key_style="endpoint",
         )
-        limited = SlowAPIASGIMiddleware(app)
+        limited = middleware.SlowAPIASGIMiddleware(app)
 
         async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
             await limited({**scope, "app": holder}, receive, send)

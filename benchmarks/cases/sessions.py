@@ -23,6 +23,8 @@ __all__ = ("CASES",)
 _SECRET = "gv1yXkQYJb4Sg0m5hQ0eD7p2Zr8wLxTn"  # noqa: S105 - signs nothing but the pool
 _STARLETTE = "starlette SessionMiddleware"
 _NAME = "visitor"
+_SIGNED = "signed Sessions"
+_SIGNED_NAME = "signed"
 _SIZE = 1_000
 
 
@@ -51,12 +53,14 @@ def _cookies(kind: str, index: int) -> str:
     theirs = TimestampSigner(_SECRET).sign(b64encode(json.dumps(data).encode())).decode()
     now = time.time()
     payload = index.to_bytes(16) + Record(now, now, now, encode(data)).pack()
-    return f"session={theirs}; {_NAME}={_sealer(Encrypted if kind == 'encrypted' else Signed).seal(payload)}"
+    signed = _sealer(Signed, _SIGNED_NAME).seal(payload)
+    ours = _sealer(Encrypted if kind == "encrypted" else Signed, _NAME).seal(payload)
+    return f"session={theirs}; {_SIGNED_NAME}={signed}; {_NAME}={ours}"
 
 
 @cache
-def _sealer(cls: Any) -> Any:
-    return cls([_SECRET], _NAME)
+def _sealer(cls: Any, name: str) -> Any:
+    return cls([_SECRET], name)
 
 
 def _scope_of(kind: str) -> Callable[[int], Scope]:
@@ -89,10 +93,15 @@ def _case(name: str, what: str, kind: str, app: ASGIApp, verify: Any, *bars: Bar
         encrypted=kind == "encrypted",
     )
     starlette = peer(_STARLETTE, "starlette.middleware.sessions:SessionMiddleware", secret_key=_SECRET)
-    return Case(name, what, app, _scope_of(kind), (layer, starlette), verify, bars=bars)
+    subjects = [layer, starlette]
+    if kind == "encrypted":
+        options = {"secret_key": _SECRET, "secure": False, "session_cookie": _SIGNED_NAME}
+        subjects.append(peer(_SIGNED, "middlewares:Sessions", **options))
+    return Case(name, what, app, _scope_of(kind), tuple(subjects), verify, bars=bars)
 
 
 _EIGHTH = Bar(peer=_STARLETTE, ratio=0.125)
+_NO_SLOWER = Bar(peer=_SIGNED, ratio=1.1)  # they are on a par; from run to run it is some per cent more or less
 _BELOW = Bar(peer=_STARLETTE, ratio=0.8)
 
 CASES = (
@@ -114,5 +123,6 @@ CASES = (
         _change,
         _verify_change,
         _BELOW,
+        _NO_SLOWER,
     ),
 )

@@ -19,6 +19,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocketDisconnect
 
+from . import account
 from .answers import answer_document, query_number, read_body
 from .catalog import CATALOG, Catalog
 from .reviews import LONGEST_BODY, ReviewBook, ReviewError, parse_review
@@ -152,6 +153,7 @@ routes = [
     Route("/products.csv", products_csv),
     Route("/events", live_events),
     WebSocketRoute("/echo", echo),
+    *account.routes,
     Route("/slow", slow),
     Route("/error", error),
     Route("/broken-stream", break_off),

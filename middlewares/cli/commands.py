@@ -8,6 +8,7 @@ from middlewares import __version__
 
 from .lint import lint
 from .run import run
+from .sessions import sessions
 
 __all__ = ("cli",)
 
@@ -20,3 +21,4 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(lint)
+cli.add_command(sessions)

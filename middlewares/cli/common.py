@@ -1,15 +1,18 @@
-"""What commands share: how they say that something cannot be done, and where they find modules."""
+"""What commands share: how they say that something cannot be done, where they find modules, and tables."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-__all__ = ("Refused", "find_modules_here")
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ("Refused", "aligned", "find_modules_here")
 
 
 class Refused(click.ClickException):
@@ -26,3 +29,9 @@ def find_modules_here() -> None:
     """Let modules be found in the current directory too."""
     with contextlib.suppress(OSError):  # the directory may have been deleted
         sys.path.insert(0, str(Path.cwd()))
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return the lines of a table."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

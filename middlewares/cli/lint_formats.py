@@ -16,8 +16,10 @@ from urllib.parse import quote
 from middlewares import __version__
 from middlewares.testing.probes.report import ALL_RULES
 
+from .common import aligned
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from middlewares.testing.probes import Merged, Report
 
@@ -61,13 +63,8 @@ def _table(subject: Subject, report: Report) -> str:
         (one.finding.level, one.finding.id, _culprit(one), str(one.count), one.first.request, one.finding.detail)
         for one in report.findings
     ]
-    lines = [*_aligned(rows), "", *_advice(report), ""] if report.findings else []
+    lines = [*aligned(rows), "", *_advice(report), ""] if report.findings else []
     return "\n".join([*lines, _summary(subject, report)])
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _advice(report: Report) -> list[str]:

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from middlewares.core.headers import find
+from middlewares.core.headers import find, joined
 from middlewares.core.memo import Memo
 from middlewares.core.vary import VaryOn
 
@@ -22,6 +22,9 @@ __all__ = ("VARY_GUARDED", "is_cross_site", "is_sensitive", "padding_for")
 
 VARY_GUARDED: Final = VaryOn(b"Sec-Fetch-Site", b"Origin", b"Referer")
 """What decides whether a sensitive response is encoded."""
+
+_OWN_SITES: Final = frozenset({b"same-origin", b"same-site", b"none"})
+"""What ``Sec-Fetch-Site`` says of requests that no other site made; what is unknown might say anything."""
 
 _IS_PRIVATE: Final = Memo(lambda value: b"private" in value.lower())
 
@@ -52,9 +55,9 @@ def is_cross_site(headers: Headers) -> bool:
     ``Sec-Fetch-Site`` says it; without that field, an ``Origin`` or else a ``Referer`` of another host does.
     """
     headers = [*headers]
-    site = find(headers, b"sec-fetch-site")
+    site = joined(headers, b"sec-fetch-site")
     if site is not None:
-        return site.strip().lower() == b"cross-site"
+        return site.strip().lower() not in _OWN_SITES
     source = find(headers, b"origin") or find(headers, b"referer")
     return source is not None and _host(source) != _host(b"//" + (find(headers, b"host") or b""))
 

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from middlewares.asgi import Scope
 from middlewares.core.etags import weaken
 from middlewares.core.headers import HeaderList, Headers, find_all, remove
 from middlewares.core.memo import Memo
+from middlewares.core.negotiation import choose_coding
 from middlewares.core.vary import VaryOn
 
 from .breach import VARY_GUARDED, is_sensitive
 from .codecs import Codec
 from .entity_tags import SuffixedTags
-from .media_types import MediaTypes
+from .media_types import MediaTypes, is_event_type
 from .offload import EncodingThreads
 
 if TYPE_CHECKING:
@@ -26,13 +28,14 @@ if TYPE_CHECKING:
 
 __all__ = (
     "COMPRESS",
+    "EVENTS",
     "OPTED_OUT",
     "REVALIDATE",
     "SMALL",
     "Plan",
+    "asked",
     "described_anew",
     "encoded",
-    "forbids_transformation",
     "judge",
     "revalidating",
     "weakened",
@@ -40,6 +43,8 @@ __all__ = (
 
 COMPRESS: Final = "compress"
 """The verdict that a response may be encoded."""
+EVENTS: Final = "events"
+"""The verdict that a response may be encoded, and brings records that come one by one, perhaps for hours."""
 SMALL: Final = "small"
 """The verdict that its length is not worth it."""
 REVALIDATE: Final = "no content"
@@ -62,8 +67,9 @@ _DROPPED: Final = frozenset(
     }
 )
 
-_CHANGED_LENGTHS: Final = frozenset(map(len, (*_DROPPED, b"etag")))
-"""Lengths of names that encoding changes, which spare a lower-case copy of the others."""
+_DROP, _TAG, _FRAMING = 1, 2, 3
+_EFFECTS: Final = Memo(lambda name: _effect(name.lower()))
+"""What names of fields mean to encoding, most of them nothing."""
 
 _NO_TRANSFORM: Final = Memo(lambda value: b"no-transform" in value.lower())
 """Whether a ``Cache-Control`` field says so."""
@@ -88,22 +94,30 @@ class Plan:
     precompressed: bool = False
     dictionaries: Dictionaries | None = None
     threads: EncodingThreads = field(default_factory=EncodingThreads)
+    choose: Memo[Codec | None] = field(init=False, repr=False)
+    """The codec for each value of ``Accept-Encoding``, ``None`` for the content as it is."""
     floor: bytes = field(init=False, repr=False)
     """The minimum size as a ``Content-Length`` of as many digits would say it."""
     is_special: bool = field(init=False, repr=False)
     """Whether more than the usual is asked about responses."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "choose", Memo(partial(_choose, self.codecs)))
         object.__setattr__(self, "floor", b"%d" % self.minimum_size)
         is_special = self.guards or self.predicate is not None or self.dictionaries is not None
         object.__setattr__(self, "is_special", is_special)
 
 
+def _choose(codecs: Mapping[bytes, Codec], field: bytes) -> Codec | None:
+    # A client that accepts nothing on offer gets the content as it is: RFC 9110, 12.5.3 prefers that to none.
+    return codecs.get(choose_coding(field, tuple(codecs)) or b"")
+
+
 def judge(scope: Scope, status: int, headers: HeaderList, plan: Plan) -> str:
     """Return what may be done to a response, by its status and header fields: a verdict, or else why it is left alone.
 
-    Where the verdict is one of `COMPRESS`, `SMALL` and `REVALIDATE`, ``Accept-Encoding`` joins its ``Vary`` in
-    ``headers``: other clients, or other states of this resource, get something else (12.5.5).
+    Where the verdict is one of `COMPRESS`, `EVENTS`, `SMALL` and `REVALIDATE`, ``Accept-Encoding`` joins its ``Vary``
+    in ``headers``: other clients, or other states of this resource, get something else (12.5.5).
     """
     if status != 200 and (status < 200 or status in _UNTOUCHED_STATUSES):
         return "status"
@@ -144,6 +158,8 @@ def judge(scope: Scope, status: int, headers: HeaderList, plan: Plan) -> str:
         floor = plan.floor
         if len(length) < len(floor) or (len(length) == len(floor) and length < floor):
             return SMALL
+    elif content_type is not None and is_event_type(content_type):
+        return EVENTS  # what has a length is a recording, perhaps sent by its path
     return COMPRESS
 
 
@@ -168,12 +184,21 @@ def _encoded_already(headers: HeaderList) -> str:
     return OPTED_OUT
 
 
-def forbids_transformation(headers: Headers) -> bool:
-    """Return whether a request asks that content be transformed nowhere on its way (RFC 9111, 5.2.1.6)."""
-    for name, value in headers:  # noqa: SIM110 - a generator would cost more than the loop
-        if len(name) == 13 and name.lower() == b"cache-control" and _NO_TRANSFORM[value]:
-            return True
-    return False
+def asked(headers: Headers) -> tuple[bytes | None, bool]:
+    """Return what a request says of codings, and whether it asks that content be transformed nowhere on its way.
+
+    The former is its ``Accept-Encoding``, several lines joined, the latter ``no-transform`` (RFC 9111, 5.2.1.6).
+    """
+    codings, is_fixed = None, False
+    for name, value in headers:
+        # Comparing lengths first spares a lower-case copy of nearly every name.
+        size = len(name)
+        if size == 15:
+            if name == b"accept-encoding" or name.lower() == b"accept-encoding":
+                codings = value if codings is None else codings + b", " + value  # RFC 9110, 5.3
+        elif size == 13 and name.lower() == b"cache-control":
+            is_fixed = is_fixed or _NO_TRANSFORM[value]
+    return codings, is_fixed
 
 
 def weakened(headers: HeaderList) -> HeaderList:
@@ -186,28 +211,42 @@ def weakened(headers: HeaderList) -> HeaderList:
 
 def described_anew(headers: Headers, coding: bytes, tags: SuffixedTags | None) -> HeaderList:
     """Return header or trailer fields without what describes the bytes as they were before encoding."""
-    result: HeaderList = []
-    for name, value in headers:
-        if len(name) in _CHANGED_LENGTHS:
-            lowered = name.lower()
-            if lowered in _DROPPED:
-                continue
-            if lowered == b"etag":
-                result.append((name, weaken(value) if tags is None else tags.encoded(value, coding)))
-                continue
-        result.append((name, value))
-    return result
+    return _described(headers, coding, tags)[0]
 
 
 def encoded(headers: HeaderList, coding: bytes, length: int | None, tags: SuffixedTags | None) -> HeaderList:
     """Return the headers of a response whose body is now encoded, in ``length`` bytes if that is known."""
-    result = described_anew(headers, coding, tags)
+    result, is_framed = _described(headers, coding, tags)
     result.append((b"content-encoding", coding))
-    if length is not None:
+    # Where the application names a framing itself, there must be no length (RFC 9112, 6.2).
+    if length is not None and not is_framed:
         result.append((b"content-length", b"%d" % length))
     return result
 
 
+def _described(headers: Headers, coding: bytes, tags: SuffixedTags | None) -> tuple[HeaderList, bool]:
+    """Return the fields that hold for the encoded bytes, and whether one of them is ``Transfer-Encoding``."""
+    result: HeaderList = []
+    is_framed = False
+    for name, value in headers:
+        line = name, value
+        effect = _EFFECTS[name]
+        if effect:
+            if effect == _DROP:
+                continue
+            if effect == _TAG:
+                line = name, weaken(value) if tags is None else tags.encoded(value, coding)
+            else:
+                is_framed = True
+        result.append(line)
+    return result, is_framed
+
+
+def _effect(name: bytes) -> int:
+    return _DROP if name in _DROPPED else _TAG if name == b"etag" else _FRAMING if name == b"transfer-encoding" else 0
+
+
 def revalidating(headers: HeaderList, request_headers: Headers, tags: SuffixedTags | None) -> HeaderList:
-    """Return the fields of a 304 as the encoded 200 had them (15.4.5)."""
+    """Return the fields of a 304 as the encoded 200 had them (15.4.5): none describes the bytes as they were (8.6)."""
+    headers = remove(headers, *_DROPPED)
     return weakened(headers) if tags is None else tags.revalidated(headers, request_headers)

@@ -68,7 +68,7 @@ class SuffixedTags:
         return result if is_changed else None
 
     def revalidated(self, headers: HeaderList, request_headers: Headers) -> HeaderList:
-        """Return the fields of a 304 with the very tag that the client sent, as its 200 had it (RFC 9110, 15.4.5)."""
+        """Return the fields of a 304 with the tag that the client's 200 had (RFC 9110, 15.4.5)."""
         sent: list[bytes] = []
         for value in find_all(request_headers, b"if-none-match"):
             tags = parse_etag_list(value)
@@ -78,4 +78,8 @@ class SuffixedTags:
     def _sent(self, etag: bytes, sent: list[bytes]) -> bytes:
         if etag.startswith(b"W/"):
             return etag
-        return next((tag.removeprefix(b"W/") for tag in sent if weak_match(self.plain(tag), etag)), etag)
+        return next((self._given(tag) for tag in sent if weak_match(self.plain(tag), etag)), etag)
+
+    def _given(self, tag: bytes) -> bytes:
+        """Return a tag as it was given: one with a suffix is strong, whatever caches made of it."""
+        return tag if self.plain(tag) == tag else tag.removeprefix(b"W/")

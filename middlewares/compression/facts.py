@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from middlewares.core.exchange import EXCHANGE, Coding
 
@@ -25,7 +26,7 @@ def skipped(scope: Scope, reason: str) -> None:
     if exchange is not None:
         exchange.codings.append(Coding(None, reason))
     if LOGGER.isEnabledFor(logging.DEBUG):
-        LOGGER.debug("%s %s: not compressed: %s", scope["method"], scope["path"], reason)
+        LOGGER.debug("%s: not compressed: %s", _asked(scope), reason)
 
 
 def begun(scope: Scope, coding: bytes) -> Coding | None:
@@ -60,11 +61,15 @@ def ended(scope: Scope, fact: Coding | None) -> None:
     """Say that a body has been encoded to its end."""
     if fact is not None and fact.coding is not None and LOGGER.isEnabledFor(logging.DEBUG):
         LOGGER.debug(
-            "%s %s: %s, %d to %d bytes in %.2f ms",
-            scope["method"],
-            scope["path"],
+            "%s: %s, %d to %d bytes in %.2f ms",
+            _asked(scope),
             fact.coding.decode("latin-1"),
             fact.raw_bytes,
             fact.wire_bytes,
             fact.seconds * 1000,
         )
+
+
+def _asked(scope: Scope) -> str:
+    """Return method and path in one line, whatever bytes the client has put into the path."""
+    return f"{scope['method']} {quote(scope['path'], errors='replace')}"

@@ -29,23 +29,32 @@ _SUFFIXES: Final = {b"gzip": ".gz", b"br": ".br", b"zstd": ".zst"}
 class OpenFile:
     """A regular file that is read in worker threads, and closed while none of them reads it."""
 
-    __slots__ = ("_descriptor", "_is_busy", "_is_closed", "_lock", "size")
+    __slots__ = ("_descriptor", "_is_busy", "_is_closed", "_left", "_lock", "size")
 
     def __init__(self, descriptor: int, size: int) -> None:
         self._descriptor = descriptor
         self._lock = Lock()
         self._is_busy = False
         self._is_closed = False
+        self._left = size
         self.size = size
 
     def read(self) -> bytes:
-        """Return the next slice, empty at the end of the file or once it is closed. Blocks."""
+        """Return the next slice, empty at the end of the file or once it is closed. Blocks.
+
+        What is appended while the file is read does not belong to it: its end might never come. Raises `EOFError` if
+        the file is cut short meanwhile, since what was sent of it must not look whole.
+        """
         with self._lock:
             if self._is_closed:
                 return b""
             self._is_busy = True
         try:
-            return os.read(self._descriptor, _SLICE)
+            data = os.read(self._descriptor, min(_SLICE, self._left))
+            self._left -= len(data)
+            if not data and self._left:
+                raise EOFError(f"a file of {self.size} bytes was cut short by {self._left} while it was being sent")
+            return data
         finally:
             with self._lock:
                 self._is_busy = False
@@ -75,7 +84,7 @@ def open_file(path: str | os.PathLike[str]) -> OpenFile | None:
     try:
         # O_NONBLOCK: opening a named pipe would wait for its other end.
         descriptor = os.open(path, _READING)
-    except OSError:
+    except (OSError, ValueError):  # the latter for a NUL in it
         return None
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode):
@@ -96,10 +105,11 @@ def find_sibling(path: str | os.PathLike[str], coding: bytes) -> tuple[str, int]
     sibling = os.fspath(path) + suffix
     try:
         original, encoded = os.stat(path), os.stat(sibling, follow_symlinks=False)  # noqa: PTH116 - a str is handed on
-    except OSError:
+    except (OSError, ValueError):
         return None
     is_fresh = stat.S_ISREG(encoded.st_mode) and encoded.st_mtime_ns >= original.st_mtime_ns
-    return (sibling, encoded.st_size) if is_fresh and encoded.st_size < original.st_size else None
+    # No coding has an empty file: that is one whose writing has only begun.
+    return (sibling, encoded.st_size) if is_fresh and 0 < encoded.st_size < original.st_size else None
 
 
 async def encode_file(file: OpenFile, stream: EncodedStream, send: Callable[[bytes, bool], Awaitable[None]]) -> None:

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
+from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.exchange import hand_back
-from middlewares.core.headers import HeaderList, joined
+from middlewares.core.headers import HeaderList
 from middlewares.core.layer import Layer, freeze, is_foreign
-from middlewares.core.memo import Memo
-from middlewares.core.negotiation import choose_coding
 from middlewares.core.options import check_types
 from middlewares.core.paths import compile_paths, path_problem, route_path
 from middlewares.errors import OptionErrors
 
 from .announcing import AnnouncingSend
-from .codecs import Codec
-from .eligibility import OPTED_OUT, REVALIDATE, Plan, judge, revalidating
+from .eligibility import Plan
 from .entity_tags import SuffixedTags
+from .judged import JudgedResponse
 from .media_types import COMPRESSIBLE_TYPES, MediaTypes, media_type_problem
-from .response import AS_IT_IS, CompressedResponse
 
 if TYPE_CHECKING:
+    from .codecs import Codec
     from .dictionaries import Dictionaries
 
 __all__ = ("CompressionLayer", "check_level")
@@ -58,7 +55,6 @@ class CompressionLayer(Layer):
     precompressed: bool = False
     """Send ``page.html.gz``, ``.br`` or ``.zst`` in the place of such a file, if it is there and not older."""
     _plan: Plan = field(init=False, repr=False)
-    _choose: Memo[Codec | None] = field(init=False, repr=False)
     _is_excluded: Callable[[str], object] | None = field(init=False, repr=False)
     _foreign: bool = field(init=False, repr=False)
 
@@ -93,7 +89,6 @@ class CompressionLayer(Layer):
         freeze(
             self,
             _plan=plan,
-            _choose=Memo(partial(_choose, codecs)),
             _is_excluded=compile_paths(self.exclude_paths) if self.exclude_paths else None,
             _foreign=is_foreign(self.app),
         )
@@ -103,40 +98,24 @@ class CompressionLayer(Layer):
             return await self.app(scope, receive, send)
         if self._is_excluded is not None and self._is_excluded(route_path(scope)):
             return await self.app(scope, receive, send)
-        codings = None
-        for name, value in scope["headers"]:
-            # Comparing lengths first spares a lower-case copy of nearly every name.
-            if len(name) == 15 and (name == b"accept-encoding" or name.lower() == b"accept-encoding"):
-                if codings is not None:
-                    codings = joined(scope["headers"], b"accept-encoding")
-                    break
-                codings = value
-        codec = None if codings is None else self._choose[codings]
         plan = self._plan
-        dictionaries = plan.dictionaries
-        if dictionaries is not None:
-            available = joined(scope["headers"], b"available-dictionary")
-            codec = dictionaries.offer(scope, codings, available) or codec
+        response = JudgedResponse(plan, scope, send)
         inner = scope
         if "extensions" in scope or plan.tags is not None:
-            inner = self._inner_scope(scope, hides_zerocopy=codec is not None)
+            inner = self._inner_scope(scope, response)
+        taking = response.send
+        if plan.dictionaries is not None:
+            taking = AnnouncingSend(plan.dictionaries, scope, taking).send
         try:
-            if codec is None:
-                wrapped = _send_varied(plan, scope, send)
-                if dictionaries is not None:
-                    wrapped = AnnouncingSend(dictionaries, scope, wrapped).send
-                return await self.app(inner, receive, mark_coroutine_function(wrapped) if self._foreign else wrapped)
-            response = CompressedResponse(plan, codec, scope, send)
-            try:
-                taking = response.send
-                if dictionaries is not None:
-                    taking = AnnouncingSend(dictionaries, scope, taking).send
-                await self.app(inner, receive, taking)
-            except BaseException as error:
-                await response.abandon(error)
-                raise
-            if response.held is not None or response.waiting is not None:
-                await response.end()
+            await self.app(inner, receive, taking)
+        except BaseException as error:
+            if response.compressed is not None:
+                await response.compressed.abandon(error)
+            raise
+        else:
+            compressed = response.compressed
+            if compressed is not None and (compressed.held is not None or compressed.waiting is not None):
+                await compressed.end()
         finally:
             if inner is not scope:
                 hand_back(inner, scope)
@@ -156,11 +135,11 @@ class CompressionLayer(Layer):
         """Return the dictionaries of this layer, if it has any, to be used ``beside`` its codings."""
         return None
 
-    def _inner_scope(self, scope: Scope, *, hides_zerocopy: bool) -> Scope:
+    def _inner_scope(self, scope: Scope, response: JudgedResponse) -> Scope:
         """Return the scope for the application: with its own entity tags, and nothing that would pass the encoder."""
         changes: dict[str, object] = {}
         extensions = scope.get("extensions") or {}
-        if hides_zerocopy and _ZEROCOPY in extensions:
+        if _ZEROCOPY in extensions and response.codec() is not None:
             changes["extensions"] = {name: value for name, value in extensions.items() if name != _ZEROCOPY}
         if self._plan.tags is not None:
             headers = self._plan.tags.request_headers(scope["headers"])
@@ -173,27 +152,3 @@ def check_level(problems: OptionErrors, option: str, level: int | None, most: in
     """Record a problem if a level is given that its library does not have."""
     holds = level is None or least <= level <= most
     problems.check(holds, option, f"must be from {least} to {most}", level)
-
-
-def _choose(codecs: dict[bytes, Codec], field: bytes) -> Codec | None:
-    # A client that accepts nothing on offer gets the content as it is: RFC 9110, 12.5.3 prefers that to none.
-    return codecs.get(choose_coding(field, tuple(codecs)) or b"")
-
-
-def _send_varied(plan: Plan, scope: Scope, send: Send) -> Send:
-    """Return a ``send`` that says of responses worth compressing that other clients get something else."""
-
-    def send_varied(message: Message) -> Awaitable[None]:
-        if message["type"] != "http.response.start" or AS_IT_IS in message:
-            return send(message)
-        headers = [*message.get("headers", ())]
-        verdict = judge(scope, message["status"], headers, plan)
-        message = {**message}
-        if verdict == REVALIDATE and plan.tags is not None:
-            headers = revalidating(headers, scope["headers"], plan.tags)
-        elif verdict == OPTED_OUT:
-            message[AS_IT_IS] = True
-        message["headers"] = headers
-        return send(message)
-
-    return send_varied

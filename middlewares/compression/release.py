@@ -12,39 +12,28 @@ from typing import TYPE_CHECKING
 from anyio import CancelScope
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from middlewares.asgi import Message
+    from collections.abc import Callable, Coroutine
 
 __all__ = ("Release",)
 
 
 class Release:
-    """What happens at the next turn of asyncio's event loop, unless it is called off before.
+    """The sending of a start, in a task of its own, because nobody waits for it.
 
-    Nobody waits for it, so it runs in a task of its own. Its error is kept for whoever asks.
+    It is a task that may be cancelled before it begins, so ``send`` is called in it. Its error is kept for whoever
+    takes it.
     """
 
-    __slots__ = ("_begin", "_handle", "_send", "_task", "error")
+    __slots__ = ("_task", "error")
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        begin: Callable[[], Message],
-        send: Callable[[Message], Awaitable[None]],
-    ) -> None:
-        """Prepare it: ``begin`` is called when the loop turns, and ``send`` is given what it returns."""
-        self._begin: Callable[[], Message] | None = begin
-        self._send: Callable[[Message], Awaitable[None]] | None = send
-        self._task: asyncio.Task[None] | None = None
+    def __init__(self, loop: asyncio.AbstractEventLoop, send: Callable[[], Coroutine[object, object, None]]) -> None:
         self.error: BaseException | None = None
-        self._handle: asyncio.Handle | None = loop.call_soon(self._start, loop)
+        self._task: asyncio.Task[None] | None = loop.create_task(self._run(send))
 
-    def call_off(self) -> None:
-        """Do nothing at the next turn."""
-        if self._handle is not None:
-            self._handle.cancel()
-        self._handle = self._begin = self._send = None
+    def take_error(self) -> BaseException | None:
+        """Return the error, and forget it: its traceback refers back to this, and so would never be freed."""
+        error, self.error = self.error, None
+        return error
 
     async def join(self) -> None:
         """Wait until it is over; cancelling this cancels it, and still waits."""
@@ -59,21 +48,14 @@ class Release:
 
     async def cancel(self) -> None:
         """Cancel it, and wait until it is over."""
-        self.call_off()
         if self._task is not None:
             self._task.cancel()
             with CancelScope(shield=True):
                 await asyncio.wait((self._task,))
 
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        begin, send = self._begin, self._send
-        self._handle = self._begin = self._send = None
-        if begin is not None and send is not None:
-            self._task = loop.create_task(self._run(send, begin()))
-
-    async def _run(self, send: Callable[[Message], Awaitable[None]], start: Message) -> None:
+    async def _run(self, send: Callable[[], Coroutine[object, object, None]]) -> None:
         try:
-            await send(start)
+            await send()
         except BaseException as error:
             self.error = error
             if not isinstance(error, Exception):

@@ -15,51 +15,34 @@ from __future__ import annotations
 
 from asyncio import get_running_loop
 from functools import partial
+from logging import DEBUG
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from anyio import Event, to_thread
+from anyio import Event
 
-from middlewares.asgi import mark_coroutine_function
 from middlewares.core.exchange import EXCHANGE
-from middlewares.core.fields import parse_digits
-from middlewares.core.headers import find
 
 from . import facts
-from .breach import is_cross_site, is_sensitive, padding_for
-from .eligibility import (
-    COMPRESS,
-    OPTED_OUT,
-    REVALIDATE,
-    SMALL,
-    described_anew,
-    encoded,
-    forbids_transformation,
-    judge,
-    revalidating,
-)
-from .files import encode_file, find_sibling, open_file
-from .media_types import is_event_type
-from .offload import is_quick
+from .breach import padding_for
+from .eligibility import SMALL, described_anew
+from .encoding import EncodedResponse, length_of
+from .offload import LOOP_SECONDS
 from .release import Release
-from .stream import EncodedStream, body_of
+from .stream import body_of
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Handle
     from collections.abc import Awaitable, Callable
 
     from middlewares.asgi import Message, Scope, Send
 
     from .codecs import Codec
     from .eligibility import Plan
-    from .files import OpenFile
 
-__all__ = ("AS_IT_IS", "CompressedResponse")
-
-AS_IT_IS: Final = "middlewares.compression.as_it_is"
-"""Key of a start by which a layer tells those outside it that the application opted out, in a field now removed."""
+__all__ = ("CompressedResponse",)
 
 _BODY: Final = "http.response.body"
-_START: Final = "http.response.start"
 _TRAILERS: Final = "http.response.trailers"
 _PATHSEND: Final = "http.response.pathsend"
 
@@ -67,39 +50,50 @@ _INTERIM: Final = frozenset({"http.response.push", "http.response.early_hint", "
 """What may come between start and body, and brings no body itself."""
 
 
-_ENCODABLE: Final = frozenset({COMPRESS, REVALIDATE})
+class CompressedResponse(EncodedResponse):
+    """A response worth encoding, on its way to a client that takes the coding."""
 
-
-class CompressedResponse:
-    """A response on its way to a client that takes the coding."""
-
-    __slots__ = ("_codec", "_is_encoded", "_plan", "_release", "_scope", "_send", "_stream", "held", "waiting")
+    __slots__ = ("_release", "_timer", "held", "waiting")
 
     def __init__(self, plan: Plan, codec: Codec, scope: Scope, send: Send) -> None:
-        self._plan = plan
-        self._codec = codec
-        self._scope = scope
-        self._send = send
-        self._stream: EncodedStream | None = None
-        """What encodes the body, unless that is whole."""
-        self._is_encoded = False
+        EncodedResponse.__init__(self, plan, codec, scope, send)
+        self._timer: Handle | None = None
+        """What lets go of the start at the next turn of the event loop."""
         self._release: Release | None = None
+        """What sends the start that was let go."""
         self.waiting: list[Event] | None = None
         """Who waits for the start, while one that was kept back is on its way, or has failed."""
         self.held: Message | None = None
         """The start, while it is kept back."""
 
-    @mark_coroutine_function
+    def begin(self, start: Message, *, events: bool) -> Awaitable[None]:
+        """Take the start, whose headers are a list of our own; ``events`` tells that the body may be long in coming."""
+        if events:
+            return self._send(self._streaming(start, events=True))
+        try:
+            loop = get_running_loop()
+        except RuntimeError:  # Trio has no call for the next turn that nobody waits for
+            if length_of(start) is None:
+                return self._send(self._streaming(start))
+        else:
+            self._timer = loop.call_soon(self._let_go, loop)
+        self.held = start
+        return _held()
+
     def send(self, message: Message) -> Awaitable[None]:
-        """Take a message of the application."""
+        """Take a message after the start."""
         kind = message["type"]
-        if self.held is not None:
-            return self._after_held(self.held, kind, message)
+        start = self.held
+        if start is not None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if kind == _BODY:
+                return self._first_body(start, message)
+            return self._before_body(start, kind, message)
         if self.waiting is not None:
             return self._send_after_start(self.waiting, message)
-        if self._is_encoded:
-            return self._after_encoded(kind, message)
-        return self._start(message) if kind == _START else self._send(message)
+        return self._after_encoded(kind, message) if self._is_encoded else self._send(message)
 
     async def end(self) -> None:
         """Let go of a start that no body followed, and wait for one that is on its way.
@@ -118,67 +112,24 @@ class CompressedResponse:
     async def abandon(self, error: BaseException) -> None:
         """End as the application did: by ``error``. A start that is kept back never leaves."""
         self.held = None
+        self._call_off()
         if self._release is None:
             return
-        self._release.call_off()
         if isinstance(error, Exception):
             # The start had been sent, as far as the application knew.
             await self._release.join()
         else:
             await self._release.cancel()
-
-    # -- the start
-
-    def _start(self, message: Message) -> Awaitable[None]:
-        headers = [*message.get("headers", ())]
-        verdict = OPTED_OUT if AS_IT_IS in message else judge(self._scope, message["status"], headers, self._plan)
-        message = {**message}
-        message["headers"] = headers
-        if verdict == SMALL:
-            # The most frequent reason, and the plainest: it is not worth asking whether anybody logs it.
-            if EXCHANGE in self._scope:
-                facts.skipped(self._scope, verdict)
-            return self._send(message)
-        if verdict in _ENCODABLE:
-            reason = self._objection(headers)
-            if reason is None:
-                if verdict == COMPRESS:
-                    return self._begin(message)
-                message["headers"] = revalidating(headers, self._scope["headers"], self._plan.tags)
-            verdict = reason or verdict
-        elif verdict == OPTED_OUT:
-            message[AS_IT_IS] = True
-        facts.skipped(self._scope, verdict)
-        return self._send(message)
-
-    def _objection(self, headers: list[tuple[bytes, bytes]]) -> str | None:
-        """Return why this request must not get a response encoded that others may."""
-        if forbids_transformation(self._scope["headers"]):
-            return "no-transform"
-        if self._plan.guards and is_sensitive(headers) and is_cross_site(self._scope["headers"]):
-            return "cross-site"
-        return None
-
-    def _begin(self, start: Message) -> Awaitable[None]:
-        content_type = find(start["headers"], b"content-type")
-        if content_type is not None and is_event_type(content_type) and _length(start) is None:
-            # What has a length is a recording, perhaps sent by its path.
-            return self._send(self._streaming(start, events=True))
-        try:
-            loop = get_running_loop()
-        except RuntimeError:  # Trio has no call for the next turn that nobody waits for
-            if _length(start) is None:
-                return self._send(self._streaming(start))
-        else:
-            self._release = Release(loop, self._let_go, self._send_released)
-        self.held = start
-        return _held()
+        self._release.take_error()
+        # Tasks that outlive the call must not wait for what will not come.
+        waiting, self.waiting = self.waiting, None
+        _wake(waiting or [])
 
     def _after_encoded(self, kind: str, message: Message) -> Awaitable[None]:
         if kind == _TRAILERS:
             headers = described_anew(message.get("headers", ()), self._codec.name, self._plan.tags)
             message = {**message, "headers": headers}
-        elif self._stream is not None:
+        elif self._stream is not None and not self._stream.is_finished:
             if kind == _BODY:
                 return self._stream.send(message)
             if kind == _PATHSEND:
@@ -187,128 +138,94 @@ class CompressedResponse:
 
     # -- a start that is kept back
 
-    def _after_held(self, start: Message, kind: str, message: Message) -> Awaitable[None]:
-        if kind == _BODY:
-            return self._first_body(start, message)
-        if kind in _INTERIM:
-            self._call_off()
-            return self._in_order(partial(self._both, self._streaming(start), message))
-        if kind == _PATHSEND and self._plan.files:
-            self._call_off()
-            return self._in_order(partial(self._first_file, start, message))
-        # Nobody knows what this will bring: it goes out as it is, in its turn.
-        return self._unchanged(start, message, "not a body")
-
     def _first_body(self, start: Message, message: Message) -> Awaitable[None]:
-        body, more = body_of(message), message.get("more_body", False)
-        if more:
+        body = body_of(message)
+        if message.get("more_body", False):
             return self._first_chunk(start, message)
         if not body and self._is_head:
             # The fields are those of a GET but for the length, which only encoding the body would tell (9.3.2).
             # Where the application says nothing of a body, there may be none.
-            if _length(start) is None:
+            if length_of(start) is None:
                 return self._unchanged(start, message, "no body")
             return self._first_chunk(start, message)
         if len(body) < self._plan.minimum_size:
-            return self._unchanged(start, message, "small")
-        self._call_off()
-        return self._in_order(partial(self._whole, start, message, body))
+            return self._unchanged(start, message, SMALL)
+        length = length_of(start)
+        if length is not None and length != b"%d" % len(body):
+            # Encoding would hide it: a body that was cut short must not look whole. So the server is to see it.
+            return self._unchanged(start, message, "length")
+        self.held = None
+        waiting: list[Event] = []
+        self.waiting = waiting
+        return self._whole(start, message, body, waiting)
+
+    def _before_body(self, start: Message, kind: str, message: Message) -> Awaitable[None]:
+        if kind in _INTERIM:
+            return self._in_order(partial(self._both, self._streaming(start), message))
+        if kind == _PATHSEND and self._plan.files:
+            return self._in_order(partial(self._first_file, start, message))
+        # Nobody knows what this will bring: it goes out as it is, in its turn.
+        return self._unchanged(start, message, "not a body")
 
     def _first_chunk(self, start: Message, message: Message) -> Awaitable[None]:
-        self._call_off()
         start = self._streaming(start)
         return self._in_order(partial(self._both, start, message))
 
-    async def _whole(self, start: Message, message: Message, body: bytes) -> None:
-        codec = self._codec
-        encode = partial(_padded, codec) if self._plan.pads else codec.whole
-        seconds = codec.seconds(len(body))
-        begin = perf_counter()
-        data = encode(body) if is_quick(seconds) else await self._plan.threads.encode(encode, body, seconds)
-        if len(data) >= len(body):
-            facts.skipped(self._scope, "not smaller")
+    async def _whole(self, start: Message, message: Message, body: bytes, waiting: list[Event]) -> None:
+        # All in one coroutine, because this is what nearly every response comes to.
+        try:
+            codec = self._codec
+            encode = partial(_padded, codec) if self._plan.pads else codec.whole
+            is_asked_for = EXCHANGE in self._scope or facts.LOGGER.isEnabledFor(DEBUG)
+            begin = perf_counter() if is_asked_for else 0.0
+            seconds = codec.seconds(len(body))
+            data = encode(body) if seconds <= LOOP_SECONDS else await self._plan.threads.encode(encode, body, seconds)
+            if len(data) < len(body):
+                if is_asked_for:
+                    facts.done(self._scope, codec.name, len(body), len(data), perf_counter() - begin)
+                # Trailers need a body that ends by its framing, not by a length (RFC 9112, 7.1.2).
+                start = self._encoded(start, None if start.get("trailers") else len(data))
+                message = {**message, "body": b"" if self._is_head else data}
+            else:
+                facts.skipped(self._scope, "not smaller")
             await self._send(start)
-            return await self._send(message)
-        facts.done(self._scope, codec.name, len(body), len(data), perf_counter() - begin)
-        # Trailers need a body that ends by its framing, not by a length (RFC 9112, 7.1.2); where the application
-        # names a framing itself, there must be no length (6.2).
-        is_framed = start.get("trailers") or find(start["headers"], b"transfer-encoding") is not None
-        await self._send(self._encoded(start, None if is_framed else len(data)))
-        await self._send({**message, "body": b"" if self._is_head else data})
+            await self._send(message)
+        finally:
+            self.waiting = None
+            if waiting:
+                _wake(waiting)
 
     def _unchanged(self, start: Message, message: Message, reason: str) -> Awaitable[None]:
-        self._call_off()
         facts.skipped(self._scope, reason)
         return self._in_order(partial(self._both, start, message))
-
-    async def _both(self, start: Message, message: Message) -> None:
-        await self._send(start)
-        if self._stream is not None and message["type"] == _BODY:
-            await self._stream.send(message)
-        else:
-            await self._send(message)
-
-    # -- files
-
-    async def _first_file(self, start: Message, message: Message) -> None:
-        path, coding = message["path"], self._codec.name
-        sibling = await to_thread.run_sync(find_sibling, path, coding) if self._plan.precompressed else None
-        if sibling is not None:
-            path, size = sibling
-            facts.done(self._scope, coding, 0, size, 0.0)
-            await self._send(self._encoded(start, size))
-            return await self._send({**message, "path": path})
-        file = await to_thread.run_sync(open_file, path)
-        if file is None or file.size < self._plan.minimum_size:
-            facts.skipped(self._scope, SMALL if file is not None else "no file")
-            await self._send(start)
-            return await self._send(message)
-        with file:
-            start = self._streaming(start, size=file.size)
-            await self._send(start)
-            await self._encode_file(file)
-
-    async def _later_file(self, message: Message) -> None:
-        """Send a file into a body that is said to be encoded."""
-        file = await to_thread.run_sync(open_file, message["path"])
-        if file is None:
-            raise FileNotFoundError(f"http.response.pathsend: no regular file can be read at {message['path']!r}")
-        with file:
-            await self._encode_file(file)
-
-    async def _encode_file(self, file: OpenFile) -> None:
-        def send(data: bytes, more: bool) -> Awaitable[None]:
-            return self._send({"type": _BODY, "body": data, "more_body": more})
-
-        if self._stream is None or self._is_head:
-            await send(b"", more=False)
-        else:
-            await encode_file(file, self._stream, send)
 
     # -- order
 
     def _call_off(self) -> None:
         """Take back what would let go of the start at the next turn."""
-        if self._release is not None:
-            self._release.call_off()
-            self._release = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    async def _in_order(self, work: Callable[[], Awaitable[None]]) -> None:
+    def _in_order(self, work: Callable[[], Awaitable[None]]) -> Awaitable[None]:
         """Do what must not be overtaken by what other tasks of the application send."""
         self.held = None
         waiting: list[Event] = []
         self.waiting = waiting
+        return self._alone(work, waiting)
+
+    async def _alone(self, work: Callable[[], Awaitable[None]], waiting: list[Event]) -> None:
         try:
             await work()
         finally:
             self.waiting = None
             _wake(waiting)
 
-    def _let_go(self) -> Message:
-        """Begin to send the start, because the event loop has turned; return it as it is to be sent."""
-        start, self.held = self.held, None
+    def _let_go(self, loop: AbstractEventLoop) -> None:
+        """Begin to send the start, because the event loop has turned."""
+        start, self.held, self._timer = self.held, None, None
         self.waiting = []
-        return self._streaming(start or {})
+        self._release = Release(loop, partial(self._send_released, self._streaming(start or {})))
 
     async def _send_released(self, start: Message) -> None:
         waiting = [] if self.waiting is None else self.waiting
@@ -329,7 +246,7 @@ class CompressedResponse:
 
     def _raise_from_release(self) -> None:
         """Tell the application, once, what came of a start that it did not wait for."""
-        error = None if self._release is None else self._release.error
+        error = None if self._release is None else self._release.take_error()
         if error is not None:
             self._release = self.waiting = None
             try:
@@ -337,32 +254,10 @@ class CompressedResponse:
             finally:
                 del error
 
-    # -- what is made of a start
-
-    @property
-    def _is_head(self) -> bool:
-        return bool(self._scope["method"] == "HEAD")
-
-    def _streaming(self, start: Message, *, events: bool = False, size: int | None = None) -> Message:
-        """Begin to encode a stream, and return its start."""
-        stream = self._stream = EncodedStream(self._plan, self._codec, self._scope, self._send)
-        stream.events = events
-        length = _length(start)
-        stream.size = size if size is not None or length is None else parse_digits(length)
-        return self._encoded(start, None)
-
-    def _encoded(self, start: Message, length: int | None) -> Message:
-        self._is_encoded = True
-        return {**start, "headers": encoded(start["headers"], self._codec.name, length, self._plan.tags)}
-
 
 def _wake(waiting: list[Event]) -> None:
     for turn in waiting:
         turn.set()
-
-
-def _length(start: Message) -> bytes | None:
-    return find(start["headers"], b"content-length")
 
 
 def _padded(codec: Codec, body: bytes) -> bytes:

@@ -6,6 +6,7 @@ without which a browser shows a page no more than a network error.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 from .exchange import EXCHANGE
@@ -14,16 +15,15 @@ from .origins import same_host
 from .refusals import Refusal, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from middlewares.asgi import Receive, Scope, Send
 
     from .cross_origin import InnerPolicy
 
-__all__ = ("answer_unhandled", "foreign_origin", "is_left_to_outer", "is_made_of", "leave_to_outer")
+__all__ = ("answer_unhandled", "foreign_origin")
 
 _UNHANDLED: Final = "unhandled"
-_LEFT: Final = "_is_left_to_outer"
 _LONGEST_CHAIN: Final = 20
 
 
@@ -37,29 +37,6 @@ def foreign_origin(scope: Scope) -> bytes | None:
     return None if is_own else origins[0]
 
 
-def leave_to_outer(error: Exception) -> None:
-    """Say of an exception which is about to be raised that a layer further out makes an answer of it."""
-    setattr(error, _LEFT, True)
-
-
-def is_left_to_outer(error: BaseException) -> bool:
-    """Return whether `leave_to_outer` was told of an exception, or of one that it was made of."""
-    return is_made_of(error, lambda part: getattr(part, _LEFT, False))
-
-
-def is_made_of(error: BaseException | None, is_meant: Callable[[BaseException], bool]) -> bool:
-    """Return whether an exception is the one that is meant, or was made of it by frameworks."""
-    for _ in range(_LONGEST_CHAIN):
-        if error is None:
-            return False
-        if is_meant(error):
-            return True
-        if isinstance(error, BaseExceptionGroup):
-            return any(is_made_of(part, is_meant) for part in error.exceptions)
-        error = error.__cause__ or error.__context__
-    return False
-
-
 async def answer_unhandled(
     scope: Scope,
     receive: Receive,
@@ -71,8 +48,11 @@ async def answer_unhandled(
 
     The caller has seen that no response has begun, and that ``policy`` permits the `foreign_origin` of the request.
     ``headers`` are those that layers further in left for any response. Nothing is sent where the framework shows
-    the exception itself, in debug mode, or where a layer further out makes an answer of it.
+    the exception itself, in debug mode, or where a layer further out makes an answer of it: of any (an error page), or
+    of this one, which then has an attribute ``is_answered`` that is true.
     """
+    if _is_answered(sys.exception()):
+        return
     if getattr(scope.get("app"), "debug", False):
         return
     exchange = scope.get(EXCHANGE)
@@ -82,3 +62,15 @@ async def answer_unhandled(
         await refuse(scope, receive, send, Refusal(status=500, code=_UNHANDLED, headers=tuple(headers)), inner=policy)
     except Exception:  # noqa: BLE001 - the client is gone; what is to be known is what the application raised
         return
+
+
+def _is_answered(error: BaseException | None) -> bool:
+    for _ in range(_LONGEST_CHAIN):
+        if error is None:
+            return False
+        if isinstance(error, BaseExceptionGroup):  # what task groups of layers in between make of it
+            return any(_is_answered(part) for part in error.exceptions)
+        if getattr(error, "is_answered", False):
+            return True
+        error = error.__cause__ or error.__context__  # what an application may make of it
+    return False

@@ -15,7 +15,7 @@ from middlewares.core.layer import Layer, freeze
 from middlewares.core.options import check_types
 from middlewares.core.paths import compile_paths, route_path
 from middlewares.core.refusals import Refusal, refuse
-from middlewares.core.unhandled import answer_unhandled, foreign_origin, is_left_to_outer
+from middlewares.core.unhandled import answer_unhandled, foreign_origin
 from middlewares.errors import OptionErrors
 
 from .check import check_policy
@@ -124,8 +124,8 @@ class CORS(PolicyOptions, Layer):
         response = ReadableResponse(send, answer, policy.vary, None)
         try:
             await self.app(scope, receive, response.send)
-        except Exception as error:
-            if not (response.is_started or is_left_to_outer(error)):
+        except Exception:
+            if not response.is_started:
                 await self._answer_unhandled(policy, scope, receive, send)
             raise
 
@@ -162,8 +162,8 @@ class CORS(PolicyOptions, Layer):
         known = len(exchange.response_headers)
         try:
             await self.app(inner, receive, response.send)
-        except Exception as error:
-            if not (response.is_started or is_left_to_outer(error)):
+        except Exception:
+            if not response.is_started:
                 await self._answer_unhandled(policy, inner, receive, send, exchange.response_headers[known:])
             raise
         finally:

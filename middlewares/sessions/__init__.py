@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from .errors import SessionError, SessionNotLoaded, SessionTooLarge, SessionTooLate
 from .middleware import Sessions
-from .session import Session, SessionInfo
+from .records import SessionInfo
+from .session import Session
 
 __all__ = (
     "Session",

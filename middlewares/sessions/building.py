@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from middlewares.errors import OptionError
@@ -18,6 +21,8 @@ from .records import Lifetimes
 from .tokens import Encrypted, Ids, Signed
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from middlewares.errors import OptionErrors
     from middlewares.stores import Store
 
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ("build",)
 
+_NEW_KEY: Final = "make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 _OPTIONS: Final = {"name": "session_cookie", "value": "session_cookie"}
 """What the options of a cookie are called here, where they are not called the same."""
 
@@ -34,6 +40,7 @@ _OPTIONS: Final = {"name": "session_cookie", "value": "session_cookie"}
 def build(layer: Sessions, problems: OptionErrors) -> tuple[Keeper, tuple[Store, ...]]:
     """Return what loads and saves sessions, and the stores that were opened for it. Raises `OptionError`."""
     keys = _keys(layer, problems)
+    old_keys = keys if layer.old_secret_key is None else _read(problems, "old_secret_key", layer.old_secret_key)
     secure = layer.secure if layer.https_only is None else layer.https_only
     problems.check(layer.secure or not layer.https_only, "https_only", "must not contradict secure", layer.https_only)
     name = layer.session_cookie or _default_name(layer, secure)
@@ -46,12 +53,14 @@ def build(layer: Sessions, problems: OptionErrors) -> tuple[Keeper, tuple[Store,
     lifetimes = Lifetimes(layer.max_age, layer.absolute_max_age, layer.refresh, layer.renewal_age)
     rules = Rules(name, lifetimes, layer.user_key, layer.conflicts)
     store = _opened(layer.store, layer.store_deadline, opened)
+    in_store = None if store is None else InStore(Ids(keys, name), rules, store)
     homes: dict[str, Home] = {}
-    if store is None or layer.oversize == "spill":
+    if in_store is None or layer.oversize == "spill":
         sealer: Sealer = Encrypted(keys, name) if layer.encrypted else Signed(keys, name)
-        homes[sealer.kind] = InCookie(sealer, rules, _opened(layer.revocations, layer.store_deadline, opened))
-    if store is not None:
-        homes["I"] = InStore(Ids(keys, name), rules, store)
+        revoked = _opened(layer.revocations, layer.store_deadline, opened)
+        homes[sealer.kind] = InCookie(sealer, rules, revoked, in_store)
+    if in_store is not None:
+        homes["I"] = in_store
     kept_in = [given if isinstance(given, str | None) else id(given) for given in (layer.store, layer.revocations)]
     keeper = Keeper(
         jar,
@@ -59,7 +68,7 @@ def build(layer: Sessions, problems: OptionErrors) -> tuple[Keeper, tuple[Store,
         homes,
         clock=layer.clock,
         when_down=layer.when_down,
-        old=_old(layer, keys),
+        old=_old(layer, old_keys),
         identity=(keys, *homes, *kept_in, rules, layer.path, layer.domain, secure, layer.same_site, layer.partitioned),
     )
     return keeper, tuple(opened)
@@ -72,19 +81,28 @@ def _default_name(layer: Sessions, secure: bool) -> str:
 
 
 def _keys(layer: Sessions, problems: OptionErrors) -> tuple[str, ...]:
-    try:
-        keys = read_keys(layer.secret_key)
-    except (LookupError, OSError, UnicodeError) as error:
-        problems.add("secret_key", f"cannot be read: {error}", None)
+    if isinstance(layer.secret_key, AbstractSet | Mapping):
+        problems.add("secret_key", "must be a list: the first signs, and a set has no first", None)
         return ()
-    hint = "make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
-    if not keys:
-        problems.add("secret_key", "must not be empty", None, hint)
+    keys = _read(problems, "secret_key", layer.secret_key)
     for number, key in enumerate(keys, 1):
         problem = key_problem(key)
         if problem is not None:
             place = f" (key {number} of {len(keys)})" if len(keys) > 1 else ""
-            problems.add("secret_key", problem + place, None, hint)
+            problems.add("secret_key", problem + place, None, _NEW_KEY)
+    return keys
+
+
+def _read(problems: OptionErrors, option: str, given: str | Collection[str]) -> tuple[str, ...]:
+    try:
+        keys = read_keys(given)
+    except (LookupError, OSError, ValueError) as error:
+        problems.add(option, f"cannot be read: {error}", None)
+        return ()
+    if not any(keys):
+        # Everybody could sign with an empty key.
+        problems.add(option, "must not be empty", None, _NEW_KEY)
+        return ()
     return keys
 
 
@@ -113,7 +131,8 @@ def _check_numbers(layer: Sessions, problems: OptionErrors) -> None:
         seconds = getattr(layer, option)
         problems.check(seconds is None or seconds > 0, option, "must be more than 0 seconds", seconds)
     problems.check(0 <= layer.refresh <= 1, "refresh", "must be from 0 to 1", layer.refresh)
-    problems.check(layer.store_deadline > 0, "store_deadline", "must be more than 0 seconds", layer.store_deadline)
+    deadline = layer.store_deadline
+    problems.check(0 < deadline < inf, "store_deadline", "must be more than 0 seconds, and an end", deadline)
 
 
 def _check_homes(layer: Sessions, problems: OptionErrors) -> None:
@@ -145,7 +164,7 @@ def _old(layer: Sessions, keys: tuple[str, ...]) -> OldCookies | None:
         return None
     return OldCookies(
         layer.old_session_cookie,
-        keys if layer.old_secret_key is None else (layer.old_secret_key,),
+        keys,
         starlette_until=layer.accept_starlette_until,
         flask_until=layer.accept_flask_until,
         max_age=layer.max_age,

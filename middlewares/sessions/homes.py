@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .records import Lifetimes, Record
     from .state import Conflicts, Kept, State
 
-__all__ = ("GONE", "Found", "Home", "Reading", "Rules", "digest", "epoch_key", "read", "read_now")
+__all__ = ("GONE", "Found", "Home", "Reading", "Rules", "digest", "epoch_key", "named", "read", "read_now")
 
 _T = TypeVar("_T")
 
@@ -112,7 +112,7 @@ def digest(*parts: str | bytes) -> str:
     """Return one name for several parts, from which none can be told, and which no other parts have."""
     hashed = sha256()
     for part in parts:
-        raw = part.encode() if isinstance(part, str) else part
+        raw = part.encode(errors="surrogatepass") if isinstance(part, str) else part
         hashed.update(b"%d:%b" % (len(raw), raw))
     return hashed.hexdigest()
 
@@ -120,6 +120,11 @@ def digest(*parts: str | bytes) -> str:
 def epoch_key(owner: str) -> str:
     """Return the key of the time before which all sessions of an owner are void."""
     return f"u:{owner}"
+
+
+def named(pointer: bytes) -> str:
+    """Return the key that a pointer in the store leads to; a damaged one leads nowhere."""
+    return pointer[1:].decode(errors="replace")
 
 
 def read_now(reading: Reading[_T], store: QuickStore) -> _T:

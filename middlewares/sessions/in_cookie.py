@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Final
 
 from middlewares.stores import QuickStore
 
-from .homes import GONE, Found, Reading, Rules, digest, epoch_key
+from .homes import GONE, Found, Reading, Rules, digest, epoch_key, named
 from .records import Record, decode
 from .state import Kept, State
 
 if TYPE_CHECKING:
     from middlewares.stores import Store
 
+    from .in_store import InStore
     from .tokens import Sealer
 
 __all__ = ("InCookie",)
 
 _ID: Final = 16
 _MOST_SUCCESSORS: Final = 8
+_REVOKED: Final = "r:"
 _SUCCEEDED: Final = b">"
 """Stands before the name of the id that a session got when it got a new one."""
 
@@ -33,10 +35,12 @@ class InCookie:
 
     can_save_late = False
 
-    def __init__(self, sealer: Sealer, rules: Rules, revoked: Store | None) -> None:
+    def __init__(self, sealer: Sealer, rules: Rules, revoked: Store | None, spill: InStore | None = None) -> None:
         self.store = revoked
         self.quick = revoked if isinstance(revoked, QuickStore) else None
         self._sealer = sealer
+        self._spill = spill
+        """Where sessions go on that are too large for a cookie."""
         self._rules = rules
 
     def open(self, value: str, now: float) -> Found | None:
@@ -56,12 +60,12 @@ class InCookie:
         revoked = yield name
         if revoked is not None:
             ended = State(self, {})
-            ended.successor = revoked[1:].decode() if revoked[:1] == _SUCCEEDED else ""
+            ended.successor = named(revoked) if revoked[:1] == _SUCCEEDED else ""
             return ended
         state = self.unpack(found, name)
         owner = None if state is None else self._rules.owner(state.user)
         epoch = None if owner is None else (yield epoch_key(owner))
-        if epoch is not None and found.record is not None and round(found.record.created * 1000) <= int(epoch):
+        if epoch is not None and found.record is not None and found.record.is_from_before(epoch):
             return None
         return state
 
@@ -106,21 +110,33 @@ class InCookie:
         """Revoke the id that a session got before this request came with its former one."""
         await self._revoke(state.successor, self._rules.lifetimes.left(now, now))
 
+    async def hand_over(self, state: State, kept: Kept, name: str, now: float) -> bool:
+        """Let a session go on under a key of the other home; return whether it was not revoked meanwhile."""
+        if self.store is None:
+            return True
+        if not await self.store.create(kept.name, _SUCCEEDED + name.encode(), self._life(kept, now)):
+            return False
+        owner = self._rules.owner(self._rules.user(state.data))
+        epoch = None if owner is None else await self.store.get(epoch_key(owner))
+        return epoch is None or not kept.record.is_from_before(epoch)
+
     async def _revoke(self, name: str, life: float) -> None:
         for _ in range(_MOST_SUCCESSORS):
             if self.store is None or not name:
                 return
+            if not name.startswith(_REVOKED):
+                return await self._spill.end_named(name) if self._spill is not None else None
             if await self.store.create(name, GONE, life):
                 return
             held = await self.store.get(name) or b""
-            name = held[1:].decode() if held[:1] == _SUCCEEDED else ""
+            name = named(held) if held[:1] == _SUCCEEDED else ""
 
     def _seal(self, state: State, random: bytes, record: Record) -> str:
         state.keep(Kept("" if self.store is None else self._name(random), random, record, b""))
         return self._sealer.seal(random + record.pack())
 
     def _name(self, random: bytes) -> str:
-        return "r:" + digest("revoked", self._rules.cookie, random)
+        return _REVOKED + digest("revoked", self._rules.cookie, random)
 
     def _life(self, kept: Kept, now: float) -> float:
         # As long as any cookie with this id can be genuine.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from middlewares.stores import QuickStore, StoreUnavailable
 
-from .homes import GONE, Found, Reading, Rules, digest
+from .homes import GONE, Found, Reading, Rules, digest, named
 from .records import EMPTY, Record, decode, encode
 from .state import Kept, State, merged
 
@@ -69,11 +69,11 @@ class InStore:
             if stored is None or stored[:1] != _FOLLOWED:
                 break
             # The new id is on its way to the client in another response; this request cannot tell it.
-            key, random = stored[1:].decode(), b""
+            key, random = named(stored), b""
             stored = yield key
         if stored is not None and stored[:1] == _ENDED:
             state = State(self, {})
-            state.successor = stored[1:].decode()
+            state.successor = named(stored)
             return state
         record = session_record(stored)
         data = None if record is None else decode(record.data)
@@ -91,6 +91,11 @@ class InStore:
     async def create(self, state: State, data: bytes, now: float) -> str:
         """Keep a new session under a new id."""
         return self._ids.seal((await self._create(state, Record(now, now, now, data), now)).random)
+
+    async def adopt(self, state: State, kept: Kept, now: float) -> tuple[str, str]:
+        """Keep a session that was in a cookie, and is as old as it was there; return its cookie and its key."""
+        new = await self._create(state, kept.record._replace(renewed=now, named=now), now)
+        return self._ids.seal(new.random), new.name
 
     async def save(self, state: State, kept: Kept, data: bytes, now: float) -> str | None:
         """Keep changes, unless the session is gone. The cookie is sent again if that is due."""
@@ -140,10 +145,14 @@ class InStore:
 
     async def kill_successor(self, state: State, now: float) -> None:
         """Delete what a session became before this request came with its former id."""
-        stored = await self.store.get(state.successor)
+        await self.end_named(state.successor)
+
+    async def end_named(self, name: str) -> None:
+        """Delete what is under a key, and whatever it becomes meanwhile."""
+        stored = await self.store.get(name)
         record = session_record(stored)
         data = None if record is None else decode(record.data)
-        await self.end(state.successor, stored, None if data is None else self._owner(data))
+        await self.end(name, stored, None if data is None else self._owner(data))
 
     async def end(self, name: str, stored: bytes | None, owner: str | None) -> None:
         """Delete the record under a key, which held ``stored`` a moment ago, and whatever it has become since."""
@@ -154,7 +163,7 @@ class InStore:
                 await self.store.delete(name, owner)
                 if stored[:1] not in (_FOLLOWED, _ENDED):
                     return
-                name = stored[1:].decode()
+                name = named(stored)
                 stored = await self.store.get(name)
                 continue
             # Others who save just now must not find it; deleting alone would not tell us of a new id.
@@ -181,7 +190,7 @@ class InStore:
                 state.settle()
                 return data
             if held is not None and held[:1] == _FOLLOWED:
-                name, random = held[1:].decode(), b""
+                name, random = named(held), b""
                 held = await self.store.get(name)
             theirs = session_record(held)
             if held is None or theirs is None:

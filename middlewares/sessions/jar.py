@@ -57,6 +57,7 @@ class Jar:
         )
         self.name = name
         self._lasts = lasts
+        self._last_age: tuple[float, bytes] = (-1.0, b"")
         self._most_parts = _MOST_PARTS if in_parts else 1
         self._raw_name = name.encode()
         self._pair = self._raw_name + b"="
@@ -89,7 +90,7 @@ class Jar:
                 f"Sessions: the session takes {len(value)} bytes, and a cookie holds "
                 f"{_LONGEST_PAIR - len(self.name)}; keep less in it, or use oversize='chunk', 'spill', or a store"
             )
-        age = b"; Max-Age=%d" % max(1, min(round(seconds), LONGEST)) if self._lasts else b""
+        age = self._age(seconds)
         if count == 1:
             lines = [(b"set-cookie", b"%b%b%b%b" % (self._pair, value.encode(), age, self._attributes))]
         else:
@@ -102,7 +103,7 @@ class Jar:
 
     def deletion(self, headers: Headers) -> HeaderList:
         """Return the ``Set-Cookie`` fields that make a browser forget everything."""
-        return [self._deleted(self._raw_name), *self._deleted_parts(headers, from_=1)]
+        return [self.deleted(self.name), *self._deleted_parts(headers, from_=1)]
 
     def _only(self, field: bytes) -> str | None:
         """Return the value from a field that is as most are; ``None`` leaves it to the general way."""
@@ -113,6 +114,14 @@ class Jar:
         value = field[start + len(self._pair) : end if end >= 0 else None]
         is_plain = value[:1].isalpha() and value[:1] != b"K" and value[-1:] not in (b'"', b" ", b"\t")
         return value.decode("latin-1") if is_plain else None
+
+    def _age(self, seconds: float) -> bytes:
+        """Return the attribute that says how long the cookie lives; most live equally long."""
+        known = self._last_age
+        if known[0] != seconds:
+            age = b"; Max-Age=%d" % max(1, min(round(seconds), LONGEST)) if self._lasts else b""
+            self._last_age = known = (seconds, age)
+        return known[1]
 
     def _parts_of(self, value: str) -> int:
         if len(self.name) + len(value) <= _LONGEST_PAIR:
@@ -134,15 +143,16 @@ class Jar:
             value += parts[0]
         return value
 
-    def _deleted(self, name: bytes) -> tuple[bytes, bytes]:
+    def deleted(self, name: str) -> tuple[bytes, bytes]:
+        """Return the ``Set-Cookie`` field that makes a browser forget a cookie with the attributes of this one."""
         # Browsers delete only the cookie of the same path, domain and partition, and take a deletion of a Secure
         # cookie only with Secure (RFC 6265bis, 5.7): so all attributes are repeated.
         gone = b"; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
-        return b"set-cookie", b"%b=%b%b" % (name, gone, self._attributes)
+        return b"set-cookie", b"%b=%b%b" % (name.encode(), gone, self._attributes)
 
     def _deleted_parts(self, headers: Headers, from_: int) -> HeaderList:
         if self._most_parts == 1:
             return []
         fields = find_all(headers, b"cookie")
         numbers = range(from_, _MOST_PARTS)
-        return [self._deleted(self._part(n)) for n in numbers if find_cookies(fields, self._part(n).decode())]
+        return [self.deleted(self._part(n).decode()) for n in numbers if find_cookies(fields, self._part(n).decode())]

@@ -9,8 +9,9 @@ from middlewares.stores import StoreUnavailable
 
 from .errors import SessionNotLoaded
 from .homes import epoch_key, read, read_now
+from .in_cookie import InCookie
 from .in_store import InStore, session_record
-from .records import LONGEST, decode, encode
+from .records import LONGEST, decode, encode, epoch_of
 from .state import State
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Keeper:
         self.in_store = next((home for home in homes.values() if isinstance(home, InStore)), None)
         """The home in a store, if there is one."""
         self._spill = None if self._home is self.in_store else self.in_store
-        stores = [home.store for home in homes.values() if home.store is not None]
+        stores = self.stores()
         self.store: Store | None = next(iter(stores), None)
         """Where sessions, or what was revoked, are kept."""
         self.can_revoke = len(stores) == len(homes)
@@ -67,6 +68,10 @@ class Keeper:
         self.is_in_store = all(isinstance(home, InStore) for home in homes.values())
         self.waits = any(home.store is not None and home.quick is None for home in homes.values())
         """Whether loading may have to wait for a store on the network."""
+
+    def stores(self) -> list[Store]:
+        """Return the stores of all homes."""
+        return [home.store for home in self._homes.values() if home.store is not None]
 
     def is_like(self, other: Keeper) -> bool:
         """Return whether another one reads and writes the same cookie in the same way."""
@@ -153,7 +158,7 @@ class Keeper:
         if state.is_lost:
             return []
         if state.unavailable:
-            if data is not None:
+            if data is not None or state.changed:
                 raise StoreUnavailable("sessions: a change cannot be kept, because the store could not be asked")
             return []
         value = await self._settled(state, data, now, late=late)
@@ -164,11 +169,8 @@ class Keeper:
         if data is not None:
             state.user = self.rules.user(state.data)
         state.settle()
-        lines = [] if value is None else self._lines(state, value, now, headers)
-        if state.migrated and self._old is not None and self._old.cookie != self.jar.name and lines:
-            lines.append((b"set-cookie", f"{self._old.cookie}=; Max-Age=0; Path=/; HttpOnly".encode()))
-            state.migrated = False
-        return lines
+        state.migrated = False
+        return [] if value is None else self._lines(state, value, now, headers)
 
     async def _settled(self, state: State, data: bytes | None, now: float, *, late: bool) -> str | None:
         """Return the cookie to send, `EXPIRED`, or ``None`` to send none."""
@@ -183,7 +185,9 @@ class Keeper:
             data = encode(state.data)
         kept = state.kept
         if kept is None:
-            return None if data is None or not state.data else await home.create(state, data, now)
+            if data is None or not state.data:
+                return EXPIRED if state.migrated else None
+            return await home.create(state, data, now)
         is_login = data is not None and self.rules.user(state.data) != state.user
         gently = (
             home.can_save_late
@@ -194,7 +198,7 @@ class Keeper:
         if is_login or state.regenerate or gently:
             try:
                 return await home.rotate(state, kept, data or state.base, now, is_login=is_login, gently=gently)
-            except StoreUnavailable:
+            except BaseException:  # somebody may have given up waiting, too
                 state.keep(kept)  # it is the old id that must not live on
                 raise
         if data is not None or not state.is_current or self.rules.lifetimes.is_due(kept.record, now):
@@ -213,18 +217,29 @@ class Keeper:
             await state.home.kill(state, kept, self.clock())
             state.forget()
 
-    async def _spilled(self, state: State, home: Home, now: float) -> str:
-        """Move what is too large for a cookie into the store."""
-        if state.kept is not None:
-            await state.home.kill(state, state.kept, now)
-        state.home = home
-        return await home.create(state, state.base, now)
+    async def _spilled(self, state: State, store: InStore, now: float) -> str | None:
+        """Move what is too large for a cookie into the store, unless somebody has ended it."""
+        cookie, kept = state.home, state.kept
+        if not isinstance(cookie, InCookie) or kept is None:
+            return None
+        value, name = await store.adopt(state, kept, now)
+        if not await cookie.hand_over(state, kept, name, now):
+            await store.end_named(name)
+            state.lose()
+            return None
+        state.home = store
+        return value
 
     def _lines(self, state: State, value: str, now: float, headers: Headers) -> HeaderList:
         if value == EXPIRED:
-            return self.jar.deletion(headers)
-        created = now if state.kept is None else state.kept.record.created
-        return self.jar.lines(value, self.rules.lifetimes.left(created, now), headers)
+            lines = self.jar.deletion(headers)
+        else:
+            created = now if state.kept is None else state.kept.record.created
+            lines = self.jar.lines(value, self.rules.lifetimes.left(created, now), headers)
+        if self._old is not None and self._old.cookie != self.jar.name and self._old.is_in(headers):
+            # It would bring the user back after a logout.
+            lines.append(self.jar.deleted(self._old.cookie))
+        return lines
 
     # -- all sessions of a user
 
@@ -259,7 +274,7 @@ class Keeper:
                         await home.end(item.key, item.value, item.owner)
             elif home.store is not None:
                 # All cookies from before now are void.
-                key, value = epoch_key(str(owner)), str(round(self.clock() * 1000)).encode()
+                key, value = epoch_key(str(owner)), epoch_of(self.clock())
                 if not await home.store.create(key, value, LONGEST):
                     await home.store.replace(key, None, value, LONGEST)
         return count

@@ -14,13 +14,15 @@ __all__ = ("derive", "key_problem", "read_keys")
 
 _FEWEST_BYTES: Final = 32
 _FEWEST_DIFFERENT: Final = 8
+_SOURCES: Final = ("env:", "file:")
 
 
 def read_keys(given: str | Collection[str]) -> tuple[str, ...]:
     """Return the keys that an option names: one, or several of which the first signs and all verify.
 
     ``env:NAME`` is read from the environment, and ``file:PATH`` from a file with one key per line, so that no key
-    need stand in a configuration file. Raises `LookupError` or `OSError` with the name of what is not there.
+    need stand in a configuration file. Raises `LookupError` or `OSError` with the name of what is not there, and
+    `ValueError` for what is no path or no text.
     """
     found: list[str] = []
     for key in [given] if isinstance(given, str) else given:
@@ -29,7 +31,7 @@ def read_keys(given: str | Collection[str]) -> tuple[str, ...]:
                 raise LookupError(f"the environment has no {key[4:]!r}")
             found.append(os.environ[key[4:]])
         elif key.startswith("file:"):
-            found += [line for line in Path(key[5:]).read_text().splitlines() if line]
+            found += [line for line in map(str.strip, Path(key[5:]).read_text().splitlines()) if line]
         else:
             found.append(key)
     return tuple(found)
@@ -37,10 +39,16 @@ def read_keys(given: str | Collection[str]) -> tuple[str, ...]:
 
 def key_problem(key: str) -> str | None:
     """Return why a key cannot be right, without showing it; ``None`` if it can."""
+    try:
+        length = len(key.encode())
+    except UnicodeEncodeError:
+        return "must be text in UTF-8"
+    if key.lower().lstrip().startswith(_SOURCES):
+        return "must name its source in lower case, without spaces in front: 'env:NAME' or 'file:PATH'"
     if "," in key:
         return "must hold no comma: several keys are written as a list"
-    if len(key.encode()) < _FEWEST_BYTES:
-        return f"must have at least {_FEWEST_BYTES} bytes, and has {len(key.encode())}"
+    if length < _FEWEST_BYTES:
+        return f"must have at least {_FEWEST_BYTES} bytes, and has {length}"
     if len(set(key)) < _FEWEST_DIFFERENT:
         return f"must be random, and has only {len(set(key))} different characters"
     return None

@@ -15,7 +15,6 @@ from middlewares.core.exchange import hand_back
 from middlewares.core.layer import Layer, freeze, is_foreign
 from middlewares.core.options import check_types
 from middlewares.core.refusals import Refusal, refuse
-from middlewares.core.unhandled import is_made_of
 from middlewares.errors import OptionErrors
 from middlewares.stores import Store, StoreUnavailable
 
@@ -28,6 +27,8 @@ from .state import Conflicts
 __all__ = ("Sessions",)
 
 _log = logging.getLogger("middlewares")
+
+_LONGEST_CHAIN = 20
 
 _UNAVAILABLE = Refusal(
     status=503,
@@ -126,14 +127,8 @@ class Sessions(Layer):
         problems.raise_if_any()
         keeper, stores = build(self, problems)
         preloads = self.preload and keeper.waits
-        freeze(
-            self,
-            _keeper=keeper,
-            _stores=stores,
-            _preloads=preloads,
-            _foreign=is_foreign(self.app),
-            _inner=InnerPolicy(self.app),
-        )
+        foreign = is_foreign(self.app)
+        freeze(self, _keeper=keeper, _stores=stores, _preloads=preloads, _foreign=foreign, _inner=InnerPolicy(self.app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -183,7 +178,7 @@ class Sessions(Layer):
     async def _explained(self, error: Exception, session: Session, scope: Scope, send: Send) -> bool:
         """Answer a request that failed because its session could not be loaded or saved, if it still can be."""
         failure = session._failure
-        if failure is None or session._sealed or not is_made_of(error, lambda part: part is failure):
+        if failure is None or session._sealed or not _comes_of(error, failure):
             return False
         _log.error("sessions: %s", failure)
         await refuse(scope, _connected, send, _UNAVAILABLE, inner=self._inner)
@@ -215,6 +210,17 @@ class Sessions(Layer):
                 await store.aclose()
             except (StoreUnavailable, OSError) as error:
                 _log.warning("sessions: the store was not closed: %s", error)
+
+
+def _comes_of(error: BaseException | None, failure: StoreUnavailable) -> bool:
+    """Return whether an exception is a failure of the store, or was made of it by frameworks."""
+    for _ in range(_LONGEST_CHAIN):
+        if error is None or error is failure:
+            break
+        if isinstance(error, BaseExceptionGroup):
+            return any(_comes_of(part, failure) for part in error.exceptions)
+        error = error.__cause__ or error.__context__
+    return error is failure
 
 
 async def _connected() -> dict[str, Any]:

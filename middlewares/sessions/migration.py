@@ -49,6 +49,10 @@ class OldCookies:
                 ends = datetime.combine(until + timedelta(days=1), time(), UTC).timestamp()
                 self._readers += [(ends, reader(key, max_age)) for key in keys]
 
+    def is_in(self, headers: Headers) -> bool:
+        """Return whether a request has an old cookie, genuine or not."""
+        return bool(find_cookies(find_all(headers, b"cookie"), self.cookie))
+
     def read(self, headers: Headers, now: float) -> dict[str, Any] | None:
         """Return the data of a genuine old cookie of a request."""
         readers = [reader for ends, reader in self._readers if now < ends]

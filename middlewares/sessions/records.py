@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ("EMPTY", "LONGEST", "Lifetimes", "Record", "decode", "encode")
+__all__ = ("EMPTY", "LONGEST", "Lifetimes", "Record", "SessionInfo", "decode", "encode", "epoch_of")
 
 LONGEST: Final = 400 * 24 * 3600
 """Seconds for which browsers keep a cookie at most (RFC 6265bis, 5.5)."""
@@ -20,6 +20,7 @@ EMPTY: Final = b"{}"
 """The data of a session that holds nothing."""
 
 _HEAD: Final = Struct(">QII")
+_MICROSECONDS: Final = 1_000_000
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _native: Any = getattr(json.encoder, "c_make_encoder", None)
@@ -34,7 +35,11 @@ _scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once
 
 def encode(data: dict[str, Any]) -> bytes:
     """Return the data of a session as JSON; raises `TypeError` or `ValueError` if it cannot be that."""
-    return ("".join(_chunks(data, 0)) if _chunks is not None else _encoder.encode(data)).encode()
+    text = "".join(_chunks(data, 0)) if _chunks is not None else _encoder.encode(data)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, as JSON of a client may hold it: that has to be escaped
+        return json.dumps(data, separators=(",", ":")).encode()
 
 
 def decode(data: bytes) -> dict[str, Any] | None:
@@ -47,11 +52,16 @@ def decode(data: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and end == len(text) else None
 
 
+def epoch_of(moment: float) -> bytes:
+    """Return what `Record.is_from_before` takes for a moment in seconds since 1970."""
+    return b"%d" % round(moment * _MICROSECONDS)
+
+
 class Record(NamedTuple):
     """A session as it is kept. Times are in seconds since 1970."""
 
     created: float
-    """When it began, or the user logged in; to the millisecond, others are in whole seconds."""
+    """When it began, or the user logged in; to the microsecond, others are in whole seconds."""
     renewed: float
     """When it was used last, or not long before."""
     named: float
@@ -59,9 +69,13 @@ class Record(NamedTuple):
     data: bytes
     """JSON."""
 
+    def is_from_before(self, epoch: bytes) -> bool:
+        """Return whether the session began before `epoch_of` a moment; also where that says nothing."""
+        return not epoch.isdigit() or round(self.created * _MICROSECONDS) <= int(epoch)
+
     def pack(self) -> bytes:
         """Return the record as bytes."""
-        return _HEAD.pack(round(self.created * 1000), int(self.renewed), int(self.named)) + self.data
+        return _HEAD.pack(round(self.created * _MICROSECONDS), int(self.renewed), int(self.named)) + self.data
 
     @classmethod
     def unpack(cls, packed: bytes) -> Record | None:
@@ -69,7 +83,22 @@ class Record(NamedTuple):
         if len(packed) < _HEAD.size:
             return None
         created, renewed, named = _HEAD.unpack_from(packed)
-        return cls(created / 1000, renewed, named, packed[_HEAD.size :])
+        return cls(created / _MICROSECONDS, renewed, named, packed[_HEAD.size :])
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """One of the sessions of a user."""
+
+    key: str
+    """Names the session to `Session.revoke`; the cookie cannot be told from it."""
+    data: dict[str, Any]
+    created: float
+    """When it began, or the user logged in, in seconds since 1970."""
+    renewed: float
+    """When it was used last, or not long before."""
+    is_current: bool
+    """Whether it is the session of this request."""
 
 
 @dataclass(frozen=True, slots=True)

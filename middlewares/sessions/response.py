@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .keeper import Keeper
     from .session import Session
 
-__all__ = ("abandon", "finish", "sending")
+__all__ = ("abandon", "finish", "note", "sending")
 
 _log = logging.getLogger("middlewares")
 
@@ -69,7 +69,7 @@ async def _start(keeper: Keeper, session: Session, scope: Scope, message: Messag
         session._sealed = True
         await send(message)
     except StoreUnavailable as error:
-        session._note(error)
+        note(session, error)
         raise
     finally:
         session._starting = False
@@ -109,8 +109,8 @@ async def finish(keeper: Keeper, session: Session) -> None:
     Raises `SessionTooLate` where that can only go into a cookie.
     """
     state = session._state
-    if state is None or session._failed:
-        return
+    if state is None or session._failed or (session._sealed and state.migrated):
+        return  # what comes from another framework's cookie is still there
     if not session._sealed:  # nothing was answered: there is nobody to keep it for
         return await abandon(keeper, session)
     if state.unavailable or state.is_lost or (state.encoded() is None and not state.ended and not state.regenerate):
@@ -129,3 +129,9 @@ async def abandon(keeper: Keeper, session: Session) -> None:
                 await keeper.end_pending(state)
             except StoreUnavailable as error:
                 _log.error("sessions: a session that was to end may live on: %s", error)
+
+
+def note(session: Session, error: StoreUnavailable) -> None:
+    """Note that the layer is to answer for a failure of its store, unless the application does so itself."""
+    session._failure = error
+    error.is_answered = True

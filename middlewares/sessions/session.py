@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from middlewares.core.unhandled import leave_to_outer
 from middlewares.stores import StoreUnavailable
 
 from .errors import SessionError, SessionTooLate
 from .in_store import InStore
+from .records import SessionInfo
+from .response import note
 from .typed import Typed
 
 if TYPE_CHECKING:
@@ -21,28 +21,13 @@ if TYPE_CHECKING:
     from .keeper import Keeper
     from .state import State
 
-__all__ = ("Session", "SessionInfo")
+__all__ = ("Session",)
 
 _T = TypeVar("_T")
 
 _FLASHES = "_flashes"
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _MISSING: Any = object()
-
-
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """One of the sessions of a user."""
-
-    key: str
-    """Names the session to `Session.revoke`; the cookie cannot be told from it."""
-    data: dict[str, Any]
-    created: float
-    """When it began, or the user logged in, in seconds since 1970."""
-    renewed: float
-    """When it was used last, or not long before."""
-    is_current: bool
-    """Whether it is the session of this request."""
 
 
 class Session(MutableMapping[str, Any]):
@@ -114,16 +99,20 @@ class Session(MutableMapping[str, Any]):
     # -- changing
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._changing().data[key] = value
+        state = self._changing()
+        state.data[key] = value
+        if type(value) not in _SCALARS:
+            state.exposed = True  # whoever made it may still change it
 
     def __delitem__(self, key: str) -> None:
         del self._changing().data[key]
 
     def pop(self, key: str, default: Any = _MISSING) -> Any:
         """Remove a key, and return its value."""
-        if default is not _MISSING and key not in self:
+        state = self._opened()
+        if default is not _MISSING and key not in state.data and not state.unavailable:
             return default
-        return self._changing().data.pop(key)
+        return self._changing().data.pop(key, *(() if default is _MISSING else (default,)))
 
     def popitem(self) -> tuple[str, Any]:
         """Remove the key that was set last, and return it with its value."""
@@ -132,13 +121,13 @@ class Session(MutableMapping[str, Any]):
     def clear(self) -> None:
         """Remove everything, which ends the session unless something is set again."""
         opened = self._opened()
-        if opened.data or opened.successor:
+        if opened.data or opened.successor or opened.unavailable:
             state = self._changing()
             state.data.clear()
             state.typed = ()
 
     def __ior__(self, other: Any) -> Self:
-        self._changing().data.update(other)
+        self.update(other)
         return self
 
     def flash(self, message: str, category: str = "info") -> None:
@@ -171,6 +160,7 @@ class Session(MutableMapping[str, Any]):
                 return found
         made = Typed(model, key, state.data)
         state.typed += (made,)
+        state.exposed = True  # the object may share lists and tables with the data
         return made.value
 
     # -- the session as a whole
@@ -198,7 +188,7 @@ class Session(MutableMapping[str, Any]):
             try:
                 state = await self._keeper.load(self._headers)
             except StoreUnavailable as error:
-                self._note(error)
+                note(self, error)
                 raise
             if self._state is None:  # another task may have been faster
                 self._state = state
@@ -215,7 +205,7 @@ class Session(MutableMapping[str, Any]):
         try:
             lines = await self._keeper.settle(state, self._headers, late=self._sealed)
         except StoreUnavailable as error:
-            self._note(error)
+            note(self, error)
             raise
         self._lines = lines or self._lines
 
@@ -235,7 +225,7 @@ class Session(MutableMapping[str, Any]):
         try:
             added = await home.add(state, kept, key, amount, self._keeper.clock())
         except StoreUnavailable as error:
-            self._note(error)
+            note(self, error)
             raise
         return self.get(key) if added is None else added
 
@@ -244,6 +234,7 @@ class Session(MutableMapping[str, Any]):
         if self._keeper.in_store is None:
             raise SessionError("Sessions: sessions in cookies cannot be listed; the option store is needed")
         await self.load()
+        self._touched = True
         current = self._name()
         found = [
             SessionInfo(item.key, data, created, renewed, item.key == current)
@@ -272,11 +263,6 @@ class Session(MutableMapping[str, Any]):
 
     # -- for the layer
 
-    def _note(self, failure: StoreUnavailable) -> None:
-        """Remember why the session cannot be loaded or saved; the layer makes an answer of it."""
-        self._failure = failure
-        leave_to_outer(failure)
-
     def _name(self) -> str | None:
         """Return the key of this session in the store."""
         return None if self._state is None or self._state.kept is None else self._state.kept.name
@@ -288,7 +274,7 @@ class Session(MutableMapping[str, Any]):
             try:
                 state = self._state = self._keeper.load_now(self._headers)
             except StoreUnavailable as error:
-                self._note(error)
+                note(self, error)
                 raise
         return state
 

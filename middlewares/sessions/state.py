@@ -111,10 +111,10 @@ def merged(base: bytes, mine: dict[str, Any], theirs: bytes, rule: Conflicts = "
     saved = dict(result)
     for key in {**before, **mine}:
         was, now = before.get(key, _MISSING), mine.get(key, _MISSING)
-        if now is was or (now == was and _alike(now, was)):
+        if _same(now, was):
             continue
         held = saved.get(key, _MISSING)
-        if held != was and held != now:
+        if not _same(held, was) and not _same(held, now):
             if rule == "error":
                 raise SessionError(f"Sessions: another request changed {key!r} at the same time")
             if rule == "first":
@@ -126,8 +126,12 @@ def merged(base: bytes, mine: dict[str, Any], theirs: bytes, rule: Conflicts = "
     return result
 
 
-def _alike(one: Any, other: Any) -> bool:
-    """Return whether equal values are the same in JSON too; 1, 1.0 and true are not."""
-    if type(one) is type(other) and not isinstance(one, (dict, list)):
+def _same(one: Any, other: Any) -> bool:
+    """Return whether two values are the same in JSON; 1, 1.0 and true are not, and a NaN is what it was."""
+    if one is other:
         return True
+    if one is _MISSING or other is _MISSING:
+        return False
+    if type(one) is type(other) and not isinstance(one, (dict, list, float)):
+        return bool(one == other)
     return encode({"": one}) == encode({"": other})

@@ -120,9 +120,6 @@ class Encrypted:
 
     _MOST_MESSAGES: Final = 2**30
     _MOST_SALTS: Final = 256
-    _SALT: Final = 16
-    _NONCE: Final = 12
-    _TAG: Final = 16
 
     def __init__(self, keys: Sequence[str], cookie: str) -> None:
         try:
@@ -135,52 +132,54 @@ class Encrypted:
         self._masters = [derive(key, "encrypted", cookie) for key in keys]
         self._about = f"middlewares.sessions\0E\0{cookie}".encode()
         self._known: dict[bytes, tuple[Any, bool]] = {}
+        """Functions that decrypt, by salt, and whether they belong to the first key."""
         self._left = 0
         self._salt = b""
-        self._current: Any = None
+        self._encrypt: Any = None
 
     def seal(self, payload: bytes) -> str:
         """Return the value of a cookie."""
         if not self._left:
-            self._salt = os.urandom(self._SALT)
-            self._current = self._derived(self._masters[0], self._salt)
+            self._salt = os.urandom(16)
+            current = self._derived(self._masters[0], self._salt)
+            self._encrypt = current.encrypt
             self._left = self._MOST_MESSAGES
-            self._known[self._salt] = (self._current, True)
+            self._known[self._salt] = (current.decrypt, True)
         self._left -= 1
-        nonce = os.urandom(self._NONCE)
-        sealed = self._current.encrypt(nonce, payload, self._about)
-        return "E" + _encode(self._salt + nonce + sealed).decode()
+        nonce = os.urandom(12)
+        return "E" + _encode(self._salt + nonce + self._encrypt(nonce, payload, self._about)).decode()
 
     def open(self, value: str) -> Opened | None:
         """Return the payload of a genuine value."""
-        sealed = _decode(value[1:].encode())
-        if sealed is None or len(sealed) < self._SALT + self._NONCE + self._TAG:
+        sealed = _decode(value.encode()[1:])
+        if sealed is None or len(sealed) < 44:  # salt, nonce and tag
             return None
-        salt, nonce, text = sealed[: self._SALT], sealed[self._SALT : 28], sealed[28:]
+        salt, nonce, text = sealed[:16], sealed[16:28], sealed[28:]
         known = self._known.get(salt)
-        if known is not None:
-            payload = self._decrypted(known[0], nonce, text)
-            return None if payload is None else (payload, known[1])
+        try:
+            if known is not None:
+                return known[0](nonce, text, self._about), known[1]
+        except self._invalid:
+            return None
+        return self._open_first(salt, nonce, text)
+
+    def _open_first(self, salt: bytes, nonce: bytes, text: bytes) -> Opened | None:
+        """Open a value with a salt that has not been met before."""
         for number, master in enumerate(self._masters):
-            cipher = self._derived(master, salt)
-            payload = self._decrypted(cipher, nonce, text)
-            if payload is not None:
-                # Only salts of genuine values are kept: nobody else can fill this.
-                if len(self._known) >= self._MOST_SALTS:
-                    self._known.clear()
-                self._known[salt] = (cipher, number == 0)
-                return payload, number == 0
+            decrypt = self._derived(master, salt).decrypt
+            try:
+                payload: bytes = decrypt(nonce, text, self._about)
+            except self._invalid:
+                continue
+            # Only salts of genuine values are kept: nobody else can fill this.
+            if len(self._known) >= self._MOST_SALTS:
+                self._known.clear()
+            self._known[salt] = (decrypt, number == 0)
+            return payload, number == 0
         return None
 
     def _derived(self, master: bytes, salt: bytes) -> Any:
         return self._cipher(hmac.digest(master, salt, "sha256"))
-
-    def _decrypted(self, cipher: Any, nonce: bytes, text: bytes) -> bytes | None:
-        try:
-            plain: bytes = cipher.decrypt(nonce, text, self._about)
-        except self._invalid:
-            return None
-        return plain
 
 
 class Ids:

@@ -22,6 +22,9 @@ DEADLINE = 0.25
 class StoreUnavailable(MiddlewaresError):
     """A store did not answer within its deadline, or could not be reached. Whether a write took effect is unknown."""
 
+    is_answered = False
+    """Whether a layer further out makes an answer of it."""
+
 
 class Item(NamedTuple):
     """A record as an enumeration gives it."""

@@ -57,22 +57,22 @@ class RedisStore:
 
     async def create(self, key: str, value: bytes, ttl: float, owner: str | None = None) -> bool:
         """Store a new record."""
-        await self._own(key, ttl, owner)
         arguments = [value, _milliseconds(ttl), owner or ""]
-        return bool(await self._client.script(_CREATE, [self._record(key)], arguments))
+        return bool(await self._client.scripts(*self._own(key, ttl, owner), (_CREATE, [self._record(key)], arguments)))
 
     async def replace(
         self, key: str, old: bytes | None, new: bytes, ttl: float, owner: str | None = None
     ) -> bytes | None:
         """Store ``new`` if the value is still ``old``."""
-        await self._own(key, ttl, owner)
         arguments = [old or b"", new, _milliseconds(ttl), owner or "", int(old is None)]
-        held: bytes | None = await self._client.script(_REPLACE, [self._record(key)], arguments)
+        replacing = (_REPLACE, [self._record(key)], arguments)
+        held: bytes | None = await self._client.scripts(*self._own(key, ttl, owner), replacing)
         return held
 
     async def touch(self, key: str, ttl: float, owner: str | None = None) -> bool:
         """Give a record a new time to live."""
-        await self._own(key, ttl, owner)
+        for owning in self._own(key, ttl, owner):
+            await self._client.script(*owning)
         return bool(await self._client.call(lambda client: client.pexpire(self._record(key), _milliseconds(ttl))))
 
     async def delete(self, key: str, owner: str | None = None) -> bool:
@@ -116,9 +116,9 @@ class RedisStore:
             return None
         return Item(key, value, ttl / 1000, owner.decode() or None)
 
-    async def _own(self, key: str, ttl: float, owner: str | None) -> None:
-        if owner is not None:
-            await self._client.script(_OWN, [self._owner(owner)], [key, _milliseconds(ttl)])
+    def _own(self, key: str, ttl: float, owner: str | None) -> list[tuple[str, list[str], list[Any]]]:
+        """Return the script that names a record among its owner's, if it has one."""
+        return [] if owner is None else [(_OWN, [self._owner(owner)], [key, _milliseconds(ttl)])]
 
     def _record(self, key: str) -> str:
         return f"{self._prefix}r:{key}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
+from hashlib import sha1
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 from weakref import WeakKeyDictionary
@@ -29,6 +31,10 @@ REDIS_SCHEMES: Final = (
     "redis+cluster",
     "rediss+cluster",
 )
+_MOST_CONNECTIONS: Final = 50
+"""Of one event loop; ``max_connections`` in the URL says otherwise."""
+_MOST_OF_SENTINEL: Final = 10_000
+"""Its pool cannot wait for one that is free."""
 _ALIASES: Final = {"valkey": "redis", "valkeys": "rediss"}
 
 
@@ -43,6 +49,7 @@ class RedisClient:
     def __init__(self, url: str, *, deadline: float = DEADLINE) -> None:
         self.deadline = deadline
         self._url = url
+        self._is_cluster = url.partition("://")[0].endswith("+cluster")
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
         self._scripts: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Any]] = WeakKeyDictionary()
 
@@ -72,6 +79,16 @@ class RedisClient:
         """Run a Lua script by its digest; it is sent in full where the server does not know it (any more)."""
         return await self.call(lambda client: self._script(client, source)(keys, arguments), again=again)
 
+    async def scripts(self, *calls: tuple[str, list[str], list[Any]]) -> Any:
+        """Run scripts, each with keys and arguments, in their order; return what the last one answers.
+
+        They go out together, so that this takes no longer than one, but for clusters: their keys may be on different
+        servers. All must bear repetition.
+        """
+        if len(calls) == 1:
+            return await self.script(*calls[0])
+        return await self.call(lambda client: self._together(client, calls))
+
     async def aclose(self) -> None:
         """Close the connections of this event loop."""
         loop = asyncio.get_running_loop()
@@ -83,7 +100,8 @@ class RedisClient:
     def __str__(self) -> str:
         """Return the URL without what may be secret in it."""
         parts = urlsplit(self._url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        place = parts.netloc + parts.path  # an "@" in the path: a password was not percent-encoded
+        return f"{parts.scheme}://{place.rpartition('@')[2]}"
 
     def _client(self) -> Any:
         loop = asyncio.get_running_loop()
@@ -92,11 +110,36 @@ class RedisClient:
             client = self._clients[loop] = _connect(self._url, self.deadline)
         return client
 
+    async def _together(self, client: Any, calls: tuple[tuple[str, list[str], list[Any]], ...]) -> Any:
+        from redis.exceptions import NoScriptError
+
+        if not self._is_cluster:
+            try:
+                return await _piped(client, calls)
+            except NoScriptError:  # a server that was started anew: in full below, from then on by digest
+                pass
+        results = [await self._script(client, source)(keys, arguments) for source, keys, arguments in calls]
+        return results[-1]
+
     def _script(self, client: Any, source: str) -> Any:
         scripts = self._scripts.setdefault(asyncio.get_running_loop(), {})
         if source not in scripts:
             scripts[source] = client.register_script(source)
         return scripts[source]
+
+
+async def _piped(client: Any, calls: tuple[tuple[str, list[str], list[Any]], ...]) -> Any:
+    """Return what the last of some scripts answers; raises what any of them fails with."""
+    async with client.pipeline(transaction=False) as pipe:
+        for source, keys, arguments in calls:
+            pipe.evalsha(_digest(source), len(keys), *keys, *arguments)
+        return (await pipe.execute())[-1]
+
+
+@cache
+def _digest(source: str) -> str:
+    """Return the name by which servers know a script (EVALSHA)."""
+    return sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
 def _connect(url: str, deadline: float) -> Any:
@@ -113,7 +156,11 @@ def _connect(url: str, deadline: float) -> Any:
         return _sentinel(url, options)
     if scheme.endswith("+cluster"):
         return redis.RedisCluster.from_url(f"{scheme.partition('+')[0]}://{rest}", **options)
-    return redis.Redis.from_url(f"{_ALIASES.get(scheme, scheme)}://{rest}", **options)
+    # What finds all connections taken waits for one, up to the deadline: a plain pool would refuse it at once.
+    options |= {"max_connections": _MOST_CONNECTIONS, "timeout": deadline}
+    pool = redis.BlockingConnectionPool.from_url(f"{_ALIASES.get(scheme, scheme)}://{rest}", **options)
+    pool.connection_kwargs["decode_responses"] = False  # records are bytes, whatever the URL says
+    return redis.Redis.from_pool(pool)
 
 
 def _sentinel(url: str, options: dict[str, Any]) -> Any:
@@ -127,5 +174,5 @@ def _sentinel(url: str, options: dict[str, Any]) -> Any:
     if login:
         options |= {"username": unquote(user) or None, "password": unquote(password)}
     make: Any = module.Sentinel  # redis-py does not annotate it
-    sentinel = make(nodes, sentinel_kwargs=dict(parse_qsl(parts.query)), **options)
+    sentinel = make(nodes, sentinel_kwargs=dict(parse_qsl(parts.query)), max_connections=_MOST_OF_SENTINEL, **options)
     return sentinel.master_for(service or "mymaster", db=int(database or 0))

@@ -105,6 +105,8 @@ def test_second_column_counts_cyclic_garbage() -> None:
         (Bar(peer="slow", ratio=0.5), True),
         (Bar(peer="slow", ratio=0.5, totals=True), True),
         (Bar(peer="slow", ratio=0.001), False),
+        (Bar(peer="slow", ratio=1.0, body_bytes=True), True),
+        (Bar(peer="slow", ratio=0.99, body_bytes=True), False),
         (Bar(overhead_us=1_000), True),
         (Bar(overhead_us=0.001), False),
     ],

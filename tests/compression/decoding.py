@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from middlewares.compression.codecs import Encoder
 
-__all__ = ("SUBJECTS", "Case", "Subject", "decoded", "random_case", "seeded", "text")
+__all__ = ("SUBJECTS", "Case", "Subject", "decoded", "part", "random_case", "seeded", "text")
 
 LARGEST_WINDOW = 8 * 1024 * 1024
 _WORDS = (
@@ -189,8 +189,8 @@ def random_case(random: Random) -> Case:
     is_slow = random.random() < 0.02
     largest = 3_000 if is_slow or random.random() < 0.95 else 60_000
     count = random.choice((0, 1, 1, 2, 3, 6))
-    chunks = [(_part(random, largest), random.random() < 0.7) for _ in range(count)]
-    last = _part(random, largest) if random.random() < 0.7 else b""
+    chunks = [(part(random, largest), random.random() < 0.7) for _ in range(count)]
+    last = part(random, largest) if random.random() < 0.7 else b""
     size = len(last) + sum(len(chunk) for chunk, _ in chunks)
     return Case(
         subject,
@@ -203,5 +203,6 @@ def random_case(random: Random) -> Case:
     )
 
 
-def _part(random: Random, largest: int) -> bytes:
+def part(random: Random, largest: int) -> bytes:
+    """Return bytes of some kind, of a size below ``largest``; small ones come as often as large ones."""
     return random.choice(_KINDS)(int(largest ** random.random()) - 1, random)

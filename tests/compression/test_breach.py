@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from middlewares import Compress
 from middlewares.compression.breach import padding_for
-from middlewares.testing import request
+from middlewares.testing import header_pairs, request
 from tests.compression.answers import TEXT, streaming, whole
 from tests.compression.coders import CODERS, Coder
+
+if TYPE_CHECKING:
+    from middlewares.testing.scopes import Headers
 
 each_coding = pytest.mark.parametrize("coder", CODERS, ids=str)
 
@@ -47,6 +52,11 @@ SECRET = {"set-cookie": "session=1"}
         ({"sec-fetch-site": "cross-site"}, True),
         ({"sec-fetch-site": "same-site", "origin": "https://evil.example"}, False),
         ({"sec-fetch-site": "none"}, False),
+        ({"sec-fetch-site": "Same-Origin"}, False),
+        ({"sec-fetch-site": ""}, True),
+        ({"sec-fetch-site": "elsewhere", "origin": "https://shop.example"}, True),
+        ([("sec-fetch-site", "cross-site"), ("sec-fetch-site", "none")], True),
+        ([("sec-fetch-site", "none"), ("sec-fetch-site", "cross-site")], True),
         ({"origin": "https://evil.example"}, True),
         ({"origin": "null"}, True),
         ({"origin": "https://shop.example:444"}, False),
@@ -56,10 +66,11 @@ SECRET = {"set-cookie": "session=1"}
     ],
 )
 async def test_secrets_are_not_compressed_for_other_sites(
-    coder: Coder, response_headers: dict[str, str], headers: dict[str, str], is_cross: bool
+    coder: Coder, response_headers: dict[str, str], headers: Headers, is_cross: bool
 ) -> None:
     app = coder.make(whole(headers=response_headers), breach="guard")
-    response = await request(app, headers={**coder.accepts, "host": "shop.example", **headers})
+    asking = header_pairs({**coder.accepts, "host": "shop.example"}) + header_pairs(headers)
+    response = await request(app, headers=asking)
     assert response.header("content-encoding") == (None if is_cross else coder.coding)
     assert response.header("vary") == "Accept-Encoding, Sec-Fetch-Site, Origin, Referer"
     assert coder.read(response) == TEXT

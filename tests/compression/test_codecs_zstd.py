@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -42,6 +43,15 @@ def test_no_stream_declares_more_than_8_mb(level: int | None) -> None:
     assert frame(codec.stream(size=32 * 1024).chunk(b"body")).window_size == 32 * 1024
 
 
+@pytest.mark.parametrize("level", [9, 12, 19, 22])
+def test_the_first_chunk_of_a_stream_waits_for_no_large_tables(level: int) -> None:
+    """Clearing those of level 22 would take a second."""
+    begin = thread_time()
+    for _ in range(3):
+        assert frame(ZstdCodec(level).stream().chunk(b"body")).window_size <= 2 * 1024 * 1024
+    assert (thread_time() - begin) / 3 < 0.01
+
+
 @pytest.mark.parametrize("said", [0, 10, 5_000, 100_000])
 def test_a_stream_may_have_another_size_than_was_said(said: int) -> None:
     body = text(50_000, seeded(1))
@@ -54,6 +64,13 @@ def test_padding_is_a_skippable_frame_in_front() -> None:
     encoded = ZstdCodec().whole(b"body", padding=3)
     assert encoded[:11] == b"\x50\x2a\x4d\x18\x03\0\0\0\0\0\0"
     assert encoded[11:] == ZstdCodec().whole(b"body")
+
+
+def test_padding_does_not_leave_before_there_is_something_of_the_body() -> None:
+    """A stream that is broken off there would look like the whole of an empty body."""
+    encoder = ZstdCodec().stream(padding=3)
+    assert encoder.write(b"body") == b""
+    assert encoder.finish(b"").startswith(b"\x50\x2a\x4d\x18\x03\0\0\0")
 
 
 def test_compressors_are_used_again_by_one_at_a_time() -> None:

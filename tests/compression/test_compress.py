@@ -12,7 +12,7 @@ from backports import zstd
 from middlewares import Brotli, Compress, GZip, MissingExtra, OptionError, Zstd
 from middlewares.compression import codecs
 from middlewares.compression.dictionaries import Dictionary
-from middlewares.core.exchange import EXCHANGE, Exchange
+from middlewares.core.exchange import EXCHANGE, Coding, Exchange
 from middlewares.testing import Driver, http_scope, request
 from tests.compression.answers import NOISE, TEXT, answering, body, start, streaming, whole
 from tests.compression.coders import CODERS, Coder
@@ -147,6 +147,22 @@ async def test_the_log_tells_why_nothing_was_done(coder: Coder, data: bytes, cap
     with caplog.at_level(logging.DEBUG, "middlewares.compression"):
         await request(coder.make(answering(start(), body(data))), headers=coder.accepts)
     assert caplog.messages == [f"GET /: not compressed: {'small' if data == b'small' else 'not smaller'}"]
+
+
+async def test_no_path_makes_two_lines_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "middlewares.compression"):
+        for data in (TEXT, b"small"):
+            await request(Compress(answering(start(), body(data))), path="/a\nb", headers=ALL)
+    assert [message.partition(":")[0] for message in caplog.messages] == ["GET /a%0Ab"] * 2
+
+
+@each_coding
+@pytest.mark.parametrize("accepted", [{}, {"accept-encoding": "deflate"}])
+async def test_the_exchange_tells_that_a_client_takes_no_coding(coder: Coder, accepted: dict[str, str]) -> None:
+    exchange = Exchange()
+    async with Driver(coder.make(whole()), {**http_scope(headers=accepted), EXCHANGE: exchange}) as call:
+        await call.finish()
+    assert exchange.codings == [Coding(None, "not accepted")]
 
 
 # -- dictionaries

@@ -229,6 +229,17 @@ async def test_12_a_304_has_the_fields_of_its_200_and_no_byte(coder: Coder, shap
         assert response.body == b""
 
 
+@methods
+async def test_12_a_304_describes_no_bytes_that_its_200_did_not_have(coder: Coder, method: str) -> None:
+    """RFC 9110, 8.6 and 15.4.5: a cache would put these fields beside the encoded bytes that it has."""
+    app = app_of("whole", b"", DESCRIPTIONS, status=304)
+    response, _ = await both(coder, app, method)
+    kept = {name for name in DESCRIPTIONS if response.header(name) is not None}
+    assert kept == {"etag", "x-other", "last-modified"}
+    plain = await request(coder.make(app), method)
+    assert {name: plain.header(name) for name in DESCRIPTIONS} == DESCRIPTIONS
+
+
 @shapes
 async def test_16_a_request_can_forbid_transformation(coder: Coder, shape: str) -> None:
     headers = {**coder.accepts, "cache-control": "no-transform"}

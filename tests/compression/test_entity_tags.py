@@ -55,6 +55,14 @@ async def test_a_304_has_the_tag_that_the_client_knows_and_not_another_of_ours()
     assert (response.status, response.header("etag")) == (304, '"v1-gzip"')
 
 
+async def test_a_weak_tag_without_suffix_comes_back_weak() -> None:
+    """So a response has that was encoded with a dictionary, and a cache looks for this very tag."""
+    response = await request(
+        Compress(conditional([]), etags="suffix"), headers={"accept-encoding": "br", "if-none-match": 'W/"v1"'}
+    )
+    assert (response.status, response.header("etag")) == (304, 'W/"v1"')
+
+
 @pytest.mark.parametrize("etag", ['W/"v1"', "unquoted"])
 async def test_what_is_no_strong_tag_stays(etag: str) -> None:
     response = await request(Compress(conditional([], etag), etags="suffix"), headers={"accept-encoding": "br"})

@@ -11,7 +11,7 @@ import pytest
 
 from middlewares.compression import files
 from middlewares.testing import Driver, http_scope, request
-from tests.compression.answers import ETAG, TEXT, answering, start
+from tests.compression.answers import ETAG, TEXT, answering, body, start
 from tests.compression.coders import CODERS, Coder
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ async def test_a_file_is_closed_when_its_client_goes(
         opened.append(file)
         return file
 
-    monkeypatch.setattr("middlewares.compression.response.open_file", recorded)
+    monkeypatch.setattr("middlewares.compression.encoding.open_file", recorded)
     monkeypatch.setattr(files, "_SLICE", 1)
     app = coder.make(sending(page), breach="off")
     async with Driver(app, http_scope(headers=coder.accepts), hold_sends=True, fail_sends=True) as call:
@@ -139,6 +139,52 @@ async def test_a_file_is_closed_when_its_client_goes(
     assert file.read() == b""
     with pytest.raises(OSError, match="descriptor"):
         os.fstat(file._descriptor)
+
+
+@each_coding
+@pytest.mark.parametrize("change", ["shrinks", "grows"])
+async def test_a_file_that_changes_while_it_is_sent(
+    coder: Coder, page: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was cut short must not look whole; and a log that never ends has one as of now."""
+    monkeypatch.setattr(files, "_SLICE", 1000)
+    read = files.OpenFile.read
+
+    def read_and_change(file: files.OpenFile) -> bytes:
+        data = read(file)
+        if change == "shrinks":
+            os.truncate(page, 2000)
+        elif data:
+            with page.open("ab") as log:
+                log.write(b"and more " * 1000)
+        return data
+
+    monkeypatch.setattr(files.OpenFile, "read", read_and_change)
+    response = await request(coder.make(sending(page)), headers=coder.accepts, raise_exceptions=False)
+    if change == "grows":
+        assert coder.read(response) == DATA
+    else:
+        assert isinstance(response.exception, EOFError)
+        assert all(message["more_body"] for message in response.messages[1:])
+
+
+@each_coding
+async def test_what_comes_after_the_end_is_left_to_the_server(coder: Coder, page: Path) -> None:
+    """A second file must not enter an encoder that another response may use already."""
+    file: Message = {"type": "http.response.pathsend", "path": str(page)}
+    app = coder.make(answering(start(content_type="text/event-stream"), file, file, body(b"late")))
+    async with Driver(app, http_scope(headers=coder.accepts)) as call:
+        await call.finish()
+        ends = [index for index, message in enumerate(call.sent) if message.get("more_body") is False]
+        assert call.sent[ends[0] + 1 :] == [file, body(b"late")]
+
+
+@each_coding
+@pytest.mark.parametrize("precompressed", [True, False])
+async def test_a_path_that_no_file_can_have_is_left_to_the_server(coder: Coder, precompressed: bool) -> None:
+    app = coder.make(sending("page\0.html"), precompressed=precompressed)
+    response = await request(app, headers=coder.accepts)
+    assert response.messages[1]["path"] == "page\0.html"
 
 
 # -- siblings
@@ -164,7 +210,7 @@ async def test_siblings_are_looked_for_only_if_asked(coder: Coder, page: Path) -
 
 
 @each_coding
-@pytest.mark.parametrize("wrong", ["older", "symlink", "directory", "larger", "other coding"])
+@pytest.mark.parametrize("wrong", ["older", "symlink", "directory", "larger", "empty", "other coding"])
 async def test_other_siblings_are_not_sent(coder: Coder, page: Path, wrong: str) -> None:
     """A link could lead anywhere; what is older than the page shows an old one."""
     sibling = page.with_name(page.name + SUFFIXES[coder.coding])
@@ -177,6 +223,8 @@ async def test_other_siblings_are_not_sent(coder: Coder, page: Path, wrong: str)
         sibling.mkdir()
     elif wrong == "larger":
         beside(page, coder, DATA + b"!")
+    elif wrong == "empty":
+        beside(page, coder, b"")
     else:
         page.with_name(page.name + ".xz").write_bytes(b"encoded")
     response = await request(coder.make(sending(page), precompressed=True), headers=coder.accepts)

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from middlewares import Brotli
 from middlewares.compression.codecs import BrotliCodec, GZipCodec, ZstdCodec
 from middlewares.compression.offload import LOOP_SECONDS, EncodingThreads, is_quick
+from middlewares.testing import request
+from tests.compression.answers import streaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,3 +191,12 @@ def test_small_bodies_are_quick_and_large_ones_are_not(
 ) -> None:
     assert quick < 0 or is_quick(codec.seconds(quick))
     assert not is_quick(codec.seconds(long))
+
+
+@pytest.mark.parametrize(("quality", "is_slow"), [(None, False), (5, False), (10, True), (11, True)])
+async def test_small_chunks_leave_the_loop_only_at_the_slowest_levels(quality: int | None, is_slow: bool) -> None:
+    """Half a millisecond for each event would add up, since nothing else has its turn between them."""
+    layer = Brotli(streaming([b"data: 1\n\n"] * 3, content_type="text/event-stream"), quality=quality)
+    await request(layer, headers={"accept-encoding": "br"})
+    threads = layer._plan.threads
+    assert (threads._pool is not None or threads._limiter is not None) is is_slow

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import gzip
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +111,34 @@ async def test_it_reaches_who_waits_for_the_start() -> None:
         await GZip(app)(http_scope(headers=GZ), never, failing)
 
 
+@pytest.mark.parametrize("ends", ["sends", "returns", "fails", "is told"])
+async def test_an_error_of_the_start_leaves_no_garbage(ends: str) -> None:
+    """Its traceback refers to the frames in which it was kept."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        if ends == "fails":
+            raise LookupError
+        if ends == "sends":
+            await send(body(TEXT))
+        elif ends == "is told":
+            with contextlib.suppress(BrokenError):
+                await send(body(TEXT))
+
+    layer = GZip(app)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            with contextlib.suppress(BrokenError, LookupError):
+                await layer(http_scope(headers=GZ), never, failing)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("turns", [1, 10])
 async def test_it_is_raised_at_the_end_if_nothing_else_is_sent(turns: int) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -167,6 +197,32 @@ async def test_cancelling_by_asyncio_cancels_the_start_too() -> None:
     with pytest.raises(asyncio.CancelledError):
         await call
     assert asyncio.all_tasks() == tasks_before
+
+
+async def test_a_start_can_be_cancelled_before_its_task_has_begun() -> None:
+    """Whoever waits for it goes on, and finds what the server says of a call that is over."""
+    sent: list[Message] = []
+    others: list[asyncio.Task[None]] = []
+
+    async def send_it(message: Message) -> None:
+        sent.append(message)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_too() -> None:
+            await asyncio.sleep(0)
+            await send(body(TEXT))
+
+        await send(start())
+        others.append(asyncio.create_task(send_too()))
+        call.cancel()
+        await asyncio.sleep(0)
+
+    call = asyncio.ensure_future(GZip(app)(http_scope(headers=GZ), never, send_it))
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await asyncio.wait_for(others[0], 5)
+    assert [message["type"] for message in sent] == ["http.response.body"]
+    gc.collect()  # a coroutine that was never awaited would complain now
 
 
 async def test_an_error_while_the_start_is_on_its_way_waits_for_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder to work in, with the examples beside it; nothing of it stays imported."""
+    """An empty folder to work in, with the examples beside it; nothing stays imported, and no logger turned on."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     known = set(sys.modules)
     yield tmp_path
+    for name in logging.root.manager.loggerDict:
+        if name.startswith("middlewares"):
+            logging.getLogger(name).setLevel(logging.NOTSET)
     for name in set(sys.modules) - known:
         file = getattr(sys.modules[name], "__file__", None)
         if file is None or file.startswith(str(tmp_path)):

@@ -14,6 +14,7 @@ import pytest
 from examples.shop import app as shop_module
 from examples.shop.app import app
 from examples.shop.catalog import CATALOG, make_catalog
+from middlewares import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     Opened = Callable[[ASGIApp], AbstractAsyncContextManager[AsyncClient]]
 
 SITE = Path(shop_module.__file__).parent / "site"
+KEY = "0m5hQ0eD7p2Zr8wLxTngv1yXkQYJb4Sg"
 PINNED_ETAG = '"657e917c773d43ad39d3306cc38300ba"'
 
 
@@ -197,6 +199,30 @@ async def test_manual_is_a_download(client: AsyncClient):
     assert response.headers["content-disposition"] == 'attachment; filename="manual.txt"'
     assert response.content == (SITE / "manual.txt").read_bytes()
     assert 25_000 < len(response.content) < 35_000
+
+
+async def test_nobody_logs_in_where_there_are_no_sessions(client: AsyncClient):
+    for method, path in [("GET", "/account"), ("POST", "/login"), ("POST", "/logout")]:
+        response = await client.request(method, path, json={"user": "ada"})
+        assert response.status_code == 501
+        assert "put `Sessions` around the shop" in response.text
+
+
+async def test_who_logs_in_is_known_until_the_logout(opened: Opened):
+    async with opened(Sessions(app, secret_key=KEY, secure=False)) as client:
+        assert (await client.post("/login", json={"user": "ada"})).json() == {"user": "ada", "visits": 1}
+        assert (await client.get("/account")).json() == {"user": "ada", "visits": 1}
+        assert (await client.post("/logout")).status_code == 204
+        assert (await client.get("/account")).json() == {"user": None, "visits": 0}
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"user": 7}', b'{"user": ""}', b'{"user": "\\n"}', b"[" * 1000])
+async def test_what_is_no_name_does_not_log_in(opened: Opened, body: bytes):
+    async with opened(Sessions(app, secret_key=KEY, secure=False)) as client:
+        as_json = {"content-type": "application/json"}
+        assert (await client.post("/login", content=body, headers=as_json)).status_code == 422
+        assert (await client.post("/login", content=body)).status_code == 415
+        assert (await client.get("/account")).json()["user"] is None
 
 
 async def test_slow_sleeps_as_long_as_asked(client: AsyncClient):

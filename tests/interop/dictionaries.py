@@ -1,25 +1,22 @@
-"""An application for browsers: a page that fetches two versions of a list, and what was on the wire for each.
-
-The layer around it does with `Dictionaries` what a compressing layer does, and nothing else: it holds back each whole
-body, so that what leaves is easy to see.
-"""
+"""An application for browsers: a page that fetches two versions of a list, and what was on the wire for each."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from middlewares.compression.dictionaries import Dictionaries, Dictionary
-from middlewares.core.headers import joined, remove
+from middlewares import Compress
+from middlewares.compression.dictionaries import Dictionary
 from tests.compression.versions import json_versions
+from tests.interop.wiretap import Wiretap
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
+    from middlewares.asgi import ASGIApp
 
 __all__ = ("VERSIONS", "dcb", "dcz")
 
@@ -43,10 +40,11 @@ async function load(version) {
 }
 async function all() {
   const verdicts = { 1: await load(1) };
-  // A browser writes a dictionary to its disk after the response has ended, and tells nobody when.
+  // A browser writes a dictionary to its disk after the response has ended, and the layer prepares it when first asked;
+  // neither tells when it is done.
   for (let attempt = 0; attempt < 50; attempt++) {
-    const { available } = await (await fetch("/products/probe", { cache: "no-store" })).json();
-    if (available) break;
+    const { headers } = await fetch("/products/probe", { cache: "no-store" });
+    if ((headers.get("content-encoding") ?? "").startsWith("dc")) break;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   verdicts[2] = await load(2);
@@ -59,56 +57,6 @@ all().catch((error) => { document.getElementById("verdicts").textContent = Strin
 """
 
 
-class Encoded:
-    """Encode whole bodies with dictionaries, for clients that have one, and note what leaves."""
-
-    def __init__(self, app: ASGIApp, dictionaries: Dictionaries, only: bytes) -> None:
-        self.app = app
-        self.dictionaries = dictionaries
-        self.only = only
-        self.wire: dict[str, Any] = {}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        accepted = joined(scope["headers"], b"accept-encoding") or b""
-        available = joined(scope["headers"], b"available-dictionary")
-        listed = self.only if self.only in accepted.split(b", ") else b""
-        codec = self.dictionaries.offer(scope, listed, available)
-        held: list[Message] = []
-
-        async def send_encoded(message: Message) -> None:
-            held.append(message)
-            if message.get("more_body", False) or len(held) == 1:
-                return
-            start, body = held[0], b"".join(each.get("body", b"") for each in held[1:])
-            headers = [*start["headers"], *self.dictionaries.announce(scope, start["status"], start["headers"])]
-            learner = self.dictionaries.learner(scope, start["status"], start["headers"])
-            if learner is not None:
-                learner.add(body)
-                learner.finish()
-            if self.dictionaries.varies(scope):
-                self.dictionaries.vary.extend(headers)
-            if codec is not None:
-                body = codec.whole(body)
-                headers = [*remove(headers, b"content-length"), (b"content-encoding", codec.name)]
-            self._note(scope, accepted, available, headers, body)
-            await send({**start, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
-
-        await self.app(scope, receive, send_encoded)
-
-    def _note(self, scope: Scope, accepted: bytes, available: bytes | None, headers: Any, body: bytes) -> None:
-        self.wire[scope["path"]] = {
-            "accept": accepted.decode(),
-            "available": available and available.decode(),
-            "coding": (joined(headers, b"content-encoding") or b"").decode(),
-            "vary": (joined(headers, b"vary") or b"").decode(),
-            "begins": body[:40].hex(),
-            "bytes": len(body),
-        }
-
-
 async def page(request: Request) -> Response:
     return HTMLResponse(PAGE)
 
@@ -119,13 +67,13 @@ async def products(request: Request) -> Response:
 
 
 async def probe(request: Request) -> Response:
-    """Tell whether the request said that a dictionary is there."""
-    return JSONResponse({"available": request.headers.get("available-dictionary")})
+    """Answer something that is encoded with a dictionary as soon as there is one."""
+    return Response(VERSIONS["1"], media_type="application/json")
 
 
-def _application(only: bytes) -> ASGIApp:
+def _application(other: bytes) -> ASGIApp:
     async def wire(request: Request) -> Response:
-        return JSONResponse(encoded.wire)
+        return JSONResponse(wiretap.seen)
 
     routes = [
         Route("/page", page),
@@ -133,10 +81,10 @@ def _application(only: bytes) -> ASGIApp:
         Route("/products/probe", probe),
         Route("/products/{version}", products),
     ]
-    dictionaries = Dictionaries([Dictionary(match="/products/*", learn=True, id="products")])
-    encoded = Encoded(Starlette(routes=routes), dictionaries, only)
-    return encoded
+    declared = Dictionary(match="/products/*", learn=True, id="products")
+    wiretap = Wiretap(Compress(Starlette(routes=routes), dictionaries=[declared]), hidden=frozenset({other}))
+    return wiretap
 
 
-dcz = _application(b"dcz")
-dcb = _application(b"dcb")
+dcz = _application(b"dcb")
+dcb = _application(b"dcz")

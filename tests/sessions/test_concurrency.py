@@ -11,6 +11,7 @@ import pytest
 
 from middlewares import Sessions
 from middlewares.sessions import SessionError
+from middlewares.sessions.records import encode
 from middlewares.sessions.state import merged
 from middlewares.stores.memory import MemoryStore
 from middlewares.testing import ManualClock, http_scope
@@ -50,6 +51,13 @@ def save(session: Session) -> None:
     session["saved"] = True
 
 
+def grow(session: Session) -> None:
+    session["much"] = "x" * 6000
+
+
+SPILLING: dict[str, Any] = {"revocations": True, "oversize": "spill"}
+
+
 def read(session: Session) -> None:
     session.get("user_id")
 
@@ -75,7 +83,8 @@ class World:
         self.handed: list[str] = []
         options = {"store": Stepping(self.store), **options}
         if options.get("revocations"):
-            options |= {"store": None, "revocations": Stepping(self.store)}
+            spills = options.get("oversize") == "spill"
+            options |= {"store": Stepping(self.store) if spills else None, "revocations": Stepping(self.store)}
         self.layer = Sessions(self._app, secret_key=KEY, clock=self.clock, **options)
         self.act: Callable[[Session], Any] = lambda session: session.update(user_id=7)
         _run(self.request(None, self.act))
@@ -159,6 +168,9 @@ def schedules(make: Callable[[], World], most: int = 1000) -> Generator[World, N
         pytest.param((save,), {"revocations": True}, id="save in a cookie"),
         pytest.param((regenerate,), {"revocations": True}, id="regenerate in a cookie"),
         pytest.param((regenerate, save), {"revocations": True}, id="both in a cookie"),
+        pytest.param((grow,), SPILLING, id="grow out of a cookie"),
+        pytest.param((grow, regenerate), SPILLING, id="grow out of a cookie and regenerate"),
+        pytest.param((grow, grow), SPILLING, id="grow out of a cookie twice"),
     ],
 )
 def test_no_order_of_steps_brings_back_what_was_ended(
@@ -189,10 +201,13 @@ def test_revoking_all_sessions_of_a_user_catches_those_that_get_a_new_id() -> No
             assert world.alive() == []
     for world in schedules(lambda: _revoking({"revocations": True})):
         assert world.alive() == []
+    for world in schedules(lambda: _revoking(SPILLING)):
+        assert not any("user_id" in data for data in world.alive())
 
 
 def _revoking(options: dict[str, Any]) -> World:
-    world = World(read if "renewal_age" in options else regenerate, **options)
+    act = read if "renewal_age" in options else grow if "oversize" in options else regenerate
+    world = World(act, **options)
     world.running[1] = world.layer._keeper.revoke_all(7)  # type: ignore[assignment]  # a coroutine like the others
     return world
 
@@ -303,3 +318,15 @@ def test_merging_two_requests_does_not_depend_on_their_order_where_keys_differ()
         one = merged(base, mine, encode(theirs))
         other = merged(base, theirs, encode(mine))
         assert one == other
+
+
+@pytest.mark.parametrize("rule", ["last", "first", "error"])
+def test_a_number_that_is_none_is_no_change(rule: Any) -> None:
+    """NaN is not equal to itself, and yet nobody has changed it."""
+    mine = {"n": float("nan"), "mine": 1}
+    assert encode(merged(b'{"n":NaN}', mine, b'{"n":NaN,"theirs":1}', rule)) == b'{"n":NaN,"theirs":1,"mine":1}'
+
+
+def test_who_makes_one_of_true_has_changed_it() -> None:
+    with pytest.raises(SessionError, match="'n'"):
+        merged(b'{"n":1}', {"n": 2}, b'{"n":true}', "error")

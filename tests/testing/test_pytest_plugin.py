@@ -102,9 +102,9 @@ def test_an_error_fails_the_test_and_is_listed_once(run):
     """)
     result.assert_outcomes(passed=1, errors=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    text = result.stdout.str()
+    text = result.stdout.str().partition("short test summary")[0]
     assert text.count("H24 error, app shouting: b'X-Mood' must be in lower case") == 1
-    assert "ERROR test_it.py::test_it - Failed: the lint has found H24:" in text
+    assert "ERROR test_it.py::test_it - Failed: the lint has found H24:" in result.stdout.str()
     assert "seen 2 times" in text
     assert "mend: Lower-case the names." in text
 

@@ -79,6 +79,32 @@ function call() {
   socket.onerror = () => { by("reply").textContent = "no answer"; };
 }
 
+async function showAccount() {
+  const response = await fetch("/account");
+  by("account").hidden = !response.ok;  // the shop runs without sessions, too
+  if (!response.ok) return;
+  const { user } = await response.json();
+  by("who").textContent = user === null ? "" : `You are logged in as ${user}.`;
+  by("name").hidden = by("enter").hidden = user !== null;
+  by("leave").hidden = user === null;
+  by("name").querySelector("input").disabled = user !== null;
+}
+
+async function logIn(event) {
+  event.preventDefault();
+  const body = JSON.stringify(Object.fromEntries(new FormData(by("account"))));
+  await fetch("/login", { method: "POST", headers: { "content-type": "application/json" }, body });
+  await showAccount();
+}
+
+async function logOut() {
+  await fetch("/logout", { method: "POST" });
+  await showAccount();
+}
+
+by("account").addEventListener("submit", logIn);
+by("leave").addEventListener("click", logOut);
+showAccount();
 by("search").addEventListener("input", list);
 by("search").addEventListener("submit", (event) => { event.preventDefault(); list(); });
 by("listen").addEventListener("click", listen);

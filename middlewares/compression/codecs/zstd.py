@@ -47,6 +47,14 @@ _SMALL: Final[dict[int, int]] = {
     CompressionParameter.hash_log: 13,
     CompressionParameter.chain_log: 13,
 }
+_LEVEL_OF_LARGER_TABLES: Final = 5
+# Tables of several MB are cleared for the first chunk: from 3 ms at level 9 to a second at level 22, for streams that
+# get no smaller by it, since each chunk is flushed.
+_BOUNDED: Final[dict[int, int]] = {
+    CompressionParameter.window_log: 21,
+    CompressionParameter.hash_log: 18,
+    CompressionParameter.chain_log: 18,
+}
 _MOST_KEPT: Final = 4
 _LARGEST_REUSED: Final = 262_144
 """Bytes of a body from which a compressor is not kept: its tables have grown, and making it no longer counts."""
@@ -62,7 +70,7 @@ class ZstdCodec:
 
     name = b"zstd"
 
-    __slots__ = ("_full", "_levels", "_small")
+    __slots__ = ("_full", "_levels", "_small", "_streams")
 
     def __init__(self, level: int | None = None) -> None:
         self._levels = _LEVELS.settled(level)
@@ -73,18 +81,20 @@ class ZstdCodec:
             largest[CompressionParameter.window_log] = _LARGEST_WINDOW
         self._full = _Compressors({CompressionParameter.compression_level: settled, **largest})
         self._small = _Compressors({CompressionParameter.compression_level: settled, **_SMALL})
+        self._streams = self._full
+        if settled >= _LEVEL_OF_LARGER_TABLES:
+            self._streams = _Compressors({CompressionParameter.compression_level: settled, **_BOUNDED})
 
     def whole(self, data: bytes, *, padding: int = 0) -> bytes:
         """Return a whole body encoded, with ``padding`` bytes in a skippable frame in front."""
         size = len(data)
-        start = _skippable(padding)
         if size > SLICE:
-            return self._sliced(data, start)
+            return self._sliced(data, _skippable(padding))
         compressor = self._full.take()
         encoded = compressor.compress(data, _FLUSH_FRAME)
         if size <= _LARGEST_REUSED:
             self._full.put(compressor)
-        return start + encoded if start else encoded
+        return _skippable(padding) + encoded if padding else encoded
 
     def stream(self, *, size: int | None = None, events: bool = False, padding: int = 0) -> Encoder:
         """Begin a stream; ``events`` makes do with 160 KB of memory.
@@ -92,7 +102,7 @@ class ZstdCodec:
         The size is not written into the frame: an application that sends another one would make the stream fail.
         """
         is_small = events or (size is not None and size <= 1 << _SMALL_WINDOW)
-        return ZstdEncoder(self._small if is_small else self._full, _skippable(padding))
+        return ZstdEncoder(self._small if is_small else self._streams, _skippable(padding))
 
     def seconds(self, size: int) -> float:
         """Predict how long encoding a whole body takes."""
@@ -142,7 +152,7 @@ class ZstdEncoder:
             *parts, last = slices(data)
             pieces = [self._compressor.compress(part, _CONTINUE) for part in parts]
             out = b"".join([*pieces, self._compressor.compress(last, mode)])
-        if self._start:
+        if self._start and out:  # alone it would be a whole body: that of no bytes
             out = self._start + out
             self._start = b""
         return out

@@ -82,7 +82,7 @@ class DCZCodec:
         compressor = self._compressor()
         if len(data) > SLICE:
             compressor.set_pledged_input_size(len(data))
-        return _compressed(compressor, data, _FRAME, start)
+        return start + _compressed(compressor, data, _FRAME)
 
     def _compressor(self) -> zstd.ZstdCompressor:
         return zstd.ZstdCompressor(options=self._options, zstd_dict=self._dictionary)
@@ -107,27 +107,30 @@ class _DCZEncoder:
 
     def chunk(self, data: bytes) -> bytes:
         """Return ``data`` encoded and flushed."""
-        return _compressed(self._compressor, data, _BLOCK, self._begun())
+        return self._encoded(data, _BLOCK)
 
     def write(self, data: bytes) -> bytes:
         """Take ``data``, and return what comes out of itself."""
-        return _compressed(self._compressor, data, _CONTINUE, self._begun())
+        return self._encoded(data, _CONTINUE)
 
     def finish(self, data: bytes) -> bytes:
         """Return the last ``data`` encoded, and the end of the stream."""
-        return _compressed(self._compressor, data, _FRAME, self._begun())
+        return self._encoded(data, _FRAME)
 
-    def _begun(self) -> bytes:
-        header, self._header = self._header, b""
-        return header
+    def _encoded(self, data: bytes, mode: Literal[0, 1, 2]) -> bytes:
+        out = _compressed(self._compressor, data, mode)
+        if self._header and out:  # alone it would be a whole body: that of no bytes
+            out = self._header + out
+            self._header = b""
+        return out
 
 
-def _compressed(compressor: zstd.ZstdCompressor, data: bytes, mode: Literal[0, 1, 2], start: bytes) -> bytes:
+def _compressed(compressor: zstd.ZstdCompressor, data: bytes, mode: Literal[0, 1, 2]) -> bytes:
     if len(data) <= SLICE:
-        return start + compressor.compress(data, mode)
+        return compressor.compress(data, mode)
     *parts, last = slices(data)
     out = [compressor.compress(part, _CONTINUE) for part in parts]
-    return b"".join([start, *out, compressor.compress(last, mode)])
+    return b"".join([*out, compressor.compress(last, mode)])
 
 
 def _skippable(padding: int) -> bytes:
