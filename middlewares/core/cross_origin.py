@@ -62,13 +62,17 @@ class InnerPolicy:
     With ``only_layers`` the search ends at the first application that is not a layer of ours.
     """
 
-    __slots__ = ("_app", "_found", "_is_settled", "_only_layers", "is_absent")
+    __slots__ = ("_app", "_found", "_is_settled", "_looked_at", "_only_layers", "is_absent")
 
     def __init__(self, app: ASGIApp, *, only_layers: bool = False) -> None:
         self._app = app
         self._only_layers = only_layers
         self._found: CrossOrigin | None = None
         self._is_settled = False
+        self._looked_at: tuple[list[Any], Any] = ([], None)
+        """What is registered with a framework that has built nothing yet, and the layers among it, built to be asked.
+
+        Refusing a request must not cost building them each time, and until one is let through the framework waits."""
         self.is_absent = False
         """Whether it is known by now that there is none."""
 
@@ -130,15 +134,31 @@ class InnerPolicy:
                 return self._settle(None, is_settled)
             else:
                 is_settled = is_settled and getattr(app, "middleware_stack", app) is not None
-                app = _inside(app)
+                app = self._inside(app)
             if app is None:
                 return self._settle(None, is_settled)
         return None
+
+    def _inside(self, app: Any) -> Any:
+        """Return what an application that is not ours hands requests to, or ``None`` if that cannot be told."""
+        registered = getattr(app, "user_middleware", None)
+        if isinstance(registered, list):
+            stack = getattr(app, "middleware_stack", None)
+            if stack is not None:
+                return stack
+            if self._looked_at[0] != registered:
+                self._looked_at = ([*registered], _registered(registered))
+            return self._looked_at[1]
+        if isinstance(app, partial):
+            return app.func
+        inner = getattr(app, "app", None)
+        return inner if callable(inner) else None
 
     def _settle(self, policy: CrossOrigin | None, is_settled: bool) -> CrossOrigin | None:
         if is_settled:
             self._found = policy
             self._is_settled = True
+            self._looked_at = ([], None)
             self.is_absent = policy is None
         return policy
 
@@ -151,18 +171,6 @@ def is_preflight(headers: Headers) -> bool:
 def _always_goes_on(layer: Layer) -> bool:
     """Return whether a layer hands every request to the application it wraps."""
     return type(layer).inner is Layer.inner
-
-
-def _inside(app: Any) -> Any:
-    """Return what an application that is not ours hands requests to, or ``None`` if that cannot be told."""
-    registered = getattr(app, "user_middleware", None)
-    if isinstance(registered, list):
-        stack = getattr(app, "middleware_stack", None)
-        return _registered(registered) if stack is None else stack
-    if isinstance(app, partial):
-        return app.func
-    inner = getattr(app, "app", None)
-    return inner if callable(inner) else None
 
 
 def _registered(records: list[Any]) -> Any:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ("answer_unhandled", "foreign_origin")
 
 _UNHANDLED: Final = "unhandled"
+_LONGEST_CHAIN: Final = 20
 
 
 def foreign_origin(scope: Scope) -> bytes | None:
@@ -64,6 +65,12 @@ async def answer_unhandled(
 
 
 def _is_answered(error: BaseException | None) -> bool:
-    if isinstance(error, BaseExceptionGroup):  # what task groups of layers in between make of it
-        return any(_is_answered(part) for part in error.exceptions)
-    return bool(getattr(error, "is_answered", False))
+    for _ in range(_LONGEST_CHAIN):
+        if error is None:
+            return False
+        if isinstance(error, BaseExceptionGroup):  # what task groups of layers in between make of it
+            return any(_is_answered(part) for part in error.exceptions)
+        if getattr(error, "is_answered", False):
+            return True
+        error = error.__cause__ or error.__context__  # what an application may make of it
+    return False

@@ -9,7 +9,7 @@ from middlewares.core.fields import is_token
 from middlewares.core.origin_set import OriginPattern, parse_pattern, pattern_problem
 
 from .preflight import FORBIDDEN_METHODS
-from .suffixes import is_public_suffix
+from .suffixes import COMMON_SUFFIXES, is_public_suffix
 
 if TYPE_CHECKING:
     from middlewares.errors import OptionErrors
@@ -35,6 +35,12 @@ FORBIDDEN_PREFIXES: Final = ("proxy-", "sec-")
 # In a pattern: an escape or a character class, where a dot is a dot; and a dot that is any one character.
 _LITERAL: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 _LOOSE_DOT: Final = re.compile(r"\.(?![*+?{])")
+# A group of nothing but a repetition, repeated: there are exponentially many ways to try it.
+_NESTED: Final = re.compile(r"\((?:\?:|\?P<\w+>)?[^()|*+?{}](?:[*+]|\{\d*,\})\??\)(?:[*+]|\{\d*,\})")
+
+# Names that nobody lists: an expression that matches two of them matches whatever stands in their place.
+_STRANGERS: Final = ("qzxv", "wkjyqu")
+_NOBODYS: Final = ("invalid", "test")
 
 
 def check_policy(problems: OptionErrors, policy: PolicyOptions) -> None:
@@ -44,7 +50,8 @@ def check_policy(problems: OptionErrors, policy: PolicyOptions) -> None:
             _check_origin(problems, policy, origin)
     if policy.allows_any:
         _check_any(problems, policy)
-    _check_regex(problems, policy.allow_origin_regex or "")
+    if policy.allow_origin_regex is not None and _check_regex(problems, policy.allow_origin_regex):
+        _check_reach(problems, policy, policy.allow_origin_regex)
     _check_null(problems, policy)
     _check_methods(problems, policy)
     _check_request_headers(problems, policy)
@@ -101,18 +108,56 @@ def _check_any(problems: OptionErrors, policy: PolicyOptions) -> None:
         )
 
 
-def _check_regex(problems: OptionErrors, pattern: str) -> None:
+def _check_regex(problems: OptionErrors, pattern: str) -> bool:
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:  # the latter two: a repetition or a nesting too large
-        return problems.add("allow_origin_regex", f"must be a regular expression ({error})", pattern)
-    problems.check(
-        _LOOSE_DOT.search(_LITERAL.sub("x", pattern)) is None,
+        problems.add("allow_origin_regex", f"must be a regular expression ({error})", pattern)
+        return False
+    bare = _LITERAL.sub("x", pattern)
+    is_quick = problems.check(
+        _NESTED.search(bare) is None,
+        "allow_origin_regex",
+        "must not repeat a mere repetition, as '([a-z]+)+' does: one long origin could stop the application",
+        pattern,
+        "leave one of them out",
+    )
+    is_narrow = problems.check(
+        _LOOSE_DOT.search(bare) is None,
         "allow_origin_regex",
         "must escape its dots: an unescaped one matches any character, and so other people's hosts",
         pattern,
         r"write '\.'",
     )
+    return is_quick and is_narrow
+
+
+def _check_reach(problems: OptionErrors, policy: PolicyOptions, pattern: str) -> None:
+    """Check an expression by origins of strangers: with credentials it must not match whoever comes."""
+    if not policy.allow_credentials or policy.dangerously_allow_any_origin_with_credentials:
+        return
+    schemes = ("https", "http") if policy.dangerously_allow_insecure_origins else ("https",)
+    match = re.compile(pattern).fullmatch
+
+    def reaches(*hosts: str) -> bool:
+        return any(all(match(f"{scheme}://{host}") for host in hosts) for scheme in schemes)
+
+    if reaches(*(f"{name}.{domain}" for name, domain in zip(_STRANGERS, _NOBODYS, strict=True))):
+        problems.add(
+            "allow_origin_regex",
+            "must not match any origin together with allow_credentials: every site could act for the user",
+            pattern,
+            "end it in a domain of yours, or set dangerously_allow_any_origin_with_credentials",
+        )
+    elif not policy.dangerously_allow_public_suffixes:
+        for suffix in COMMON_SUFFIXES:
+            problems.check(
+                not reaches(*(f"{name}.{suffix}" for name in _STRANGERS)),
+                "allow_origin_regex",
+                f"must not match all hosts of {suffix} together with allow_credentials: anybody can get one",
+                pattern,
+                "name your own, or set dangerously_allow_public_suffixes",
+            )
 
 
 def _check_null(problems: OptionErrors, policy: PolicyOptions) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,9 +63,10 @@ class CORS(PolicyOptions, Layer):
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
         check_types(problems, self)
-        problems.raise_if_any()
-        check_policy(problems, self)
-        given = as_policies(problems, self.policies)
+        mistyped = {problem.option for problem in problems.found}
+        if not mistyped:
+            check_policy(problems, self)
+        given = () if "policies" in mistyped else as_policies(problems, self.policies)
         problems.raise_if_any()
         default = Policy(self)
         by_path = tuple((compile_paths(policy.paths), Policy(policy)) for policy in given)
@@ -87,10 +89,7 @@ class CORS(PolicyOptions, Layer):
             return self._only
         if await self._inner.find(scope) is not None:
             return None
-        if not self._by_path:
-            return self._default
-        path = route_path(scope)
-        return next((policy for matches, policy in self._by_path if matches(path)), self._default)
+        return self._own(scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -147,8 +146,10 @@ class CORS(PolicyOptions, Layer):
         """Answer a preflight; no application is called, and no layer in between."""
         policy = await self.policy_of(scope)
         if policy is None:
-            await self._inner.answer(scope, receive, send)
-            return
+            if await self._inner.answer(scope, receive, send):
+                return
+            # Asked again, a condition said otherwise: whoever handed the request over counts on an answer.
+            policy = self._own(scope)
         origins = find_all(scope["headers"], b"origin")
         method = find(scope["headers"], b"access-control-request-method") or b""
         await _preflight(policy, scope, receive, send, origins[0] if len(origins) == 1 else b"", method)
@@ -170,12 +171,20 @@ class CORS(PolicyOptions, Layer):
             if is_maker:
                 hand_back(inner, scope)
 
+    def _own(self, scope: Scope) -> Policy:
+        if not self._by_path:
+            return self._default
+        path = route_path(scope)
+        return next((policy for matches, policy in self._by_path if matches(path)), self._default)
+
     async def _answer_unhandled(
         self, policy: Policy, scope: Scope, receive: Receive, send: Send, headers: HeaderList | None = None
     ) -> None:
         origin = foreign_origin(scope)
-        if origin is not None and await policy.permits(scope, origin):
-            await answer_unhandled(scope, receive, send, InnerPolicy(self), headers or ())
+        # What is to be known is what the application raised, not what the callable of the policy raises after it.
+        with suppress(Exception):
+            if origin is not None and await policy.permits(scope, origin):
+                await answer_unhandled(scope, receive, send, InnerPolicy(self), headers or ())
 
 
 async def _preflight(policy: Policy, scope: Scope, receive: Receive, send: Send, origin: bytes, method: bytes) -> None:

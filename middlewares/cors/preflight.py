@@ -25,6 +25,8 @@ FORBIDDEN_METHODS: Final = frozenset({"CONNECT", "TRACE", "TRACK"})
 
 _LONGEST_LIST: Final = 2048
 """Bytes of ``Access-Control-Request-Headers`` that are read; browsers send far less."""
+_LONGEST_METHOD: Final = 64
+"""Bytes of a requested method, where any is allowed: the answer repeats it."""
 _LONGEST_SHOWN: Final = 80
 """Bytes of a client's words that the reason of a refusal repeats."""
 _MOST_NAMES: Final = 128
@@ -70,7 +72,9 @@ class Permissions:
     def _allows_method(self, method: bytes) -> bool:
         # Methods compare with case: 'patch' is not 'PATCH' (Fetch, 2.2.1).
         if self._any_method:
-            return is_token(method) and method.decode().upper() not in FORBIDDEN_METHODS
+            return (
+                len(method) <= _LONGEST_METHOD and is_token(method) and method.decode().upper() not in FORBIDDEN_METHODS
+            )
         return method in self._methods
 
 

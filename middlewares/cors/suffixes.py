@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ("is_public_suffix",)
+__all__ = ("COMMON_SUFFIXES", "is_public_suffix")
 
 # By last label, or by the rest of the domain: registries with a second level, then hosts that sell subdomains.
 _SECOND_LEVELS: Final = {
@@ -34,10 +34,16 @@ _HOSTS: Final = frozenset(
     s3.amazonaws.com streamlit.app surge.sh trycloudflare.com vercel.app web.app workers.dev
     """.split()  # noqa: SIM905 - shorter than a list of its own
 )
+COMMON_SUFFIXES: Final = ("com", "net", "org", "io", "dev", "app", "co.uk", *sorted(_HOSTS))
+"""Public suffixes by which expressions are tried."""
 
 
 def is_public_suffix(domain: str) -> bool:
-    """Return whether ``domain``, in lower case, is a public suffix; a name of one label always is."""
+    """Return whether ``domain``, in lower case, is a public suffix; a name of one label always is.
+
+    A dot at the end, which browsers keep, changes nothing.
+    """
+    domain = domain.removesuffix(".")
     return "." not in domain or _listed()(domain)
 
 

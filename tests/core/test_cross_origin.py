@@ -140,6 +140,28 @@ async def test_what_is_registered_after_the_first_look_counts() -> None:
     assert await inner.readable(http_scope(), []) == [(b"access-control-allow-origin", b"policy")]
 
 
+async def test_what_is_registered_is_built_once_to_be_looked_at() -> None:
+    """A flood of refusals must not cost building layers each, where the framework has built none yet."""
+    built: list[str] = []
+
+    class Counted(Policy):
+        __slots__ = ()
+
+        def __init__(self, app: ASGIApp, name: str = "policy") -> None:
+            Policy.__init__(self, app, name=name)
+            built.append(name)
+
+    app = registered(Starlette(), Counted)
+    inner = InnerPolicy(app)
+    for _ in range(3):
+        assert await inner.readable(http_scope(), []) == [(b"access-control-allow-origin", b"policy")]
+    assert built == ["policy"]
+    app.add_middleware(Counted, name="outer")
+    for _ in range(3):
+        assert await inner.readable(http_scope(), []) == [(b"access-control-allow-origin", b"outer")]
+    assert built == ["policy", "policy", "outer"]
+
+
 async def test_the_stack_that_a_framework_built_is_the_one_that_is_asked() -> None:
     app = Starlette()
     inner = InnerPolicy(app)

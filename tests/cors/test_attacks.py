@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 APP = "https://app.example.com"
 TRUSTED: dict[str, Any] = {"allow_credentials": True}
+ANYBODY: dict[str, Any] = {"dangerously_allow_any_origin_with_credentials": True}
 ATTACKS: list[tuple[str, dict[str, Any], str]] = [
     ("1: unanchored regex", {"allow_origin_regex": r"https://\w+\.example\.com"}, f"{APP}.evil.net"),
     ("1: unanchored in front", {"allow_origin_regex": r".*\.example\.com"}, "https://evil.net/.example.com"),
@@ -33,7 +34,7 @@ ATTACKS: list[tuple[str, dict[str, Any], str]] = [
     ("4: userinfo and regex", {"allow_origin_regex": "https://.*a[.]example"}, "https://user@a.example"),
     ("4: backslash", {"allow_origins": ["https://*.example.com"]}, "https://evil.net\\.example.com"),
     ("5: null", {"allow_origins": [APP]}, "null"),
-    ("5: null and regex", {"allow_origin_regex": ".*"}, "null"),
+    ("5: null and regex", {"allow_origin_regex": ".*", **ANYBODY}, "null"),
     ("8: downgrade", {"allow_origins": [APP]}, "http://app.example.com"),
     ("8: downgrade and regex", {"allow_origin_regex": r"https?://app\.example\.com"}, "http://app.example.com"),
     ("11: two origins in one line", {"allow_origins": [APP]}, f"{APP}, https://evil.net"),

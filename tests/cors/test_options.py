@@ -27,6 +27,10 @@ YOURS = "(name your own, as in 'https://*.yours.{}', or set dangerously_allow_pu
 STARS = "a star stands for whole labels in front or for the port, as in 'https://*.example.com'"
 ASKED = "must hold headers that a page may set: browsers never ask for this one"
 NOT_ASKED = "must be left out without allow_origin_callable: nothing else looks at request headers"
+MATCHES_ANY = "must not match any origin together with allow_credentials: every site could act for the user"
+END_IT = "end it in a domain of yours, or set dangerously_allow_any_origin_with_credentials"
+NESTED = "must not repeat a mere repetition, as '([a-z]+)+' does: one long origin could stop the application"
+ONE_LESS = "leave one of them out"
 LOOSE = "must escape its dots: an unescaped one matches any character, and so other people's hosts"
 
 
@@ -130,6 +134,37 @@ LOOSE = "must escape its dots: an unescaped one matches any character, and so ot
             {"allow_origin_regex": "a{99999999999}"},
             [f"allow_origin_regex {TOO_LARGE}; got 'a{{99999999999}}'"],
         ),
+        *(
+            ({"allow_origin_regex": pattern, **TRUSTED}, [f"allow_origin_regex {NESTED}; got {pattern!r} ({ONE_LESS})"])
+            for pattern in (
+                r"https://([a-z0-9-]+)+\.example\.com",
+                r"https://(?:\w*)+\.example\.com",
+                r"https://(?P<name>[^.]+)*\.example\.com",
+                r"https://(a{1,}){2,}\.example\.com",
+            )
+        ),
+        # attacks 6 and 9, as expressions
+        *(
+            (
+                {"allow_origin_regex": pattern, "allow_credentials": True, **more},
+                [f"allow_origin_regex {MATCHES_ANY}; got {pattern!r} ({END_IT})"],
+            )
+            for pattern, more in (
+                (".*", {}),
+                (r"https?://[^/]+", {}),
+                (r"https://\S+|https://a\.example", {"dangerously_allow_public_suffixes": True}),
+                ("http://.+", {"dangerously_allow_insecure_origins": True}),
+            )
+        ),
+        (
+            {"allow_origin_regex": r"https://([a-z-]+\.)+(github|gitlab)\.io", "allow_credentials": True},
+            [
+                f"allow_origin_regex must not match all hosts of {host} together with allow_credentials: anybody can "
+                r"get one; got 'https://([a-z-]+\\.)+(github|gitlab)\\.io' "
+                "(name your own, or set dangerously_allow_public_suffixes)"
+                for host in ("github.io", "gitlab.io")
+            ],
+        ),
         # methods and headers
         (
             {"allow_methods": ["put", "TRACE", "connect", "a b", ""]},
@@ -184,6 +219,17 @@ LOOSE = "must escape its dots: an unescaped one matches any character, and so ot
                 "policies[3].paths must hold patterns that begin with '/'; got 'b*'",
                 "policies[4].allow_orgins is no option of a policy (did you mean 'allow_origins'?)",
                 "policies[5].paths must hold a pattern, such as '/api/*'; got []",
+            ],
+        ),
+        (
+            {"max_age": 1.5, "policies": [{"paths": ["/a"], "max_age": -2}]},
+            ["max_age must be an integer; got 1.5", "policies[0].max_age must not be negative; got -2"],
+        ),
+        (
+            {"max_age": 1.5, "policies": [1]},
+            [
+                "max_age must be an integer; got 1.5",
+                "policies must be a list of CORSPolicy objects or tables of anything; got [1]",
             ],
         ),
         # CORS 14: no page may read it
@@ -249,6 +295,12 @@ def test_policies_that_do_not_build(options: dict[str, Any], problems: list[str]
         {"allow_origin_regex": r"https://(?:[a-z0-9-]+\.)?example\.com(?::[0-9]{4})?"},
         {"allow_origin_regex": r"https://[a-z.]+\.example[.]com"},
         {"allow_origin_regex": r"https://[].]a\.example\.com|https://[^].]\.example\.com"},
+        {"allow_origin_regex": ".*"},
+        {"allow_origin_regex": r"https://(?:[a-z0-9-]+\.)+example\.com"},
+        {"allow_origin_regex": r"https://([a-z]+)?\.([a-z]+){2}(a|b+)+\.example\.com"},
+        {"allow_origin_regex": ".*", "dangerously_allow_any_origin_with_credentials": True, **TRUSTED},
+        {"allow_origin_regex": r"https://.*\.github\.io", "dangerously_allow_public_suffixes": True, **TRUSTED},
+        {"allow_origin_regex": r"https://shop-[a-z0-9]+\.vercel\.app|http://.*\.localhost(:\d+)?", **TRUSTED},
         {"allow_methods": ["*"], "allow_headers": ["*"], "expose_headers": ["*"], "max_age": 0},
         {"allow_methods": ["PATCH", "patch", "PURGE", "QUERY"]},
         {"allow_headers": ["Authorization", "X-CSRF-Token"], "allow_credentials": True, "allow_origins": [A]},

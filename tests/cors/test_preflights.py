@@ -312,6 +312,13 @@ async def test_the_exchange_tells_why_a_preflight_was_refused(
     assert reason.partition(" ")[2].encode() not in response.body
 
 
+async def test_a_method_is_not_repeated_at_any_length() -> None:
+    """Attack 13: where any is allowed, the answer names it."""
+    app = CORS(never, **LISTED, **ALL)
+    assert (await preflight(app, A, "D" * 64)).status == 204
+    assert_refused(await preflight(app, A, "D" * 65))
+
+
 @pytest.mark.parametrize(("origin", "method"), [("https://" + "a" * 60_000, "PUT"), (A, "D" * 60_000)])
 async def test_the_reason_of_a_refusal_does_not_grow_with_what_was_sent(origin: str, method: str) -> None:
     exchange = Exchange()

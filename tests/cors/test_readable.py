@@ -229,6 +229,17 @@ async def test_a_layer_can_be_asked_from_outside() -> None:
     assert not await layer.answers(http_scope("OPTIONS"))
 
 
+async def test_who_hands_a_preflight_over_gets_an_answer_for_it() -> None:
+    """Also where the layer that decides is asked again whether it applies, and says otherwise."""
+    verdicts: list[bool] = []
+    inner = When(Middleware(CORS, allow_origins=[EVIL]), predicate=lambda _: verdicts.pop())
+    app = Stack(OVER_QUOTA, Middleware(CORS, policies=[CORSPolicy(paths=["/"], **ONE)]), inner)(unreachable)
+    for origin, status in ((A, 204), (EVIL, 403)):
+        verdicts[:] = [False, True]
+        assert (await preflight(app, origin, "GET")).status == status
+        assert verdicts == []
+
+
 # -- exposed names
 
 

@@ -13,8 +13,20 @@ from middlewares.cors.suffixes import is_public_suffix
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PUBLIC = ["com", "intranet", "co.uk", "com.au", "or.jp", "github.io", "vercel.app", "s3.amazonaws.com"]
-OWN = ["example.com", "example.co.uk", "me.github.io", "uk.co", "co.uk.example", "a.b.c.d.example"]
+PUBLIC = [
+    "com",
+    "com.",
+    "github.io.",
+    "co.uk.",
+    "intranet",
+    "co.uk",
+    "com.au",
+    "or.jp",
+    "github.io",
+    "vercel.app",
+    "s3.amazonaws.com",
+]
+OWN = ["example.com", "example.com.", "example.co.uk", "me.github.io", "uk.co", "co.uk.example", "a.b.c.d.example"]
 
 
 @pytest.fixture(params=["list", "table"], autouse=True)

@@ -104,6 +104,23 @@ async def test_all_others_get_the_500_of_the_framework(make: Any, policy: Any, h
     assert plain.messages == []
 
 
+@pytest.mark.parametrize("asked", [1, 2])
+async def test_a_callable_that_raises_afterwards_hides_nothing(asked: int) -> None:
+    """What the application raised goes on."""
+    answers = [True] * asked
+
+    def is_partner(origin: str, _: Any) -> bool:
+        return answers.pop()
+
+    for app in (failing, GZip(failing)):
+        answers[:] = [True] * asked
+        response = await request(
+            CORS(app, allow_origin_callable=is_partner), headers={"origin": A}, raise_exceptions=False
+        )
+        assert response.exception is FAILURE
+        assert response.messages == []
+
+
 async def test_two_origins_are_none() -> None:
     headers = [("origin", A), ("origin", A)]
     response = await request(CORS(failing, **LISTED), headers=headers, raise_exceptions=False)

@@ -72,6 +72,34 @@ async def test_a_request_that_needs_its_session_gets_503(store: Failing) -> None
     assert response.header("set-cookie") is None
 
 
+@pytest.mark.parametrize("preload", [True, False])
+async def test_a_page_of_an_allowed_origin_reads_the_503(store: Failing, preload: bool) -> None:
+    page = "https://page.example"
+    fails = store.fails
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if fails:
+            try:
+                await scope["session"].load()
+            except StoreUnavailable as error:
+                raise RuntimeError("no visitor") from error
+        login(scope["session"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    options: dict[str, Any] = {"secret_key": KEY, "store": store, "preload": preload}
+    layer = Sessions(CORS(app, allow_origins=[page]), **options)
+    cookie = (await request(layer, headers={"origin": page})).header("set-cookie")
+    assert cookie is not None
+    fails.update(READS)
+    headers = {"origin": page, "cookie": cookie.partition(";")[0]}
+    response = await request(layer, headers=headers, raise_exceptions=False)
+    assert response.status == 503
+    assert response.header("access-control-allow-origin") == page
+    headers["access-control-request-method"] = "POST"
+    assert (await request(layer, "OPTIONS", headers=headers)).status == 204
+
+
 async def test_a_request_that_does_not_is_answered(store: Failing) -> None:
     browser = Site(store=store).browser()
     await browser.visit(login)
