@@ -100,6 +100,7 @@ class Bucket:
         return self._interval, self._tolerance
 
     def charge(self, state: int, now: int, cost: int) -> int | None:
+        # Not by `max`: this is asked for every request.
         after = (max(now, state)) + cost * self._interval
         return after if after - now <= self._tolerance else None
 
