@@ -80,7 +80,7 @@ class Fields:
 
 def _member(policy: Policy, left: int, reset: int) -> bytes:
     """Return a member of ``RateLimit``: units left, and the seconds until there are more, unless all are there."""
-    return policy.lines[left, -(-reset // policy.seconds)][1]
+    return policy.lines[left, policy.rounded(reset)][1]
 
 
 def retry_after(decision: Decision) -> tuple[tuple[bytes, bytes], ...]:

@@ -23,6 +23,7 @@ from .fields import DEFAULT_STYLES, Fields, Style, retry_after
 from .keys import Hosts, key_text
 from .messages import MessageLimits
 from .notation import SECOND
+from .outcome import Outcome
 from .rules import AlgorithmName, Cost, Key, Limit, MissingKey, Refundable, Rule
 from .stores import LimitStore
 
@@ -229,24 +230,13 @@ class RateLimit(Layer):
             return await self._deny(scope, receive, send, decision)
         if not verdict.follow_up:
             return await self._serve(scope, receive, send, decision)
-        status = 0
-
-        def send_noted(message: Message) -> Awaitable[None]:
-            nonlocal status
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                status = message["status"]
-            elif message["type"] == "websocket.accept":
-                status = 101
-            return send(message)
-
-        noting = mark_coroutine_function(send_noted) if self._foreign else send_noted
+        outcome = Outcome(receive, send)
         try:
-            await self._serve(scope, receive, noting, decision)
-        except Exception:
-            status = 0
+            await self._serve(scope, outcome.receive, outcome.send, decision)
+        except BaseException as error:
+            await self._engine.settle_failed(scope, verdict, outcome.after(error))
             raise
-        finally:
-            await self._engine.settle(scope, verdict, status)
+        await self._engine.settle(scope, verdict, outcome.status)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, decision: Decision) -> None:
         """Hand on a request that fits, with the decision in its scope and in the fields of its response."""

@@ -43,7 +43,6 @@ class Policy:
         "on_failure",
         "prefix",
         "quota",
-        "seconds",
         "spec",
         "step",
         "table",
@@ -68,9 +67,7 @@ class Policy:
         self.id = f"{name}|{kind}|{quota.amount}/{quota.period}" + (f"/{burst}" if burst else "")
         self.home: object = self.id
         self.tick = tick
-        """Nanoseconds in which its state counts."""
-        self.seconds = SECOND // tick
-        """Ticks of a second."""
+        """Nanoseconds in which its state counts; of very large quotas these are more than a second."""
         self.on_failure: OnFailure = on_failure
         self.is_gate = is_gate
         """Whether it is asked only, and charged by other means."""
@@ -100,7 +97,7 @@ class Policy:
 
     def rounded(self, ticks: int) -> int:
         """Return ticks in whole seconds, rounded up; `NEVER` stays."""
-        return ticks if ticks == NEVER else -(-ticks // self.seconds)
+        return ticks if ticks == NEVER else -(-ticks * self.tick // SECOND)
 
     def __repr__(self) -> str:
         return f"Policy({self.name!r}, {str(self.quota)!r})"
@@ -120,7 +117,7 @@ class Lines(dict[tuple[int, int], tuple[bytes, bytes]]):
 
     def __missing__(self, reading: tuple[int, int]) -> tuple[bytes, bytes]:
         left, seconds = reading
-        # Draft-10, 4.1.2: the seconds may be left out, as where all units are there.
+        # Draft-10: the seconds may be left out; so they are where all units are there.
         value = b"%b;r=%d;t=%d" % (self._prefix, left, seconds) if seconds else b"%b;r=%d" % (self._prefix, left)
         if len(self) >= _MOST_LINES:
             self.clear()

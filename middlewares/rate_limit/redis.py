@@ -162,6 +162,11 @@ class _Line:
                     self._waiting[:0] = batch
                     self._fail(error)
                     return
+                except BaseException as error:
+                    # Whatever it is, nobody may wait for an answer that never comes.
+                    self._waiting[:0] = batch
+                    self._fail(StoreUnavailable(f"the call failed: {error!r}"))
+                    raise
                 for (_, future), decision in zip(batch, decisions, strict=True):
                     if not future.done():
                         future.set_result(decision)
@@ -179,7 +184,10 @@ class _Line:
         keys = [key for hit in hits for key in hit.keys]
         numbers = " ".join([str(len(hits)), *(hit.arguments for hit in hits)])
         reply = await self._client.script(SCRIPT, keys, [numbers], again=False)
-        return _read([int(number) for number in reply.split()], hits)
+        try:
+            return _read([int(number) for number in reply.split()], hits)
+        except (AttributeError, IndexError, ValueError) as error:
+            raise StoreUnavailable("the reply of the server is none of the script") from error
 
 
 def _read(reply: list[int], hits: list[_Hit]) -> list[Decision]:
