@@ -32,6 +32,8 @@ _PERIOD: Final = re.compile(
 )
 _MOST: Final = 16
 """Limits in one notation: each is charged for every request."""
+_LONGEST_TEXT: Final = 64
+"""Characters of one limit: a function may make them of what a client sent, and white space is tried many ways."""
 
 
 class Quota(NamedTuple):
@@ -56,8 +58,8 @@ def parse_limits(text: str) -> tuple[Quota, ...]:
     Between several stands ``;``, ``,`` or ``|``. A month is 30 days, a year 365. Raises `ValueError`.
     """
     parts = re.split(r"[;,|]", text)
-    if len(parts) > _MOST:
-        raise ValueError(f"must hold at most {_MOST} limits")
+    if len(parts) > _MOST or len(text) > _MOST * _LONGEST_TEXT:
+        raise ValueError(f"must hold at most {_MOST} limits of {_LONGEST_TEXT} characters")
     quotas = tuple(map(_quota, parts))
     if len({quota.period for quota in quotas}) < len(quotas):
         raise ValueError("must hold no two limits of one period")
@@ -66,8 +68,8 @@ def parse_limits(text: str) -> tuple[Quota, ...]:
 
 def parse_period(text: str) -> int:
     """Return the nanoseconds of a period such as ``hour`` or ``15 minutes``. Raises `ValueError`."""
-    match = _PERIOD.fullmatch(text)
-    if match is None or match["count"] == "0":
+    match = _PERIOD.fullmatch(text[: _LONGEST_TEXT + 1])
+    if match is None or len(text) > _LONGEST_TEXT or match["count"] == "0":
         raise ValueError("must be a period such as 'hour' or '15 minutes'")
     return _bounded(int(match["count"] or 1) * _PERIODS[match["period"].lower()])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 from zlib import crc32
 
 from middlewares.stores import StoreUnavailable
@@ -20,7 +20,7 @@ from .decision import Decision
 from .script import DEBIT, KINDS, REFUND, SCRIPT, TAKE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .notation import Quota
     from .policy import Charge, Policy
@@ -50,6 +50,8 @@ class RedisLimits:
         self._prefix = f"middlewares:rate_limit:{namespace}:"
         self._is_cluster = "+cluster" in url.partition("://")[0]
         self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, _Line]] = WeakKeyDictionary()
+        # The event loop that asked last, nearly always the only one.
+        self._recent: tuple[Callable[[], asyncio.AbstractEventLoop | None], dict[int, _Line]] = (lambda: None), {}
 
     def tick(self, kind: str, quota: Quota) -> int:
         """Count in microseconds, or coarser where numbers would grow too large for doubles."""
@@ -108,7 +110,11 @@ class RedisLimits:
         return f"{self._prefix}{{{_tag(key)}}}:{policy.id}:{key}"
 
     def _line(self, tag: int) -> _Line:
-        lines = self._lines.setdefault(asyncio.get_running_loop(), {})
+        loop = asyncio.get_running_loop()
+        recent, lines = self._recent
+        if recent() is not loop:
+            lines = self._lines.setdefault(loop, {})
+            self._recent = ref(loop), lines
         line = lines.get(tag)
         if line is None:
             line = lines[tag] = _Line(self._client)
