@@ -74,7 +74,8 @@ class RateLimit(Layer):
     cost_after: Callable[..., Any] | None = None
     """Further units, once the response is over: a callable, given the ``HTTPConnection`` and the status."""
     refund_on: Collection[Refundable] = ()
-    """Statuses that cost nothing after all: ``304``, ``5xx``, or ``exception``."""
+    """Statuses that cost nothing after all: ``304``, ``5xx``, or ``exception``, which is not what happens because a
+    client left."""
     allow: Collection[str] = ()
     """Networks whose clients have no limit, such as ``10.0.0.0/8``."""
     deny: Collection[str] = ()
@@ -209,6 +210,8 @@ class RateLimit(Layer):
 
     def _deny(self, scope: Scope, receive: Receive, send: Send, decision: Decision) -> Awaitable[None]:
         """Answer a request that does not fit."""
+        if EXCHANGE in scope:
+            scope[EXCHANGE].quotas.append(decision)
         headers: Iterable[tuple[bytes, bytes]] = retry_after(decision)
         if self._fields is not None:
             headers = self._fields.add(headers, decision)

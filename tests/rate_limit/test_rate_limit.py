@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import anyio.lowlevel
 import pytest
 
 from middlewares import OptionError
+from middlewares.core.exchange import EXCHANGE, Exchange
 from middlewares.order.roles import role_of
 from middlewares.rate_limit import MemoryLimits, RateLimit, Rule
 from middlewares.testing import ManualClock, http_scope, request
@@ -415,6 +416,19 @@ async def test_the_application_reads_the_decision() -> None:
         ("3/minute", 3, 60, 2),
         ("10/hour", 10, 3600, 9),
     ]
+
+
+@pytest.mark.parametrize("options", [{}, {"algorithm": "strict", "rules": [Rule(limit="1/hour", paths=["/"])]}])
+async def test_layers_outside_read_how_a_client_stands_that_is_refused(options: dict[str, Any]) -> None:
+    """An access log tells it of refused requests above all."""
+
+    async def nothing(*_: Any) -> Any: ...
+
+    app = RateLimit(hello, limit="1/minute", **options)
+    exchange = Exchange()
+    for _ in range(2):
+        await app({**http_scope(), EXCHANGE: exchange}, nothing, nothing)
+    assert [(found.allowed, found.remaining) for found in cast("Any", exchange.quotas)] == [(True, 0), (False, 0)]
 
 
 async def test_nothing_is_shared_unless_told() -> None:
