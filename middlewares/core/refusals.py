@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from middlewares.asgi import Message, Receive, Scope, Send
 
     from .cross_origin import InnerPolicy
-    from .headers import HeaderList
+    from .headers import HeaderList, Headers
 
 __all__ = ("Prepared", "Refusal", "refuse")
 
@@ -118,7 +118,7 @@ async def refuse(
         inner = None
     if inner is not None and not also_preflights and await inner.answer(scope, receive, send):
         return None
-    accept = joined(scope["headers"], b"accept") or b""
+    accept = _accept(scope["headers"])
     if isinstance(refusal, Prepared):
         fixed, body = refusal.rendered[accept]
         refusal = refusal.refusal
@@ -139,6 +139,14 @@ async def refuse(
         answer = await inner.readable(scope, answer)
     await send({"type": "http.response.start", "status": refusal.status, "headers": answer})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _accept(headers: Headers) -> bytes:
+    """Return the whole value of ``Accept``; servers give names in lower case, so a look for others comes second."""
+    values = [value for name, value in headers if name == b"accept"]
+    if len(values) == 1:
+        return values[0]
+    return joined(headers, b"accept") or b""
 
 
 async def _refuse_handshake(

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from .notation import LONGEST
+
 if TYPE_CHECKING:
     from .notation import Quota
 
@@ -28,6 +30,7 @@ ALGORITHMS: Final = ("gcra", "strict", "fixed_window", "sliding_window")
 NEVER: Final = -1
 """A wait that no time ends: the cost is above what can ever be had at once."""
 
+_MOST_UNITS: Final = 10**14
 _EXACT: Final = 1 << 52
 """Products below this are exact in the doubles that Lua counts with."""
 
@@ -100,6 +103,7 @@ class Bucket:
         return self._interval, self._tolerance
 
     def charge(self, state: int, now: int, cost: int) -> int | None:
+        # Not by `max`: this is asked for every request.
         after = (max(now, state)) + cost * self._interval
         return after if after - now <= self._tolerance else None
 
@@ -259,23 +263,30 @@ def make_algorithm(name: str, quota: Quota, burst: int | None = None, tick: int 
     """Return the algorithm that counts a quota, in ticks of so many nanoseconds.
 
     ``burst`` is the most units at once: for ``gcra`` the amount unless given, for ``strict`` half of it. Raises
-    `ValueError` for a burst that is not above 0, that ``strict`` cannot keep, or that windows have no use for.
+    `ValueError` for a burst that is not above 0, that ``strict`` cannot keep, that windows have no use for, or that
+    is so large that a store could not count it exactly.
     """
     amount, period = quota.amount, max(1, quota.period // tick)
     if burst is not None and burst < 1:
         raise ValueError("must be above 0")
     if name == "gcra":
-        return Bucket(-(-period // amount), burst or amount)
+        return _bucket(-(-period // amount), burst or amount, tick)
     if name == "strict":
         burst = burst or (amount + 1) // 2
         if burst > amount:
             raise ValueError("must not be above the amount of a strict limit")
         # Within any half-open window of the period pass the burst, and one unit for each interval that ends in it:
         # burst + ceil(period / interval) - 1 <= amount.
-        return Bucket(-(-period // (amount - burst + 1)), burst)
+        return _bucket(-(-period // (amount - burst + 1)), burst, tick)
     if burst is not None:
         raise ValueError(f"must not be given with {name}, whose windows are bursts")
     return FixedWindow(amount, period) if name == "fixed_window" else SlidingWindow(amount, period)
+
+
+def _bucket(interval: int, capacity: int, tick: int) -> Bucket:
+    if capacity > _MOST_UNITS or (interval - 1) * capacity * tick > LONGEST:
+        raise ValueError("must be at most 10**14 units, and come back within 100 years")
+    return Bucket(interval, capacity)
 
 
 def tick_for(name: str, quota: Quota) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
-from typing import TYPE_CHECKING, Any
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TYPE_CHECKING, Any, Final
 
 from middlewares.core.options import check_types
 from middlewares.core.paths import path_problem
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ("check_mark", "check_options")
 
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")  # RFC 4291, 2.5.5.2
 _LEAST = {"max_waiting": 1, "ipv6_factor": 0, "processes": 1}
 
 
@@ -80,10 +81,17 @@ def _networks(problems: OptionErrors, option: str, given: Collection[str]) -> li
     found: list[Network] = []
     for network in given:
         try:
-            found.append(ip_network(network))
+            found.append(_unmapped(ip_network(network)))
         except ValueError as error:
             problems.add(option, "must hold networks such as '10.0.0.0/8'", network, str(error))
     return found
+
+
+def _unmapped(network: Network) -> Network:
+    """Return an IPv4 network in IPv6 notation as what it is: so are the addresses that are looked for in it."""
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        return IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
+    return network
 
 
 def _check_names(problems: OptionErrors, layer: Any, rules: list[Rule]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .algorithms import NEVER
+from .notation import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -136,10 +137,10 @@ class Decision:
 
     def wait(self) -> float | None:
         """Return the seconds after which the same request fits, exactly; ``None`` if it never will."""
-        waits = [(wait, policy.seconds) for policy, wait in self.violations()]
+        waits = [(wait, policy.tick) for policy, wait in self.violations()]
         if any(wait == NEVER for wait, _ in waits):
             return None
-        return max((wait / seconds for wait, seconds in waits), default=0.0)
+        return max((wait * tick / SECOND for wait, tick in waits), default=0.0)
 
     def _standing(self, policy: Policy, left: int, reset: int) -> Standing:
         waits = {id(violated): wait for violated, wait in self.violations()}

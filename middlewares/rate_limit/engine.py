@@ -114,15 +114,25 @@ class Engine:
             return Verdict(decision)
         return Verdict(decision, follow_up=tuple(_parts_to_follow(parts, decision)))
 
-    async def settle(self, scope: Scope, verdict: Verdict, status: int) -> None:
-        """Do what follows a response: refunds, and costs that are known only now. ``status`` 0 is an exception."""
+    async def settle_failed(self, scope: Scope, verdict: Verdict, status: int | None) -> None:
+        """Do what follows an error, which stays the one that is raised."""
+        try:
+            await self.settle(scope, verdict, status)
+        except Exception:  # noqa: BLE001 - it must not take the place of the application's own
+            _log.exception("rate_limit: what follows a response failed too")
+
+    async def settle(self, scope: Scope, verdict: Verdict, status: int | None) -> None:
+        """Do what follows a response: refunds, and costs that are known only now.
+
+        ``status`` 0 is a failure of the application, and ``None`` a client that left before there was one.
+        """
         with anyio.CancelScope(shield=True):
             for plan, decision in verdict.follow_up:
                 try:
                     if status in plan.refunds:
                         await self._refund(decision)
                     elif plan.cost_after is not None:
-                        cost = check_cost(await ask(plan.cost_after, scope, status))
+                        cost = check_cost(await ask(plan.cost_after, scope, status or 0))
                         later = [(policy, key, cost) for policy, key, _ in decision.charges if not policy.is_gate]
                         await self._debit(later if cost else [])
                 except StoreUnavailable:

@@ -15,7 +15,7 @@ Standard: draft-ietf-httpapi-ratelimit-headers-10, -07 and -06; RFC 9651 (Struct
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .decision import Decision
     from .policy import Policy
 
-__all__ = ("DEFAULT_STYLES", "Fields", "Style", "retry_after", "simple_line")
+__all__ = ("DEFAULT_STYLES", "Fields", "Style", "retry_after")
 
 Style: TypeAlias = Literal["draft-10", "draft-07", "draft-06", "x-ratelimit"]
 DEFAULT_STYLES: tuple[Style, ...] = ("draft-10",)
@@ -78,19 +78,9 @@ class Fields:
         return headers
 
 
-def simple_line(policy: Policy, state: Any, now: int) -> tuple[bytes, bytes]:
-    """Return the ``RateLimit`` line of draft-10 of one policy: that of most requests, without a detour."""
-    left, reset = policy.algorithm.view(state, now)
-    if reset:
-        return b"ratelimit", b"%b;r=%d;t=%d" % (policy.prefix, left, -(-reset // policy.seconds))
-    return b"ratelimit", b"%b;r=%d" % (policy.prefix, left)
-
-
 def _member(policy: Policy, left: int, reset: int) -> bytes:
     """Return a member of ``RateLimit``: units left, and the seconds until there are more, unless all are there."""
-    if reset:
-        return b"%b;r=%d;t=%d" % (policy.prefix, left, -(-reset // policy.seconds))
-    return b"%b;r=%d" % (policy.prefix, left)
+    return policy.lines[left, policy.rounded(reset)][1]
 
 
 def retry_after(decision: Decision) -> tuple[tuple[bytes, bytes], ...]:

@@ -55,7 +55,7 @@ class Hosts(dict[str, Host]):
 
     def __missing__(self, host: str) -> Host:
         found = self._look(host)
-        if len(host) <= _LONGEST:
+        if len(str(host)) <= _LONGEST:
             if len(self) >= _MOST_HOSTS:
                 self.clear()
             self[host] = found
@@ -63,7 +63,8 @@ class Hosts(dict[str, Host]):
 
     def _look(self, host: str) -> Host:
         try:
-            address = ip_address(host.partition("%")[0])  # RFC 4007, 11: the zone says nothing about the client
+            # As text in any case: what a server says of a Unix socket is not always that.
+            address = ip_address(str(host).partition("%")[0])  # RFC 4007, 11: the zone says nothing about the client
         except ValueError:
             return Host(key_text(f"host:{host}"), None, None)
         if isinstance(address, IPv6Address) and int(address) >> 32 == _MAPPED >> 32:

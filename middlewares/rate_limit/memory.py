@@ -18,8 +18,6 @@ from .decision import Decision
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from middlewares.asgi import Scope
-
     from .policy import Charge, Policy
 
 __all__ = ("MemoryLimits",)
@@ -81,13 +79,15 @@ class MemoryLimits:
         """Charge all of them or, if one does not fit, none."""
         if len(charges) == 1:
             policy, key, cost = charges[0]
-            return self.take_one(policy, key, 0 if policy.is_gate else cost, cost)
+            is_allowed, state, now = self.take_one(policy, key, 0 if policy.is_gate else cost, cost)
+            return Decision(is_allowed, charges, (state,), now)
         return self._take_all(charges, self.clock())
 
-    def take_one(
-        self, policy: Policy, key: str, taken: int, cost: int, scope: Scope | None = None, layer: object = None
-    ) -> Decision:
-        """Charge one policy; ``taken`` is the cost, or 0 to ask only. This is the path of most requests."""
+    def take_one(self, policy: Policy, key: str, taken: int, cost: int) -> tuple[bool, Any, int]:
+        """Charge one policy; ``taken`` is the cost, or 0 to ask only. This is the path of most requests.
+
+        Return whether it fits, the state after it or, if it does not fit, as it was, and the time.
+        """
         now = self.clock()
         table: _Table = policy.table
         shard = table.shards[hash(key) & _MASK]
@@ -100,14 +100,14 @@ class MemoryLimits:
             state = self._seek(policy, shard, key)
         after = policy.algorithm.charge(state, now, cost)
         if after is None:
-            return Decision(False, ((policy, key, cost),), (state,), now, scope, layer)
+            return False, state, now
         if taken:
             state = after
             if is_new:
                 self._insert(shard, key, after)
             else:
                 current[key] = after
-        return Decision(True, ((policy, key, cost),), (state,), now, scope, layer)
+        return True, state, now
 
     def _take_all(self, charges: Sequence[Charge], now: int) -> Decision:
         found = [self._find(policy, key, now) for policy, key, _ in charges]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic_ns
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
@@ -18,9 +19,11 @@ from .answers import DENIED, NO_KEY, Answers, unavailable
 from .check import check_options
 from .decision import DECISION, Decision
 from .engine import Engine, Unavailable
-from .fields import DEFAULT_STYLES, Fields, Style, retry_after, simple_line
+from .fields import DEFAULT_STYLES, Fields, Style, retry_after
 from .keys import Hosts, key_text
 from .messages import MessageLimits
+from .notation import SECOND
+from .outcome import Outcome
 from .rules import AlgorithmName, Cost, Key, Limit, MissingKey, Refundable, Rule
 from .stores import LimitStore
 
@@ -71,7 +74,8 @@ class RateLimit(Layer):
     cost_after: Callable[..., Any] | None = None
     """Further units, once the response is over: a callable, given the ``HTTPConnection`` and the status."""
     refund_on: Collection[Refundable] = ()
-    """Statuses that cost nothing after all: ``304``, ``5xx``, or ``exception``."""
+    """Statuses that cost nothing after all: ``304``, ``5xx``, or ``exception``, which is not what happens because a
+    client left."""
     allow: Collection[str] = ()
     """Networks whose clients have no limit, such as ``10.0.0.0/8``."""
     deny: Collection[str] = ()
@@ -160,7 +164,14 @@ class RateLimit(Layer):
                 # One charge by address, in this process: what most limiters do all day.
                 cost = engine.plain_cost
                 if host.network is None or plain.step is None:
-                    decision = engine.memory.take_one(plain, host.key, cost, cost, scope, self)
+                    is_allowed, state, now = engine.memory.take_one(plain, host.key, cost, cost)
+                    if not is_allowed and cost == 1 and self._is_simple and EXCHANGE not in scope:
+                        # One of a flood. Of one unit, the wait is what a client is told in both fields.
+                        plain.denied += 1
+                        lines = plain.denials[-(-plain.algorithm.wait(state, now, 1) // SECOND)]
+                        answer = self._answers[plain,]
+                        return await refuse(scope, receive, send, answer, headers=lines, inner=self._inner)
+                    decision = Decision(is_allowed, ((plain, host.key, cost),), (state,), now, scope, self)
                 else:
                     decision = engine.memory.take(((plain, host.key, cost), (plain.step, host.network, cost)))
                     decision.scope, decision.layer = scope, self
@@ -173,7 +184,8 @@ class RateLimit(Layer):
                 inner = {**scope, DECISION: decision}
                 size = len(inner)
                 if self._is_simple:
-                    send = _telling_simply(send, plain, decision, self._foreign)
+                    # As a method it has the mark of its function, which to set would cost as much as all the rest.
+                    send = MethodType(_send_told, (send, plain, decision.states[0], decision.now))
                 elif self._fields is not None:
                     send = self._telling(send, decision, self._fields)
                 try:
@@ -198,15 +210,8 @@ class RateLimit(Layer):
 
     def _deny(self, scope: Scope, receive: Receive, send: Send, decision: Decision) -> Awaitable[None]:
         """Answer a request that does not fit."""
-        charges = decision.charges
-        if len(charges) == 1 and self._is_simple:
-            policy, _, cost = charges[0]
-            now, state = decision.now // policy.tick, decision.states[0]
-            wait = policy.algorithm.wait(state, now, cost)
-            if wait > 0 and not policy.is_gate:
-                retry = (b"retry-after", b"%d" % -(-wait // policy.seconds))
-                lines = (retry, policy.line, simple_line(policy, state, now))
-                return refuse(scope, receive, send, self._answers[policy,], headers=lines, inner=self._inner)
+        if EXCHANGE in scope:
+            scope[EXCHANGE].quotas.append(decision)
         headers: Iterable[tuple[bytes, bytes]] = retry_after(decision)
         if self._fields is not None:
             headers = self._fields.add(headers, decision)
@@ -228,24 +233,13 @@ class RateLimit(Layer):
             return await self._deny(scope, receive, send, decision)
         if not verdict.follow_up:
             return await self._serve(scope, receive, send, decision)
-        status = 0
-
-        def send_noted(message: Message) -> Awaitable[None]:
-            nonlocal status
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                status = message["status"]
-            elif message["type"] == "websocket.accept":
-                status = 101
-            return send(message)
-
-        noting = mark_coroutine_function(send_noted) if self._foreign else send_noted
+        outcome = Outcome(receive, send)
         try:
-            await self._serve(scope, receive, noting, decision)
-        except Exception:
-            status = 0
+            await self._serve(scope, outcome.receive, outcome.send, decision)
+        except BaseException as error:
+            await self._engine.settle_failed(scope, verdict, outcome.after(error))
             raise
-        finally:
-            await self._engine.settle(scope, verdict, status)
+        await self._engine.settle(scope, verdict, outcome.status)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, decision: Decision) -> None:
         """Hand on a request that fits, with the decision in its scope and in the fields of its response."""
@@ -317,13 +311,14 @@ class RateLimit(Layer):
         return is_foreign(self.app)
 
 
-def _telling_simply(send: Send, policy: Policy, decision: Decision, is_marked: bool) -> Send:
-    """Return a ``send`` that tells, in the fields of draft-10, how the client stands with its only policy."""
-
-    def send_told(message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.start" and (not 300 <= message["status"] < 400 or decision.remaining):
-            line = simple_line(policy, decision.states[0], decision.now)
+@mark_coroutine_function
+def _send_told(told: tuple[Send, Policy, Any, int], message: Message) -> Awaitable[None]:
+    """Send a message, with the fields of draft-10 where a response starts: those of its only policy."""
+    send, policy, state, now = told
+    if message["type"] == "http.response.start":
+        left, reset = policy.algorithm.view(state, now)
+        # Draft-10, 6: see `RateLimit._telling`.
+        if left or not 300 <= message["status"] < 400:
+            line = policy.lines[left, -(-reset // SECOND)]
             message = {**message, "headers": [*message.get("headers", ()), policy.line, line]}
-        return send(message)
-
-    return mark_coroutine_function(send_told) if is_marked else send_told
+    return send(message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from .algorithms import NEVER, make_algorithm
 from .notation import SECOND, Quota
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .algorithms import Algorithm
 
 __all__ = ("Charge", "OnFailure", "Policy")
+
+_MOST_LINES: Final = 512
 
 OnFailure: TypeAlias = Literal["open", "closed", "local"]
 """What happens to requests while the store does not answer."""
@@ -27,19 +29,20 @@ class Policy:
     __slots__ = (
         "algorithm",
         "allowed",
+        "denials",
         "denied",
         "home",
         "id",
         "is_gate",
         "is_step",
         "line",
+        "lines",
         "local",
         "member",
         "name",
         "on_failure",
         "prefix",
         "quota",
-        "seconds",
         "spec",
         "step",
         "table",
@@ -64,9 +67,7 @@ class Policy:
         self.id = f"{name}|{kind}|{quota.amount}/{quota.period}" + (f"/{burst}" if burst else "")
         self.home: object = self.id
         self.tick = tick
-        """Nanoseconds in which its state counts."""
-        self.seconds = SECOND // tick
-        """Ticks of a second."""
+        """Nanoseconds in which its state counts; of very large quotas these are more than a second."""
         self.on_failure: OnFailure = on_failure
         self.is_gate = is_gate
         """Whether it is asked only, and charged by other means."""
@@ -85,6 +86,8 @@ class Policy:
         self.member = b"%b;q=%d;w=%d" % (self.prefix, quota.amount, self.window)
         """Its member of ``RateLimit-Policy``, byte for byte the same in every response."""
         self.line = (b"ratelimit-policy", self.member)
+        self.lines = Lines(self.prefix)
+        self.denials = Denials(self.line, self.lines)
         numbers = (KINDS[self.algorithm.kind], tick // 1000, *self.algorithm.arguments)
         self.spec = " ".join(map(str, numbers))
         """What a script is told of it."""
@@ -94,10 +97,49 @@ class Policy:
 
     def rounded(self, ticks: int) -> int:
         """Return ticks in whole seconds, rounded up; `NEVER` stays."""
-        return ticks if ticks == NEVER else -(-ticks // self.seconds)
+        return ticks if ticks == NEVER else -(-ticks * self.tick // SECOND)
 
     def __repr__(self) -> str:
         return f"Policy({self.name!r}, {str(self.quota)!r})"
+
+
+class Lines(dict[tuple[int, int], tuple[bytes, bytes]]):
+    """The ``RateLimit`` lines of a policy, by units left and seconds until there are more: few are told, and often.
+
+    At most 512 are remembered.
+    """
+
+    __slots__ = ("_prefix",)
+
+    def __init__(self, prefix: bytes) -> None:
+        super().__init__()
+        self._prefix = prefix
+
+    def __missing__(self, reading: tuple[int, int]) -> tuple[bytes, bytes]:
+        left, seconds = reading
+        # Draft-10: the seconds may be left out; so they are where all units are there.
+        value = b"%b;r=%d;t=%d" % (self._prefix, left, seconds) if seconds else b"%b;r=%d" % (self._prefix, left)
+        if len(self) >= _MOST_LINES:
+            self.clear()
+        line = self[reading] = (b"ratelimit", value)
+        return line
+
+
+class Denials(dict[int, tuple[tuple[bytes, bytes], ...]]):
+    """The lines for one who has no unit left, by the seconds until there is one. At most 512 are remembered."""
+
+    __slots__ = ("_line", "_lines")
+
+    def __init__(self, line: tuple[bytes, bytes], lines: Lines) -> None:
+        super().__init__()
+        self._line = line
+        self._lines = lines
+
+    def __missing__(self, seconds: int) -> tuple[tuple[bytes, bytes], ...]:
+        if len(self) >= _MOST_LINES:
+            self.clear()
+        found = self[seconds] = (b"retry-after", b"%d" % seconds), self._line, self._lines[0, seconds]
+        return found
 
 
 Charge: TypeAlias = tuple[Policy, str, int]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 from zlib import crc32
 
 from middlewares.stores import StoreUnavailable
@@ -20,7 +20,7 @@ from .decision import Decision
 from .script import DEBIT, KINDS, REFUND, SCRIPT, TAKE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .notation import Quota
     from .policy import Charge, Policy
@@ -50,6 +50,8 @@ class RedisLimits:
         self._prefix = f"middlewares:rate_limit:{namespace}:"
         self._is_cluster = "+cluster" in url.partition("://")[0]
         self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, _Line]] = WeakKeyDictionary()
+        # The event loop that asked last, nearly always the only one.
+        self._recent: tuple[Callable[[], asyncio.AbstractEventLoop | None], dict[int, _Line]] = (lambda: None), {}
 
     def tick(self, kind: str, quota: Quota) -> int:
         """Count in microseconds, or coarser where numbers would grow too large for doubles."""
@@ -108,7 +110,11 @@ class RedisLimits:
         return f"{self._prefix}{{{_tag(key)}}}:{policy.id}:{key}"
 
     def _line(self, tag: int) -> _Line:
-        lines = self._lines.setdefault(asyncio.get_running_loop(), {})
+        loop = asyncio.get_running_loop()
+        recent, lines = self._recent
+        if recent() is not loop:
+            lines = self._lines.setdefault(loop, {})
+            self._recent = ref(loop), lines
         line = lines.get(tag)
         if line is None:
             line = lines[tag] = _Line(self._client)
@@ -162,6 +168,11 @@ class _Line:
                     self._waiting[:0] = batch
                     self._fail(error)
                     return
+                except BaseException as error:
+                    # Whatever it is, nobody may wait for an answer that never comes.
+                    self._waiting[:0] = batch
+                    self._fail(StoreUnavailable(f"the call failed: {error!r}"))
+                    raise
                 for (_, future), decision in zip(batch, decisions, strict=True):
                     if not future.done():
                         future.set_result(decision)
@@ -179,7 +190,10 @@ class _Line:
         keys = [key for hit in hits for key in hit.keys]
         numbers = " ".join([str(len(hits)), *(hit.arguments for hit in hits)])
         reply = await self._client.script(SCRIPT, keys, [numbers], again=False)
-        return _read([int(number) for number in reply.split()], hits)
+        try:
+            return _read([int(number) for number in reply.split()], hits)
+        except (AttributeError, IndexError, ValueError) as error:
+            raise StoreUnavailable("the reply of the server is none of the script") from error
 
 
 def _read(reply: list[int], hits: list[_Hit]) -> list[Decision]:

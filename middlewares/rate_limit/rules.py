@@ -79,7 +79,8 @@ class Rule:
     """Further units, once the response is over: a callable, sync or async, given the ``HTTPConnection`` and the
     status."""
     refund_on: Collection[Refundable] = ()
-    """Statuses that cost nothing after all: ``304``, ``5xx``, or ``exception``."""
+    """Statuses that cost nothing after all: ``304``, ``5xx``, or ``exception``, which is not what happens because a
+    client left."""
     shadow: bool | None = None
     """Whether it only counts, and refuses nobody."""
     ban_after: str | None = None

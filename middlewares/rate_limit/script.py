@@ -31,7 +31,9 @@ local at, key = 1, 0
 local function load(n, kind)
   local name = KEYS[n]
   local state = states[name]
-  if not state then
+  if not state and kind == 1 then
+    state = {tonumber(raw[n] or 0) or 0}
+  elseif not state then
     state = {}
     for part in string.gmatch(raw[n] or '', '%d+') do state[#state + 1] = tonumber(part) end
     if #state ~= kind then
@@ -97,7 +99,30 @@ local function store(n, kind, s, now, tick, x)
   changed[KEYS[n]] = {kind, math.max(1, math.ceil((ends - now) * tick / 1000))}
 end
 
-for _ = 1, numbers[1] do
+-- What most hits are: one charge of one bucket. The same as below in fewer steps; false where it is not that.
+local function quick(at, n)
+  if numbers[at + 1] ~= 0 or numbers[at + 2] ~= 1 or numbers[at + 3] ~= 1 then return false end
+  local tick, x, y, cost = numbers[at + 4], numbers[at + 5], numbers[at + 6], numbers[at + 7]
+  local name, now = KEYS[n], math.floor(us / tick)
+  local s = load(n, 1)
+  local value = s[1]
+  if value > now + 2 * y then return false end
+  local after = (value > now and value or now) + cost * x
+  local fits = after - now <= y
+  local keeps = fits and cost > 0 and numbers[at + 8] == 0
+  local text = string.format('%.0f', keeps and after or value)
+  if keeps then
+    states[name] = {after}
+    changed[name] = {1, math.max(1, math.ceil((after - now) * tick / 1000)), text}
+  else
+    states[name] = s
+  end
+  reply[#reply + 1] = fits and '1' or '0'
+  reply[#reply + 1] = text
+  return true
+end
+
+local function full()
   local mode, count = numbers[at + 1], numbers[at + 2]
   at = at + 2
   local afters, fits = {}, true
@@ -131,10 +156,22 @@ for _ = 1, numbers[1] do
   at = at + 7 * count
 end
 
+for _ = 1, numbers[1] do
+  if quick(at, key + 1) then
+    at, key = at + 9, key + 1
+  else
+    full()
+  end
+end
+
 for name, how in pairs(changed) do
-  local parts = {}
-  for i = 1, how[1] do parts[i] = string.format('%.0f', states[name][i]) end
-  redis.call('SET', name, table.concat(parts, ':'), 'PX', how[2])
+  local text = how[3]
+  if not text then
+    local parts = {}
+    for i = 1, how[1] do parts[i] = string.format('%.0f', states[name][i]) end
+    text = table.concat(parts, ':')
+  end
+  redis.call('SET', name, text, 'PX', how[2])
 end
 return table.concat(reply, ' ')
 """

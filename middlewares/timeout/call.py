@@ -261,6 +261,6 @@ def new_call(limits: Limits, send: Send, receive: Receive, watch: Watch) -> Time
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return ScopedCall(limits, send, receive, watch)
-    call = TimedCall(limits, send, receive, watch)
+    call = TimedCall(limits, send, receive, watch.of(loop))
     call.loop = loop
     return call

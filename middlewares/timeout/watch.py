@@ -35,7 +35,7 @@ class Timed(Protocol):
 class Watch:
     """The wheel of a layer: its timer runs only while there are calls to watch."""
 
-    __slots__ = ("_loop", "_spans", "_timer", "seconds")
+    __slots__ = ("_loop", "_others", "_spans", "_timer", "seconds")
 
     def __init__(self, shortest: float) -> None:
         self.seconds = min(_LONGEST_SPAN, shortest / _SPANS)
@@ -43,19 +43,33 @@ class Watch:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._spans: dict[int, set[Timed]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._others: dict[asyncio.AbstractEventLoop, Watch] = {}
+
+    def of(self, loop: asyncio.AbstractEventLoop) -> Watch:
+        """Return the wheel of an event loop: threads may each have one that runs, and none may lose its calls."""
+        if loop is self._loop:
+            return self
+        if self._loop is None or self._loop.is_closed():
+            # Its calls ended with it.
+            self._loop = loop
+            self._spans = {}
+            self._timer = None
+            return self
+        watch = self._others.get(loop)
+        if watch is None:
+            watch = Watch(self.seconds * _SPANS).of(loop)
+            self._others = {other: its for other, its in self._others.items() if not other.is_closed()}
+            self._others[loop] = watch
+        return watch
 
     @property
     def calls(self) -> list[Timed]:
         """The calls that are watched, in no order."""
-        return [call for calls in self._spans.values() for call in calls if call.deadline is not None]
+        found = [call for calls in self._spans.values() for call in calls if call.deadline is not None]
+        return [*found, *(call for other in self._others.values() for call in other.calls)]
 
     def enter(self, call: Timed, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
         """Watch a call until its deadline."""
-        if loop is not self._loop:
-            # The loop before is gone, or another thread has one: its calls ended with it.
-            self._loop = loop
-            self._spans = {}
-            self._timer = None
         call.deadline = deadline
         call.span = span = int(deadline / self.seconds) + 1
         calls = self._spans.get(span)

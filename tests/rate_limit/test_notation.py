@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from time import process_time
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from middlewares.rate_limit.notation import SECOND, Quota, parse_limits, parse_period
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.parametrize(
@@ -31,6 +37,17 @@ def test_a_notation(text: str, quotas: list[tuple[int, int]]) -> None:
 def test_what_is_no_notation(text: str) -> None:
     with pytest.raises(ValueError, match="must"):
         parse_limits(text)
+
+
+@pytest.mark.parametrize("read", [parse_limits, parse_period])
+def test_white_space_takes_no_time(read: Callable[[str], object]) -> None:
+    """A function may make a notation of what a client sent."""
+    began = process_time()
+    with pytest.raises(ValueError, match="must"):
+        read("1 /" + " " * 20_000)
+    with pytest.raises(ValueError, match="must"):
+        read(" " * 20_000)
+    assert process_time() - began < 0.5
 
 
 @given(st.integers(1, 10**12 - 1), st.integers(1, 999), st.sampled_from(["second", "minute", "hour", "day"]))

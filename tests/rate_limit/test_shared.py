@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from middlewares.rate_limit import RateLimit
@@ -363,3 +364,24 @@ async def test_states_from_before_a_restart_of_the_machine_lock_nobody_out(clock
         assert decision.allowed is (clock_now == 10**15)
         assert (decision.retry_after or 0) <= 1
         await store.aclose()
+
+
+@pytest.mark.parametrize("algorithm", ["gcra", "strict", "fixed_window", "sliding_window"])
+@pytest.mark.parametrize("limit", ["1/100 years", "999999999999/100 years", "999999999999/second"])
+async def test_the_largest_limits_are_counted_in_every_store(store: dict[str, Any], algorithm: Any, limit: str) -> None:
+    app = RateLimit(hello, limit=limit, algorithm=algorithm, cost_after=lambda connection, status: 10**18, **store)
+    assert await statuses(app, 2) == [200, 429]
+
+
+async def test_whatever_goes_wrong_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = RedisLimits("redis://localhost:1")
+
+    async def garbled(*_: Any, **options: Any) -> bytes:
+        await anyio.lowlevel.checkpoint()
+        return b"no numbers"
+
+    monkeypatch.setattr(store._client, "script", garbled)
+    app = RateLimit(hello, limit="100/hour", store=store, on_store_failure="closed")
+    with anyio.fail_after(5):
+        found = await asyncio.gather(*(app.hit("k") for _ in range(20)), return_exceptions=True)
+    assert all(isinstance(error, StoreUnavailable) for error in found)

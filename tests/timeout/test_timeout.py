@@ -315,6 +315,29 @@ async def test_one_layer_serves_one_loop_after_another() -> None:
     assert await anyio.to_thread.run_sync(lambda: call(layer).status) == 504
 
 
+async def test_loops_of_two_threads_do_not_lose_each_others_calls() -> None:
+    entered = anyio.Event()
+    found: list[int | None] = []
+
+    async def stuck(scope: Scope, receive: Receive, send: Send) -> None:
+        if not entered.is_set():
+            entered.set()
+        await anyio.sleep(50)
+
+    layer = Timeout(stuck, first_byte=0.2)
+
+    async def ask() -> None:
+        found.append((await request(layer)).status)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await entered.wait()
+            assert await anyio.to_thread.run_sync(lambda: call(layer).status) == 504
+    assert found == [504]
+    assert not layer._watch.calls
+
+
 async def test_the_answer_is_readable_for_pages_of_a_policy_inside() -> None:
     response = await request(Timeout(Policy(Slow(50)), first_byte=0.02))
     assert response.status == 504
