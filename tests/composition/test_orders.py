@@ -89,7 +89,7 @@ async def test_whole_stacks(case: Case, tell: Tell) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("outer", ENTRIES)
 async def test_all_ordered_pairs_in_many_variants(outer: str, tell: Tell) -> None:
-    tell(PAIRS, await _check_pairs(outer, 4))
+    tell(PAIRS, await _check_pairs(outer, 2))
 
 
 @sweep
@@ -101,7 +101,7 @@ async def test_ordered_triples_around_many_applications(tell: Tell) -> None:
 @sweep
 @pytest.mark.timeout(300)
 @seed(SEED)
-@settings(max_examples=8000, database=None, deadline=None, suppress_health_check=HEALTH)
+@settings(max_examples=5000, database=None, deadline=None, suppress_health_check=HEALTH)
 @given(case=cases())
 async def test_thousands_of_whole_stacks(case: Case, tell: Tell) -> None:
     tell("whole stacks, at random", 1)
