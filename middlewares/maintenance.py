@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from inspect import isawaitable
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.matching import ask
 from middlewares.core.memo import Memo
 from middlewares.core.options import check_types
 from middlewares.core.paths import HEALTH_PATHS, compile_paths, path_problem, route_path
@@ -130,13 +130,7 @@ class Maintenance(Layer):
     async def _is_on(self, scope: Scope) -> bool:
         if self._switch is not None:
             return self._switch.is_on()
-        if not callable(self.active):
-            return True
-        from starlette.requests import HTTPConnection  # costs milliseconds, and most switches ask nobody
-
-        # A copy: reading its headers writes to the scope.
-        answer = self.active(HTTPConnection({**scope}))
-        return bool(await answer if isawaitable(answer) else answer)
+        return not callable(self.active) or bool(await ask(self.active, scope))
 
     def _passes(self, scope: Scope) -> bool:
         if self._is_allowed_path(route_path(scope)):

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from middlewares.asgi import ASGIApp, Receive, Scope, Send, connection_of
+from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.fields import is_token
-from middlewares.core.headers import find
 from middlewares.core.layer import Layer, freeze, is_foreign, placeholder
+from middlewares.core.matching import ask, compile_matchers
 from middlewares.core.options import check_types
-from middlewares.core.paths import compile_hosts, compile_paths, host_hint, host_problem, path_problem, route_path
+from middlewares.core.paths import host_hint, host_problem, path_problem
 from middlewares.errors import OptionErrors, Problem
 from middlewares.record import Entry, Middleware, as_record
 
@@ -125,7 +124,10 @@ class Conditional(Layer):
         problems.raise_if_any()
         # While options are checked nothing is built: a foreign middleware may open files or register metrics.
         wrapped = placeholder if self.app is placeholder else self.layer(self.app)
-        freeze(self, _wrapped=wrapped, _tests=tuple(self._make_tests()))
+        tests = compile_matchers(
+            methods=self.methods, paths=self.paths, exclude_paths=self.exclude_paths, hosts=self.hosts
+        )
+        freeze(self, _wrapped=wrapped, _tests=tests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -133,38 +135,17 @@ class Conditional(Layer):
         for test in self._tests:
             if not test(scope):
                 return await self.app(scope, receive, send)
-        if self.predicate is not None and not await _ask(self.predicate, scope):
+        if self.predicate is not None and not await ask(self.predicate, scope):
             return await self.app(scope, receive, send)
         await self._wrapped(scope, receive, send)
 
     async def inner(self, scope: Scope) -> ASGIApp:
         """Return the middleware, or the application if the request does not match."""
         matches = all(test(scope) for test in self._tests)
-        if matches and (self.predicate is None or await _ask(self.predicate, scope)):
+        if matches and (self.predicate is None or await ask(self.predicate, scope)):
             return self._wrapped
         return self.app
 
     def hands_on_send(self) -> bool:
         """Return whether either branch leads straight to an application that is not ours."""
         return is_foreign(self.app) or is_foreign(self._wrapped)
-
-    def _make_tests(self) -> list[_Test]:
-        tests: list[_Test] = []
-        if self.methods:
-            methods = frozenset(self.methods)
-            tests.append(lambda scope: scope.get("method", "GET") in methods)
-        if self.paths:
-            wanted = compile_paths(self.paths)
-            tests.append(lambda scope: wanted(route_path(scope)))
-        if self.exclude_paths:
-            unwanted = compile_paths(self.exclude_paths)
-            tests.append(lambda scope: not unwanted(route_path(scope)))
-        if self.hosts:
-            is_host = compile_hosts(self.hosts)
-            tests.append(lambda scope: is_host((find(scope["headers"], b"host") or b"").decode("latin-1")))
-        return tests
-
-
-async def _ask(predicate: Callable[..., Any], scope: Scope) -> bool:
-    verdict = predicate(connection_of(scope))
-    return bool(await verdict if isawaitable(verdict) else verdict)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from inspect import isawaitable
 from time import perf_counter
 from typing import Any, Final, Literal
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.matching import ask
 from middlewares.core.options import check_types
 from middlewares.core.paths import HEALTH_PATHS, compile_paths, path_problem, route_path
 from middlewares.core.refusals import Refusal, refuse
@@ -127,7 +127,7 @@ class ConcurrencyLimit(Layer):
     async def _wait(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
         """Return what the application receives by, once a permit is held; ``None`` if all has been said and done."""
         gate = self._gate
-        priority = 0 if self.priority is None else await _ask(self.priority, scope)
+        priority = 0 if self.priority is None else int(await ask(self.priority, scope))
         if gate.enter():
             return receive
         waiter = gate.join(priority, receive)
@@ -170,11 +170,3 @@ class ConcurrencyLimit(Layer):
         for pattern in self.exempt_paths:
             wrong = path_problem(pattern)
             problems.check(wrong is None, "exempt_paths", wrong or "", pattern)
-
-
-async def _ask(priority: Callable[..., Any], scope: Scope) -> int:
-    from starlette.requests import HTTPConnection  # costs milliseconds, and most limits ask nobody
-
-    # A copy: reading its headers writes to the scope.
-    answer = priority(HTTPConnection({**scope}))
-    return int(await answer if isawaitable(answer) else answer)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from inspect import isawaitable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from middlewares.core.exchange import EXCHANGE
 from middlewares.core.exposed import EXPOSED
 from middlewares.core.headers import find_all
+from middlewares.core.matching import ask
 from middlewares.core.origin_set import OriginSet
 from middlewares.core.origins import parse_origin, same_host
 from middlewares.core.vary import VaryOn
@@ -142,10 +143,7 @@ class Policy:
         text = origin.decode("latin-1")
         if self._callable is None or parse_origin(text) is None:
             return False
-        from starlette.requests import HTTPConnection  # costs milliseconds, and most policies ask nobody
-
-        verdict = self._callable(text, HTTPConnection(scope))
-        return bool(await verdict if isawaitable(verdict) else verdict)
+        return bool(await ask(partial(self._callable, text), scope))
 
 
 def _is_of_same_host(scope: Scope, origin: bytes) -> bool:

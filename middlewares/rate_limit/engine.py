@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
+from middlewares.core.matching import ask
 from middlewares.stores import StoreUnavailable
 
 from .decision import DECISION, Decision
@@ -16,7 +17,7 @@ from .guard import Guard
 from .home import Home
 from .memory import MemoryLimits
 from .plan import DENY, Plan, check_cost
-from .rules import Rule, ask
+from .rules import Rule
 from .stores import open_limits
 
 if TYPE_CHECKING:

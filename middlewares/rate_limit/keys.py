@@ -13,6 +13,7 @@ from inspect import isawaitable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from middlewares.asgi import connection_of
 from middlewares.core.headers import joined
 
 if TYPE_CHECKING:
@@ -166,10 +167,8 @@ def _address(scope: Scope) -> str | None:
 
 
 def _calling(function: Callable[..., Any]) -> KeyOf:
-    from starlette.requests import HTTPConnection  # costs milliseconds, and most keys need none
-
     def key(scope: Scope) -> str | Awaitable[str | None] | None:
-        found = function(HTTPConnection({**scope}))  # Starlette writes into it when headers are asked for
+        found = function(connection_of(scope))
         return _awaited(found) if isawaitable(found) else _as_key(found)
 
     return key

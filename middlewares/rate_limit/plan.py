@@ -6,9 +6,10 @@ from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final
 
+from middlewares.core.matching import ask, compile_matchers
+
 from .keys import compile_key
 from .notation import Quota, parse_limits, parse_period
-from .rules import ask, compile_matchers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,9 @@ class Plan:
 
     def __init__(self, rule: Rule, adopt: Callable[..., Policy], *, step: int) -> None:
         self.rule = rule
-        self._tests = compile_matchers(rule)
+        self._tests = compile_matchers(
+            methods=rule.methods, paths=rule.paths, exclude_paths=rule.exclude_paths, hosts=rule.hosts
+        )
         self.predicate = rule.predicate
         self._key = compile_key(rule.key or "ip")
         self._missing = rule.on_missing_key

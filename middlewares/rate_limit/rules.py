@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from middlewares.core.fields import is_token
-from middlewares.core.headers import find
 from middlewares.core.options import check_type, option_types
-from middlewares.core.paths import compile_hosts, compile_paths, host_hint, host_problem, path_problem, route_path
+from middlewares.core.paths import host_hint, host_problem, path_problem
 from middlewares.errors import OptionErrors, did_you_mean
 
 from .algorithms import make_algorithm
 from .keys import compile_key
 from .notation import parse_limits, parse_period
-
-if TYPE_CHECKING:
-    from middlewares.asgi import Scope
 
 __all__ = (
     "AlgorithmName",
@@ -30,9 +25,7 @@ __all__ = (
     "Refundable",
     "Rule",
     "as_rule",
-    "ask",
     "check_limits",
-    "compile_matchers",
 )
 
 AlgorithmName: TypeAlias = Literal["gcra", "strict", "fixed_window", "sliding_window"]
@@ -147,33 +140,6 @@ def check_limits(problems: OptionErrors, rule: Any) -> None:
         # RFC 9651, 3.3.3: a String holds printable ASCII.
         fits = 0 < len(name) <= 64 and name.isascii() and name.isprintable()
         problems.check(fits, "name", "must be 1 to 64 printable ASCII characters", name)
-
-
-def compile_matchers(rule: Rule) -> tuple[Callable[[Scope], object], ...]:
-    """Return the tests that a request must pass for the rule to apply, without the predicate."""
-    tests: list[Callable[[Scope], object]] = []
-    if rule.methods:
-        methods = frozenset(rule.methods)
-        tests.append(lambda scope: scope.get("method", "GET") in methods)
-    if rule.paths:
-        wanted = compile_paths(rule.paths)
-        tests.append(lambda scope: wanted(route_path(scope)))
-    if rule.exclude_paths:
-        unwanted = compile_paths(rule.exclude_paths)
-        tests.append(lambda scope: not unwanted(route_path(scope)))
-    if rule.hosts:
-        is_host = compile_hosts(rule.hosts)
-        tests.append(lambda scope: is_host((find(scope["headers"], b"host") or b"").decode("latin-1")))
-    return tuple(tests)
-
-
-async def ask(function: Callable[..., Any], scope: Scope, *arguments: Any) -> Any:
-    """Return what a user's function, sync or async, says of a request."""
-    from starlette.requests import HTTPConnection  # costs milliseconds, and most limits ask no function
-
-    # A copy: Starlette writes into the scope when headers are asked for.
-    found = function(HTTPConnection({**scope}), *arguments)
-    return await found if isawaitable(found) else found
 
 
 def _check(problems: OptionErrors, option: str, given: object, read: Callable[[], object]) -> None:
