@@ -41,8 +41,10 @@ class Server:
             time.sleep(0.005)
 
     def freeze(self) -> None:
-        """Stop the process where it is (SIGSTOP)."""
+        """Stop the process where it is (SIGSTOP), and return once it stands."""
         self._signal(signal.SIGSTOP)
+        assert self._process is not None
+        os.waitpid(self._process.pid, os.WUNTRACED)  # the signal takes its time, in which more is answered
 
     def thaw(self) -> None:
         """Let it go on."""
