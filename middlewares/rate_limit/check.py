@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from middlewares.core.addresses import parse_networks
 from middlewares.core.options import check_types
 from middlewares.core.paths import path_problem
 from middlewares.errors import OptionErrors
@@ -14,18 +14,18 @@ from .notation import parse_limits
 from .rules import as_rule, check_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
-    from .keys import Network
+    from middlewares.core.addresses import Network
+
     from .rules import Rule
 
 __all__ = ("check_mark", "check_options")
 
-_MAPPED: Final = IPv6Network("::ffff:0:0/96")  # RFC 4291, 2.5.5.2
 _LEAST = {"max_waiting": 1, "ipv6_factor": 0, "processes": 1}
 
 
-def check_options(layer: Any) -> tuple[list[Rule], list[Network], list[Network]]:
+def check_options(layer: Any) -> tuple[list[Rule], tuple[Network, ...], tuple[Network, ...]]:
     """Return the rules, and the networks that are let in and kept out. Raises `OptionError` with every problem."""
     problems = OptionErrors(layer)
     check_types(problems, layer)
@@ -45,8 +45,8 @@ def check_options(layer: Any) -> tuple[list[Rule], list[Network], list[Network]]
         found = url_problem(layer.store)
         problems.check(found is None, "store", found[0] if found else "", _scheme(layer.store), found and found[1])
     rules = [as_rule(problems, rule) for rule in layer.rules]
-    allowed = _networks(problems, "allow", layer.allow)
-    denied = _networks(problems, "deny", layer.deny)
+    allowed = parse_networks(problems, "allow", layer.allow)
+    denied = parse_networks(problems, "deny", layer.deny)
     problems.check(layer.limit is not None or bool(rules), "limit", "must be given where there are no rules", None)
     right = [rule for rule in rules if rule is not None]
     _check_names(problems, layer, right)
@@ -75,23 +75,6 @@ def _check_notation(problems: OptionErrors, option: str, text: str | None) -> No
             parse_limits(text)
         except ValueError as error:
             problems.add(option, str(error), text)
-
-
-def _networks(problems: OptionErrors, option: str, given: Collection[str]) -> list[Network]:
-    found: list[Network] = []
-    for network in given:
-        try:
-            found.append(_unmapped(ip_network(network)))
-        except ValueError as error:
-            problems.add(option, "must hold networks such as '10.0.0.0/8'", network, str(error))
-    return found
-
-
-def _unmapped(network: Network) -> Network:
-    """Return an IPv4 network in IPv6 notation as what it is: so are the addresses that are looked for in it."""
-    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
-        return IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
-    return network
 
 
 def _check_names(problems: OptionErrors, layer: Any, rules: list[Rule]) -> None:
