@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from .errors import MiddlewaresError as MiddlewaresError
     from .errors import MissingExtra as MissingExtra
     from .errors import OptionError as OptionError
+    from .health import Health as Health
     from .maintenance import Maintenance as Maintenance
     from .order import OrderWarning as OrderWarning
+    from .problem_details import ProblemDetails as ProblemDetails
     from .rate_limit import RateLimit as RateLimit
     from .sessions import Session as Session
     from .sessions import Sessions as Sessions
@@ -44,12 +46,14 @@ _HOME = {
     "Decompress": ".decompress",
     "Drain": ".drain",
     "GZip": ".compression",
+    "Health": ".health",
     "Maintenance": ".maintenance",
     "Middleware": ".stack",
     "MiddlewaresError": ".errors",
     "MissingExtra": ".errors",
     "OptionError": ".errors",
     "OrderWarning": ".order",
+    "ProblemDetails": ".problem_details",
     "RateLimit": ".rate_limit",
     "Session": ".sessions",
     "Sessions": ".sessions",
@@ -70,12 +74,14 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "Decompress",
     "Drain",
     "GZip",
+    "Health",
     "Maintenance",
     "Middleware",
     "MiddlewaresError",
     "MissingExtra",
     "OptionError",
     "OrderWarning",
+    "ProblemDetails",
     "RateLimit",
     "Session",
     "Sessions",
