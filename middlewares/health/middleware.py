@@ -164,9 +164,9 @@ class Health(Layer):
             return self._starting
         if probe == "startup":
             return self._passes
-        if life.is_closing:
-            return self._closing
-        found = self._passes if self._readiness is None else await self._readiness.answer()
+        found = self._passes
+        if self._readiness is not None and not life.is_closing:
+            found = await self._readiness.answer()
         return self._closing if life.is_closing else found
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -46,7 +46,7 @@ def heard() -> Iterator[list[int]]:
 
 async def until(condition: Callable[[], object]) -> None:
     with anyio.fail_after(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - a signal handler sets it, at any time
             await anyio.sleep(0.001)
 
 
