@@ -11,7 +11,7 @@ from collections import Counter
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from .exchange import hand_back, join
+from .exchange import EXCHANGE, Exchange, hand_back, join
 from .layer import Layer
 from .observed import ObservedCall
 
@@ -44,7 +44,11 @@ class Observer(Layer):
         if kind != "http" and kind != "websocket":
             return await self.pass_on(scope, receive, send)
         plan = self._plan
-        exchange, inner, _ = join(scope, self)
+        if EXCHANGE in scope:
+            exchange, inner, _ = join(scope, self)
+        else:  # as `join` does it, spared the call
+            exchange = Exchange(self)
+            inner = {**scope, EXCHANGE: exchange}
         call = ObservedCall(plan, scope, inner, exchange, receive, send)
         try:
             plan.begin(call)
@@ -62,7 +66,7 @@ class Observer(Layer):
             if plan.leaves:
                 plan.leave(call)
             exchange.leave(self)
-            if call.inner is not scope:
+            if len(call.inner) > len(scope) + 1:  # more than the exchange was added
                 hand_back(call.inner, scope)
             call.error = None  # a traceback leads back to this frame, and would keep all of it alive
 
