@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .exchange import EXCHANGE, Exchange, hand_back, join
 from .layer import Layer
-from .observed import ObservedCall
+from .observed_channels import HTTPCall, WebSocketCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
+
+    from .observed import ObservedCall
 
 __all__ = ("INTERNAL_ERRORS", "Observer", "Plan", "observe")
 
@@ -49,13 +51,10 @@ class Observer(Layer):
         else:  # as `join` does it, spared the call
             exchange = Exchange(self)
             inner = {**scope, EXCHANGE: exchange}
-        call = ObservedCall(plan, scope, inner, exchange, receive, send)
+        call = (HTTPCall if kind == "http" else WebSocketCall)(plan, scope, inner, exchange, receive, send)
         try:
             plan.begin(call)
-            if kind == "http":
-                await call.target(call.inner, call.receive_http, call.send_http)
-            else:
-                await call.target(call.inner, call.receive_websocket, call.send_websocket)
+            await call.target(call.inner, call.receive_observed, call.send_observed)
         except BaseException as error:
             if call.ended is None:
                 call.error = error

@@ -301,7 +301,7 @@ async def test_neighbours_hand_on_one_send() -> None:
 
     await request(Watcher(Watcher(app)))
     call = senders[0].__self__
-    assert getattr(call.send, "__func__", None) is not type(call).send_http
+    assert getattr(call.send, "__func__", None) is not type(call).send_observed
 
 
 @pytest.mark.parametrize("step", ["begin", "start", "finish", "leave"])
