@@ -19,8 +19,6 @@ _LONGEST: Final = 100_000
 _SECRET: Final = re.compile(
     r"auth|cookie|token|secret|session|password|key|csrf|xsrf|signature|credential", re.IGNORECASE
 )
-    r"auth|cookie|token|secret|session|password|key|csrf|xsrf|signature|credential", re.IGNORECASE
-)
 
 _PAGE: Final = """\
 <!doctype html>

@@ -75,24 +75,6 @@ class Handlers:
         return _UNHANDLED
 
 
-def problem_of(self, error: Exception, scope: Scope) -> Refusal:
-    """Return how a client is told of an exception."""
-    error = _only(error)
-    handler = next((self._by_class[cls] for cls in type(error).__mro__ if cls in self._by_class), None)
-    if handler is None:
-        if isinstance(error, HTTPException) and _is_status(error.status_code):
-            return _of_http_exception(error)
-        return _UNHANDLED
-    if isinstance(handler, int):
-        return _handled(handler)
-    try:
-        return _of_answer(await ask(handler, scope, error))
-    except Exception:
-        # What is to be known is what the application raised; that its handler fails comes on top.
-        _log.exception("problem_details: the handler of %s failed", type(error).__name__)
-        return _UNHANDLED
-
-
 def problem_of(found: Mapping[Any, Any], status: int, **options: Any) -> Refusal:
     """Return the problem that a table of members describes; raises `ValueError` or `TypeError` if it is none."""
     members = {name: value for name, value in found.items() if name not in (*_WORDS, "status")}
