@@ -49,29 +49,29 @@ def suspicion(start: Message, convert: Convert) -> Suspicion:
     media_type, length = _media_type(start), length_of(start)
     if media_type in _SAID:
         return "none"
-    is_nothing = length == 0 or (length is None and media_type is None and find(headers, b"transfer-encoding") is None)
-    is_phrase = level >= 2 and media_type == b"text/plain" and length is not None and length <= _LONGEST_PHRASE
-    is_json = level >= 3 and media_type == b"application/json" and length is not None and length <= _LONGEST_JSON
-    if is_nothing or is_phrase or is_json:
+    if level >= 3 and media_type == b"application/json" and length and length <= _LONGEST_JSON:
         return "held"
-    return "certain" if level >= 4 else "none"
+    if level >= 4:
+        return "certain"
+    if length is None:
+        is_nothing = media_type is None and find(headers, b"transfer-encoding") is None
+        return "held" if is_nothing else "none"
+    is_phrase = level >= 2 and media_type == b"text/plain" and length <= _LONGEST_PHRASE
+    return "held" if is_phrase or not length else "none"
 
 
 def problem_in(start: Message, body: bytes, convert: Convert, *, is_head: bool) -> Refusal | None:
     """Return the problem that takes the place of a response which was held, or ``None`` if it says something."""
     status = start["status"]
     problem = Refusal(status=status, code=CODE)
-    length = length_of(start)
+    media_type, length = _media_type(start), length_of(start)
     if not body:
         # The response to HEAD has none in any case; its length tells what that to GET would have.
-        is_bare = not is_head or not length or (_media_type(start) == b"text/plain" and length == len(phrase(status)))
-        return problem if is_bare or convert == "all" else None
-    if _media_type(start) == b"application/json" and convert in ("json", "all"):
-        found = _problem_in_json(status, body)
-        return problem if found is None and convert == "all" else found
-    if convert == "all" or (convert in ("bare", "json") and _is_phrase(status, body)):
-        return problem
-    return None
+        is_phrase = media_type == b"text/plain" and length == len(phrase(status))
+        return problem if not (is_head and length) or is_phrase or convert == "all" else None
+    if media_type == b"application/json" and convert in ("json", "all"):
+        return _problem_in_json(status, body) or (problem if convert == "all" else None)
+    return problem if convert in ("bare", "json") and _is_phrase(status, body) else None
 
 
 def length_of(start: Message) -> int | None:

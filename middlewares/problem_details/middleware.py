@@ -152,7 +152,7 @@ def _completed(exchange: Exchange, problem: Refusal) -> Refusal:
 def _urn(request_id: str) -> str:
     if _UUID.fullmatch(request_id):
         return UUID(request_id).urn  # RFC 9562, 4
-    return f"urn:request:{quote(request_id, safe='')}"  # RFC 8141, 2
+    return f"urn:request:{quote(request_id, safe='', errors='replace')}"  # RFC 8141, 2
 
 
 def _explained(problem: Refusal, error: Exception, scope: Scope) -> Refusal:
