@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
-from uuid import UUID
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.cross_origin import InnerPolicy
@@ -24,16 +19,12 @@ from .bare import Convert
 from .debug import debug_page, lines_of
 from .handlers import Handler, Handlers
 from .handshake import Handshake
+from .ids import completed
 from .response import ConvertedResponse
-
-if TYPE_CHECKING:
-    from middlewares.core.headers import HeaderList
 
 __all__ = ("ProblemDetails",)
 
 _log = logging.getLogger("middlewares")
-
-_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-?([0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}")
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
@@ -79,30 +70,25 @@ class ProblemDetails(Layer):
             return await self.app(scope, receive, send)
         exchange, inner, is_maker = join(scope, self)
         exchange.error_pages.append(self)
-        known = len(exchange.response_headers)
+        known = 0 if is_maker else len(exchange.response_headers)
         try:
-            if kind == "http":
-                response = ConvertedResponse(inner, send, self.convert, partial(_completed, exchange))
-                await self._respond(response, exchange, known, inner, receive, send)
-            else:
-                await self._shake_hands(Handshake(receive, send), exchange, known, inner)
+            if kind == "websocket":
+                return await self._shake_hands(Handshake(receive, send), exchange, known, inner)
+            response = ConvertedResponse(inner, send, self.convert, exchange)
+            try:
+                await self.app(inner, receive, response.send)
+                if response.is_held:
+                    await response.release()
+            except Exception as error:
+                if response.is_started or is_answered(error):
+                    raise  # RFC 9112, 8: a response that has begun must not look complete
+                if not await self._answer(error, exchange, known, inner, receive, send):
+                    raise
         finally:
             exchange.error_pages.remove(self)
             exchange.leave(self)
             if is_maker:
                 hand_back(inner, scope)
-
-    async def _respond(
-        self, response: ConvertedResponse, exchange: Exchange, known: int, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        try:
-            await self.app(scope, receive, response.send)
-            await response.release()
-        except Exception as error:
-            if response.is_started or is_answered(error):
-                raise  # RFC 9112, 8: a response that has begun must not look complete
-            if not await self._answer(error, exchange, exchange.response_headers[known:], scope, receive, send):
-                raise
 
     async def _shake_hands(self, handshake: Handshake, exchange: Exchange, known: int, scope: Scope) -> None:
         try:
@@ -110,12 +96,11 @@ class ProblemDetails(Layer):
         except Exception as error:
             if handshake.is_answered or is_answered(error):
                 raise
-            headers = exchange.response_headers[known:]
-            if not await self._answer(error, exchange, headers, scope, handshake.receive_connect, handshake.send):
+            if not await self._answer(error, exchange, known, scope, handshake.receive_connect, handshake.send):
                 raise
 
     async def _answer(
-        self, error: Exception, exchange: Exchange, headers: HeaderList, scope: Scope, receive: Receive, send: Send
+        self, error: Exception, exchange: Exchange, known: int, scope: Scope, receive: Receive, send: Send
     ) -> bool:
         """Answer an exception; return whether it has done with that, or the exception is to go on."""
         problem = await self._handlers.problem_of(error, scope)
@@ -124,35 +109,16 @@ class ProblemDetails(Layer):
             exchange.error = error  # layers further out may never see it
             if not self.reraise:
                 _tell_log(error, exchange, scope)
-        problem = _completed(exchange, problem)
+        problem = completed(problem, exchange)
         if self.debug:
             problem = _explained(problem, error, scope)
+        # What layers further in would have added to the response; those further out will see it pass.
+        headers = exchange.response_headers[known:]
         try:
-            # What layers further in would have added to any response they saw none of; those further out will see it.
             await refuse(scope, receive, send, problem, headers=headers, inner=self._inner, also_preflights=True)
         except Exception:  # noqa: BLE001 - the client is gone; what is to be known is what the application raised
             return False
         return not (is_failure and self.reraise)
-
-
-def _completed(exchange: Exchange, problem: Refusal) -> Refusal:
-    """Return a problem with the ids of its request."""
-    request_id, trace_id = exchange.request_id, exchange.trace_id
-    members = {**problem.members}
-    if request_id:
-        members["request_id"] = request_id
-    if trace_id:
-        members["trace_id"] = trace_id
-    known = [f"Request {request_id}"] * bool(request_id) + [f"trace {trace_id}"] * bool(trace_id)
-    reference = ", ".join(known)
-    instance = problem.instance or (_urn(request_id) if request_id else "")
-    return replace(problem, members=members, instance=instance, reference=reference[:1].upper() + reference[1:])
-
-
-def _urn(request_id: str) -> str:
-    if _UUID.fullmatch(request_id):
-        return UUID(request_id).urn  # RFC 9562, 4
-    return f"urn:request:{quote(request_id, safe='', errors='replace')}"  # RFC 8141, 2
 
 
 def _explained(problem: Refusal, error: Exception, scope: Scope) -> Refusal:

@@ -19,11 +19,13 @@ from middlewares.core.refusals import Refusal, rendered
 
 from .bare import CODE, length_of, problem_in, suspicion
 from .handlers import OF_BODY
+from .ids import completed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from middlewares.asgi import Message, Scope, Send
+    from middlewares.core.exchange import Exchange
 
     from .bare import Convert
 
@@ -35,22 +37,26 @@ _WAITING, _PASSING, _HOLDING, _REPLACED = range(4)
 class ConvertedResponse:
     """Takes the messages of the application."""
 
-    __slots__ = ("_complete", "_convert", "_held", "_scope", "_send", "_size", "_state")
+    __slots__ = ("_convert", "_exchange", "_held", "_scope", "_send", "_size", "_state")
 
-    def __init__(self, scope: Scope, send: Send, convert: Convert, complete: Callable[[Refusal], Refusal]) -> None:
-        """``complete`` adds to a problem what all problems of this request have."""
+    def __init__(self, scope: Scope, send: Send, convert: Convert, exchange: Exchange) -> None:
         self._scope = scope
         self._send = send
         self._convert: Convert = convert
-        self._complete = complete
+        self._exchange = exchange
         self._state = _WAITING
-        self._held: list[Message] = []
-        self._size = 0
+        self._held: list[Message]
+        self._size: int
 
     @property
     def is_started(self) -> bool:
         """Whether the start of a response has left."""
         return self._state in (_PASSING, _REPLACED)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether something is held."""
+        return self._state == _HOLDING
 
     @mark_coroutine_function
     def send(self, message: Message) -> Awaitable[None]:
@@ -86,6 +92,7 @@ class ConvertedResponse:
             return self._replace(start, Refusal(status=start["status"], code=CODE))
         self._state = _HOLDING
         self._held = [start]
+        self._size = 0
         return _nothing()
 
     async def _hold(self, message: Message) -> None:
@@ -93,7 +100,7 @@ class ConvertedResponse:
         if message["type"] != "http.response.body":
             return await self.release()
         start, *parts = self._held
-        self._size += len(message.get("body", b""))
+        self._size += memoryview(message.get("body", b"")).nbytes
         length = length_of(start)
         if message.get("more_body", False) and self._size != length:
             if length is None or self._size > length:
@@ -107,7 +114,7 @@ class ConvertedResponse:
         self._state = _REPLACED
         self._held = []
         kept = remove(((bytes(name), bytes(value)) for name, value in start.get("headers", ())), *OF_BODY)
-        problem = self._complete(replace(problem, headers=(*problem.headers, *kept)))
+        problem = completed(replace(problem, headers=(*problem.headers, *kept)), self._exchange)
         accept = joined(self._scope["headers"], b"accept") or b""
         headers, body = rendered(problem, accept)
         await self._send({**start, "headers": headers})

