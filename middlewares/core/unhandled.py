@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ("answer_unhandled", "foreign_origin", "is_answered")
 
 _UNHANDLED: Final = "unhandled"
-_LONGEST_CHAIN: Final = 20
+_MOST: Final = 100
+"""Exceptions that are looked at."""
 
 
 def foreign_origin(scope: Scope) -> bytes | None:
@@ -66,12 +67,17 @@ async def answer_unhandled(
 
 def is_answered(error: BaseException | None) -> bool:
     """Return whether a layer further out makes an answer of an exception, or of what it was made of."""
-    for _ in range(_LONGEST_CHAIN):
-        if error is None:
-            return False
-        if isinstance(error, BaseExceptionGroup):  # what task groups of layers in between make of it
-            return any(is_answered(part) for part in error.exceptions)
+    # A group may hold what it is the context of: so it is where BaseHTTPMiddleware unwraps what its task raised.
+    seen = set[int]()
+    found = [error]
+    while found and len(seen) < _MOST:
+        error = found.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
         if getattr(error, "is_answered", False):
             return True
-        error = error.__cause__ or error.__context__  # what an application may make of it
+        if isinstance(error, BaseExceptionGroup):  # what task groups of layers in between make of it
+            found += error.exceptions
+        found.append(error.__cause__ or error.__context__)  # what an application may make of it
     return False

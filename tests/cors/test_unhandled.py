@@ -8,6 +8,7 @@ import anyio
 import pytest
 from fastapi import FastAPI
 from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
@@ -263,3 +264,16 @@ async def test_nothing_is_kept_of_a_request_that_failed() -> None:
     assert response.status == 500
     assert (seen[0].layers, seen[0].facts) == (None, None)
     assert "middlewares.exchange" not in scope
+
+
+async def test_what_comes_through_a_task_group_is_answered_too() -> None:
+    """The exception that BaseHTTPMiddleware takes out of a group is the one that the group holds."""
+
+    class Plain(BaseHTTPMiddleware):
+        async def dispatch(self, request: Any, call_next: Any) -> Any:
+            return await call_next(request)
+
+    layers = [Middleware(CORS, **LISTED), Middleware(Plain)]
+    app = Starlette(routes=[Route("/", endpoint)], middleware=layers)
+    response = await request(app, headers={"origin": A}, raise_exceptions=False)
+    assert (response.status, response.header("access-control-allow-origin")) == (500, A)
