@@ -15,6 +15,7 @@ from . import (
     passthrough,
     rate_limit,
     service,
+    reload,
     session_stores,
     sessions,
     stack,
@@ -38,6 +39,7 @@ ALL: tuple[Case, ...] = (
     *sessions.CASES,
     *session_stores.CASES,
     *stack.CASES,
+    *reload.CASES,
     *lint.CASES,
 )
 
