@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send, mark_coroutine_function
 from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.lifetime import Lifetime
 from middlewares.core.options import check_types
 from middlewares.core.paths import route_path
 from middlewares.core.refusals import Refusal, refuse
@@ -38,17 +39,46 @@ _METHOD: Final = Refusal(
 
 
 class _Life:
-    """How far the application has got in its life."""
+    """How far the application has got in its life, which may be told by several lifespans at a time."""
 
-    __slots__ = ("has_failed", "is_closing", "is_started")
+    __slots__ = ("_held", "_is_open", "_lifetime", "is_closing", "is_started")
 
     def __init__(self) -> None:
         self.is_started = True  # where a server runs no lifespan, nothing else would tell
         self.is_closing = False
-        self.has_failed = False
+        self._is_open = False
+        self._lifetime = Lifetime()
+        self._held: HeldSigterm | None = None
+
+    def enter(self) -> None:
+        """Begin a lifespan."""
+        self._lifetime.enter()
+        if not self._is_open:
+            self._is_open = True
+            self.is_started = self.is_closing = False  # as tests and reloaders do, it may begin anew
+
+    def start(self, sigterm_delay: float) -> None:
+        """Take note that the startup is complete."""
+        self.is_started = True
+        if sigterm_delay and self._held is None:
+            self._held = HeldSigterm(sigterm_delay, self.close)
+            self._held.install()
+
+    def leave(self) -> bool:
+        """Begin the end of a lifespan; return whether it is the last."""
+        return self._lifetime.leave()
 
     def close(self) -> None:
+        """Take note that a shutdown begins."""
         self.is_closing = True
+
+    def end(self, *, has_failed: bool) -> None:
+        """End the last lifespan. An application that knows none has started: servers go on without."""
+        self._is_open = False
+        self.is_started = not has_failed
+        if self._held is not None:
+            self._held.remove()
+            self._held = None
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
@@ -94,6 +124,8 @@ class Health(Layer):
     _closing: Answer = field(init=False, repr=False)
     _life: _Life = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
+
+    kept: ClassVar = ("_life", "_readiness")
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -171,32 +203,32 @@ class Health(Layer):
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         life = self._life
-        life.is_started = life.is_closing = life.has_failed = False  # as tests and reloaders do, it may begin anew
-        held = HeldSigterm(self.sigterm_delay, life.close) if self.sigterm_delay else None
+        has_failed = is_leaving = is_last = False
+        life.enter()
 
         async def receive_noted() -> Message:
+            nonlocal is_leaving, is_last
             event = await receive()
-            if event["type"] == "lifespan.shutdown":
-                life.close()
+            if event["type"] == "lifespan.shutdown" and not is_leaving:
+                is_leaving, is_last = True, life.leave()
+                if is_last:
+                    life.close()
             return event
 
         @mark_coroutine_function
         def send_noted(message: Message) -> Awaitable[None]:
+            nonlocal has_failed
             if message["type"] == "lifespan.startup.complete":
-                life.is_started = True
-                if held is not None:
-                    held.install()
+                life.start(self.sigterm_delay)
             elif message["type"] == "lifespan.startup.failed":
-                life.has_failed = True
+                has_failed = True
             return send(message)
 
         try:
             await self.app(scope, receive_noted, send_noted)
         finally:
-            if held is not None:
-                held.remove()
-            # An application that knows no lifespan raises, or returns at once; servers go on without.
-            life.is_started = not life.has_failed
+            if is_last or (not is_leaving and life.leave()):
+                life.end(has_failed=has_failed)
 
 
 def _probes(problems: OptionErrors, layer: Health) -> dict[str, _Probe]:

@@ -33,7 +33,8 @@ class HeldSigterm:
         self._delay = delay
         self._begin = begin
         self._call: Callable[[Callable[[], object]], object]
-        self._server: Callable[[int, Any], object] | None = None
+        self.server: Callable[[int, Any], object] | None = None
+        """The handler of the server."""
         self._cancel: Callable[[], object] | None = None
         self._is_held = False
 
@@ -42,9 +43,12 @@ class HeldSigterm:
         if threading.current_thread() is not threading.main_thread():
             return _log.warning("health: SIGTERM cannot be held back: the application runs in a thread of its own")
         handler = signal.getsignal(signal.SIGTERM)
+        other = getattr(handler, "__self__", None)
+        if isinstance(other, HeldSigterm):  # that of a stack which this one takes the place of
+            handler = other.server
         if not callable(handler) or getattr(handler, "__module__", "").startswith(_ELSEWHERE):
             return _log.warning("health: SIGTERM cannot be held back: the server handles it in a way of its own")
-        self._server = handler
+        self.server = handler
         self._call = caller_from_anywhere()
         signal.signal(signal.SIGTERM, self._handle)
         return None
@@ -53,13 +57,13 @@ class HeldSigterm:
         """Put the handler of the server back."""
         if self._cancel is not None:
             self._cancel()
-        if self._server is not None and signal.getsignal(signal.SIGTERM) == self._handle:
-            signal.signal(signal.SIGTERM, self._server)
+        if self.server is not None and signal.getsignal(signal.SIGTERM) == self._handle:
+            signal.signal(signal.SIGTERM, self.server)
 
     def _handle(self, number: int, frame: Any) -> None:
-        assert self._server is not None  # noqa: S101 - it is known before this is installed
+        assert self.server is not None  # noqa: S101 - it is known before this is installed
         if self._is_held:
-            self._server(number, frame)
+            self.server(number, frame)
             return
         self._is_held = True
         self._begin()
@@ -70,5 +74,5 @@ class HeldSigterm:
 
     async def _pass_on(self) -> None:
         await anyio.sleep(self._delay)
-        assert self._server is not None  # noqa: S101 - as above
-        self._server(signal.SIGTERM, None)
+        assert self.server is not None  # noqa: S101 - as above
+        self.server(signal.SIGTERM, None)

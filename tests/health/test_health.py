@@ -265,3 +265,41 @@ async def test_a_client_that_has_gone_harms_nothing() -> None:
 
     with pytest.raises(OSError, match="gone"):
         await Health(shop, checks={"a": check})(http_scope(path="/readyz"), never, gone)
+
+
+# -- a configuration that is loaded anew
+
+
+async def test_what_takes_over_is_as_ready_as_what_it_takes_over_from() -> None:
+    """The lifespan of the new stack begins before that of the old one ends: no shutdown, and no startup to wait for."""
+    old, new = Health(shop), Health(shop)
+    async with Driver(old, lifespan_scope()) as first:
+        first.feed(STARTUP)
+        await first.receive()
+        new.take_over(old)
+        async with Driver(new, lifespan_scope()) as second:
+            await second.settle()
+            assert await statuses(new) == (200, 200, 200)
+            second.feed(STARTUP)
+            await second.receive()
+            first.feed(SHUTDOWN)
+            await first.receive()
+            assert await statuses(new) == (200, 200, 200)
+            second.feed(SHUTDOWN)
+            await second.receive()
+            assert await statuses(new) == (200, 503, 200)
+
+
+async def test_a_new_stack_that_does_not_start_changes_nothing() -> None:
+    old, new = Health(shop), Health(fails_to_start)
+    async with Driver(old, lifespan_scope()) as first:
+        first.feed(STARTUP)
+        await first.receive()
+        new.take_over(old)
+        async with Driver(new, lifespan_scope()) as second:
+            second.feed(STARTUP)
+            await second.finish()
+        assert await statuses(old) == (200, 200, 200)
+        first.feed(SHUTDOWN)
+        await first.finish()
+    assert await statuses(old) == (200, 503, 200)

@@ -161,3 +161,28 @@ def test_real_servers_answer_health_checks(name: str) -> None:
                 response = client.request(method, f"{server.url}{path}")
                 assert (response.status_code, response.headers["cache-control"]) == (200, "no-store")
         assert client.post(f"{server.url}/readyz").status_code == 405
+
+
+@pytest.mark.parametrize("takes_over", [True, False])
+async def test_a_stack_that_is_exchanged_delays_it_once(takes_over: bool, heard: list[int]) -> None:
+    """Also where the new one has another delay."""
+    old = Health(shop, sigterm_delay=0.05 if takes_over else 3600)
+    new = Health(shop, sigterm_delay=0.05)
+    async with Driver(old, lifespan_scope()) as first:
+        first.feed(STARTUP)
+        await first.receive()
+        if takes_over:
+            new.take_over(old)
+        async with Driver(new, lifespan_scope()) as second:
+            second.feed(STARTUP)
+            await second.receive()
+            first.feed(SHUTDOWN)
+            await first.receive()
+            assert not new.is_closing
+            os.kill(os.getpid(), signal.SIGTERM)
+            await until(lambda: new.is_closing)
+            assert not heard
+            await until(lambda: heard)
+            second.feed(SHUTDOWN)
+            await second.receive()
+    assert heard == [signal.SIGTERM]
