@@ -160,12 +160,14 @@ async def test_it_is_ready_from_the_end_of_its_startup_to_the_beginning_of_its_s
 
 
 async def test_checks_do_not_run_before_the_startup_nor_in_a_shutdown() -> None:
-    layer = Health(shop, checks={"a": never})
+    asked: list[bool] = []
+    layer = Health(shop, checks={"a": lambda: asked.append(True)})
     layer.begin_shutdown()
     assert await statuses(layer) == (200, 503, 200)
     async with Driver(layer, lifespan_scope()) as life:
         await life.settle()
         assert await statuses(layer) == (200, 503, 503)
+    assert asked == []
 
 
 async def test_a_shutdown_that_begins_while_checks_run_counts() -> None:

@@ -23,6 +23,7 @@ from middlewares.testing import (
     websocket_scope,
 )
 from tests.readable import Policy
+from tests.stand_ins import Metrics, RequestID
 
 if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp, Receive, Scope, Send
@@ -292,6 +293,26 @@ async def test_pages_of_a_permitted_origin_read_it_in_any_order(others: list[Any
         assert (response.status, response.header("access-control-allow-origin")) == (500, ORIGIN)
         assert response.json()["request_id"] == REQUEST_ID
         assert response.values("x-request-id") == [REQUEST_ID]
+
+
+async def test_headers_for_any_response_are_there_once() -> None:
+    """Layers further in leave them in the exchange, and those further out add them to what passes."""
+    for stack in (
+        Stack(Metrics, RequestID, ProblemDetails),
+        Stack(Metrics, ProblemDetails, RequestID),
+        Stack(ProblemDetails, Metrics, RequestID, GZip),
+    ):
+        assert (await request(stack(failing))).values("x-request-id") == ["id-1"]
+    exchange = Exchange()
+    exchange.response_headers.append((b"x-outer", b"1"))
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await ProblemDetails(identified(failing))({**http_scope(), EXCHANGE: exchange}, send, send)  # type: ignore[arg-type]  # nothing is received
+    names = [name for name, _ in sent[0]["headers"]]
+    assert (names.count(b"x-request-id"), names.count(b"x-outer")) == (1, 0)
 
 
 async def test_a_preflight_that_fails_further_in_is_answered_once() -> None:
