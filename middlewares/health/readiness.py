@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from anyio.lowlevel import RunVar
@@ -58,7 +59,8 @@ class Readiness:
             here.run = None
             here.answer = self._render(outcomes)
             here.since = self._clock()
-            here.tell(outcomes)
+            with suppress(Exception):  # handlers and filters of logs may fail
+                here.tell(outcomes)
         return here.answer
 
 

@@ -10,6 +10,7 @@ import logging
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from starlette.exceptions import HTTPException
@@ -47,7 +48,7 @@ class Handlers:
 
     __slots__ = ("_by_class",)
 
-    def __init__(self, problems: OptionErrors, given: Mapping[type | str, Handler]) -> None:
+    def __init__(self, problems: OptionErrors, given: Mapping[Any, Handler]) -> None:
         """Look up what is given by name, and record a problem for each that is wrong."""
         self._by_class: dict[type, Handler] = {}
         for key, handler in given.items():
@@ -71,7 +72,8 @@ class Handlers:
             if isinstance(error, HTTPException) and _is_status(error.status_code):
                 return _of_http_exception(error)
         except Exception:  # noqa: BLE001 - users' functions may raise anything; what they were asked about goes first
-            _log.warning("problem_details: the handler of %s failed", type(error).__name__, exc_info=True)
+            with suppress(Exception):  # so may handlers and filters of logs
+                _log.warning("problem_details: the handler of %s failed", type(error).__name__, exc_info=True)
         return _UNHANDLED
 
 
@@ -131,7 +133,7 @@ def _only(error: Exception) -> Exception:
     return error
 
 
-def _class(key: type | str) -> Any:
+def _class(key: Any) -> Any:
     if not isinstance(key, str):
         return key
     try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.cross_origin import InnerPolicy
@@ -40,7 +42,7 @@ class ProblemDetails(Layer):
     """
 
     app: ASGIApp = field(kw_only=False)
-    handlers: Mapping[type | str, Handler] = field(default_factory=dict)
+    handlers: Mapping[Any, Handler] = field(default_factory=dict)
     """What exceptions mean, by class, or by where that is found, as in ``shop.errors:OutOfStock``; subclasses too. A
     status from 400 to 599; or a function, sync or async, of the ``HTTPConnection`` and the exception, which returns a
     status, a table of members with ``status`` among them, or ``None`` for what it cannot tell."""
@@ -134,4 +136,5 @@ def _tell_log(error: Exception, exchange: Exchange, scope: Scope) -> None:
     about = "".join(
         f", {what} {known}" for what, known in (("request", exchange.request_id), ("trace", exchange.trace_id)) if known
     )
-    _log.error("problem_details: %s raised %s%s", place, type(error).__name__, about, exc_info=error)
+    with suppress(Exception):  # handlers and filters of logs may fail, and some exceptions cannot be shown
+        _log.error("problem_details: %s raised %s%s", place, type(error).__name__, about, exc_info=error)

@@ -77,11 +77,10 @@ class ConvertedResponse:
 
     async def release(self) -> None:
         """Send what is held as it is."""
-        if self._state == _HOLDING:
-            self._state = _PASSING
-            for message in self._held:
-                await self._send(message)
-            self._held = []
+        self._state = _PASSING
+        for message in self._held:
+            await self._send(message)
+        self._held = []
 
     def _begin(self, start: Message) -> Awaitable[None]:
         suspected = suspicion(start, self._convert)

@@ -366,3 +366,16 @@ async def test_the_log_is_told_of_each_change_once(caplog: pytest.LogCaptureFixt
         "health: the check 'database' passes again",
         "health: the check 'database' said that it fails",
     ]
+
+
+async def test_a_log_that_fails_costs_no_answer() -> None:
+    class Broken(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            raise OSError("disk full")
+
+    logger, broken = logging.getLogger("middlewares"), Broken()
+    logger.addFilter(broken)
+    try:
+        assert await ready(debugged(a=giving(False))) == {"a": FAILS}
+    finally:
+        logger.removeFilter(broken)

@@ -234,6 +234,20 @@ async def test_it_is_logged_once_with_its_id(caplog: pytest.LogCaptureFixture) -
     assert isinstance(record.exc_info[1], Failure)
 
 
+async def test_a_log_that_fails_costs_no_answer() -> None:
+    class Broken(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            raise OSError("disk full")
+
+    logger, broken = logging.getLogger("middlewares"), Broken()
+    logger.addFilter(broken)
+    try:
+        for handlers in ({}, {Failure: lambda *_: "nonsense"}):
+            assert (await request(ProblemDetails(failing, handlers=handlers))).status == 500
+    finally:
+        logger.removeFilter(broken)
+
+
 async def test_by_option_it_goes_on_after_the_answer_and_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     failure = Failure()
     response = await request(ProblemDetails(raising(failure), reraise=True), raise_exceptions=False)
@@ -436,8 +450,15 @@ def deep() -> Exception:
 
 @pytest.mark.parametrize(
     "error",
-    [Unspeakable(), deep(), Failure("\udcff\x00"), Failure("x" * 10_000_000), ExceptionGroup("many", [deep()] * 20)],
-    ids=["unspeakable", "deep", "bytes", "long", "groups"],
+    [
+        Unspeakable(),
+        deep(),
+        Failure("\udcff\x00"),
+        Failure("x" * 10_000_000),
+        ExceptionGroup("many", [deep()] * 20),
+        SyntaxError("odd", ("shop.py", 1, 1, 7)),  # type: ignore[arg-type]  # as broken tools make them
+    ],
+    ids=["unspeakable", "deep", "bytes", "long", "groups", "misshapen"],
 )
 @pytest.mark.parametrize("accept", ["text/html", "*/*"])
 async def test_no_exception_breaks_the_debug_page(error: Exception, accept: str) -> None:
