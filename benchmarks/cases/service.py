@@ -30,5 +30,5 @@ def _case(name: str, what: str, bar: float, *subjects: Subject) -> Case:
 
 CASES = (
     _case("health", "another path than those of health checks", 0.6, ours("middlewares:Health")),
-    _case("problem_details", "an answer that is no error", 2.5, ours("middlewares:ProblemDetails")),
+    _case("problem_details", "an answer that is no error", 2.0, ours("middlewares:ProblemDetails")),
 )
