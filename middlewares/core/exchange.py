@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .refusals import Refusal
 
-__all__ = ("EXCHANGE", "Coding", "Each", "Exchange", "First", "Last", "hand_back", "join")
+__all__ = ("EXCHANGE", "Coding", "Each", "Exchange", "First", "Last", "hand_back", "join", "publish_scope")
 
 EXCHANGE = "middlewares.exchange"
 """The scope key."""
@@ -106,7 +106,8 @@ class Exchange:
     inner_scope: Last[MutableMapping[str, Any]] = Last()
     """The innermost scope seen: what the framework's router writes into."""
     route: First[str] = First()
-    """The template of the matched route, such as ``/users/{id}``."""
+    """The template of the matched route, such as ``/users/{id}``, where the framework does not write it into the scope;
+    without the prefix of mounts that do."""
     raw_bytes: First[int] = First()
     """Bytes of body that the application sent."""
     wire_bytes: Last[int] = Last()
@@ -155,6 +156,19 @@ def join(scope: MutableMapping[str, Any], layer: object) -> tuple[Exchange, Muta
     exchange = Exchange()
     exchange.layers = [layer]
     return exchange, {**scope, EXCHANGE: exchange}, True
+
+
+def publish_scope(scope: MutableMapping[str, Any]) -> None:
+    """Publish the scope that goes to an application which is not ours, as `Exchange.inner_scope`.
+
+    For the innermost layers (`layer.is_innermost`), where there is an exchange at all::
+
+        if self._innermost and EXCHANGE in scope:
+            publish_scope(scope)
+    """
+    facts = scope[EXCHANGE].__dict__
+    if "layers" in facts:  # or the request has ended, and a scope would be kept alive by what is in it
+        facts["inner_scope"] = scope
 
 
 def hand_back(inner: MutableMapping[str, Any], outer: MutableMapping[str, Any]) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
 from middlewares.core.cross_origin import InnerPolicy
-from middlewares.core.exchange import EXCHANGE, hand_back
-from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.exchange import EXCHANGE, hand_back, publish_scope
+from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
 from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
 from middlewares.core.refusals import refuse
 
@@ -54,6 +54,8 @@ class RateLimit(Layer):
     """
 
     order_role: ClassVar[Any] = staticmethod(_order_role)
+
+    publishes_scope: ClassVar = True
 
     app: ASGIApp = field(kw_only=False)
     limit: Limit | None = "100/minute"
@@ -128,6 +130,7 @@ class RateLimit(Layer):
     _inner: InnerPolicy = field(init=False, repr=False)
     _messages: MessageLimits | None = field(init=False, repr=False)
     _foreign: bool = field(init=False, repr=False)
+    _innermost: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         rules, allowed, denied = check_options(self)
@@ -142,6 +145,7 @@ class RateLimit(Layer):
             _inner=InnerPolicy(self.app),
             _messages=MessageLimits.of(self),
             _foreign=is_foreign(self.app),
+            _innermost=is_innermost(self.app),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -183,6 +187,8 @@ class RateLimit(Layer):
                     scope[EXCHANGE].quotas.append(decision)
                 inner = {**scope, DECISION: decision}
                 size = len(inner)
+                if self._innermost and EXCHANGE in scope:
+                    publish_scope(inner)
                 if self._is_simple:
                     # As a method it has the mark of its function, which to set would cost as much as all the rest.
                     send = MethodType(_send_told, (send, plain, decision.states[0], decision.now))
@@ -248,6 +254,8 @@ class RateLimit(Layer):
             exchange.quotas.append(decision)
         inner = {**scope, DECISION: decision}
         size = len(inner)
+        if self._innermost and EXCHANGE in inner:
+            publish_scope(inner)
         if scope["type"] == "websocket":
             receive, send = self._limited(receive, send)
         elif self._fields is not None:
@@ -263,6 +271,8 @@ class RateLimit(Layer):
         if scope["type"] == "websocket":
             receive, send = self._limited(receive, send)
         inner = scope if DECISION in scope else {**scope, DECISION: Decision(True, (), (), 0, scope, self)}
+        if self._innermost and EXCHANGE in inner:
+            publish_scope(inner)
         try:
             await self.app(inner, receive, send)
         finally:

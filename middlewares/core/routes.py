@@ -1,0 +1,118 @@
+"""Tell the template of the route that a request has taken, such as ``/users/{id}``, from what routers leave behind.
+
+Starlette, FastAPI and Litestar write what they matched into the scope; for other frameworks an adapter publishes it
+as a fact of the exchange. Nothing is matched a second time, and no answer holds a part of the path that was asked
+for: templates come from what the application has declared.
+
+Standard: OpenTelemetry semantic conventions, ``http.route``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .exchange import EXCHANGE
+from .route_tables import ANY_PATH, Place, opaque_place, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .exchange import Exchange
+
+__all__ = ("publish_route", "route_template")
+
+
+def route_template(scope: Mapping[str, Any], exchange: Exchange) -> str | None:
+    """Return the template of the route that a request has taken; ``None`` if it took none, or none is known.
+
+    For layers that observe: ask when the response ends, with the scope that was handed on, before leaving the
+    exchange. What is mounted counts with the template of its mount; where only the mount is known, the rest of the
+    path is ``{path}``, as in ``/static/{path}``. It never raises.
+    """
+    try:
+        published = exchange.route
+        place = _place(exchange.inner_scope or scope)
+        if place is None and exchange.inner_scope is not None:
+            place = _place(scope)  # further in, a request of the application's own may have been dispatched
+        if published is not None:
+            return published if place is None else place.prefix + published
+        return None if place is None else place.template
+    except Exception:  # noqa: BLE001 - what a framework leaves in the scope is not ours, and no request fails for it
+        return None
+
+
+def publish_route(scope: Mapping[str, Any], template: str | None) -> None:
+    """Tell the layers outside which route a request has taken, in a framework that does not write it into the scope.
+
+    ``template`` is as the application declared it, without the prefix of what it is mounted in; ``None``, as where
+    nothing matched, publishes nothing. The first that is published counts. Without a layer that wants to know, it
+    does nothing.
+    """
+    exchange = scope.get(EXCHANGE)
+    if template is not None and exchange is not None and exchange.layers:
+        exchange.route = template if template.startswith("/") else f"/{template}"
+
+
+def _place(scope: Mapping[str, Any]) -> Place | None:
+    """Return where in the application a request has ended, as far as the routers on its way have told."""
+    router = scope.get("router")
+    if "path_template" not in scope:
+        return None if router is None else _starlette_place(scope, router)
+    inner = _litestar_place(scope)
+    outer = None if router is None else _starlette_place(scope, router)
+    if outer is None or inner is None:
+        return outer or inner
+    keys = [*scope]
+    if keys.index("router") > keys.index("path_template"):  # one is mounted in the other: who wrote first is outside
+        outer, inner = inner, outer
+    return inner.inside(outer.prefix)
+
+
+def _starlette_place(scope: Mapping[str, Any], router: object) -> Place | None:
+    """Return the place of a route of Starlette or FastAPI."""
+    leaf = _starlette_leaf(scope)
+    if leaf is None:
+        return None
+    place = place_of(router, leaf, scope)
+    if place is not None:
+        return place
+    # It stands behind something that cannot be looked into: its own application knows it, and a mount the rest.
+    app = scope.get("app")
+    place = None if app is None or app is router else place_of(app, leaf, scope)
+    if place is None:
+        place = Place.of(leaf)
+    outer = opaque_place(router, scope)
+    return place if outer is None or place is None else place.inside(outer.prefix)
+
+
+def _starlette_leaf(scope: Mapping[str, Any]) -> object:
+    """Return the innermost object that a router has chosen, by which its table knows it.
+
+    Starlette writes ``route`` and ``endpoint`` at each level. FastAPI leaves ``route`` as it was, unless it is one of
+    its own, and writes what it makes of the routes of an included router into a dictionary of its own. So each may
+    be left from a level further out; the endpoint never is.
+    """
+    route, endpoint = scope.get("route"), scope.get("endpoint")
+    if "fastapi" in scope:
+        context = scope["fastapi"].get("effective_route_context")
+        if context is not None:
+            if context.original_route is route:
+                return context
+            if _leads_to(context.starlette_route, endpoint):
+                return context.starlette_route
+    return route if _leads_to(route, endpoint) else endpoint
+
+
+def _leads_to(route: object, endpoint: object) -> bool:
+    return route is not None and (
+        getattr(route, "endpoint", None) is endpoint or getattr(route, "app", None) is endpoint
+    )
+
+
+def _litestar_place(scope: Mapping[str, Any]) -> Place | None:
+    """Return the place of a route of Litestar, which tells no template for what is mounted in it."""
+    handler = scope.get("route_handler")
+    if getattr(handler, "is_mount", False):
+        return place_of(scope["litestar_app"], handler, scope)
+    template = scope["path_template"]
+    return Place(template) if template and isinstance(template, str) and template != ANY_PATH else None
