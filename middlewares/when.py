@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
-from middlewares.core.fields import is_token
 from middlewares.core.exchange import EXCHANGE, publish_scope
+from middlewares.core.fields import is_token
 from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost, placeholder
 from middlewares.core.matching import ask, compile_matchers
 from middlewares.core.options import check_types

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 from .paths import route_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
-__all__ = ("ANY_PATH", "Place", "opaque_place", "place_of")
+__all__ = ("ANY_PATH", "Place", "frontend_place", "leads_to", "opaque_place", "place_of")
 
 ANY_PATH: Final = "/{path}"
 """What stands for the rest of the path in the template of a mount."""
@@ -27,7 +27,7 @@ _MOST_ROUTES: Final = 100_000
 """Bounds against applications that are mounted in themselves."""
 _MOST_STRANGERS: Final = 1_000
 _MOST_FRUITLESS: Final = 32
-"""How often in a row a table is built in vain, before the application is taken for one that makes routes as it runs."""
+"""How often in a row a table is built in vain each time; from then on ever more rarely."""
 _GROUP_NAME: Final = re.compile(r"\(\?P<\w+>")
 _REST: Final = r"/(?P<path>.*)$"
 """How the pattern of a mount ends."""
@@ -68,15 +68,22 @@ class Place:
             return None
         own = getattr(getattr(route, "path_regex", None), "pattern", "")
         own = own.removesuffix(_REST) if is_mount else own.removesuffix("$")
-        return cls(prefix + template, is_mount=is_mount, pattern=pattern + _GROUP_NAME.sub("(?:", own.removeprefix("^")))
+        own = _GROUP_NAME.sub("(?:", own.removeprefix("^"))
+        return cls(prefix + template, is_mount=is_mount, pattern=pattern + own)
 
 
 @dataclass(slots=True)
 class _Known:
     """Something that requests are routed to, and where it stands: nowhere, if the walk has not met it."""
 
-    ref: weakref.ref[Any]
+    route: weakref.ref[Any]
+    """To the route: of endpoints, not all can be referred to weakly."""
     places: list[Place] = field(default_factory=list)
+
+    def is_of(self, leaf: object) -> bool:
+        """Return whether it is ``leaf`` that is known, and not what had its identity before."""
+        route = self.route()
+        return route is leaf or leads_to(route, leaf)
 
     def place(self, scope: Mapping[str, Any]) -> Place | None:
         if len(self.places) < 2:
@@ -88,11 +95,12 @@ class _Known:
 class _Table:
     """The routes of one application, or router."""
 
-    __slots__ = ("count", "fruitless", "known", "opaque", "ref", "strangers")
+    __slots__ = ("count", "frontends", "fruitless", "known", "opaque", "ref", "strangers")
 
     def __init__(self, ref: weakref.ref[Any]) -> None:
         self.ref = ref
         self.fruitless = 0
+        """How often in a row a walk did not find what was asked for."""
         self.build(ref())
 
     def build(self, router: Any) -> None:
@@ -100,20 +108,24 @@ class _Table:
         self.known: dict[int, _Known] = {}
         self.opaque: list[Place] = []
         """Mounts of what cannot be looked into."""
+        self.frontends: list[Place] = []
+        """Folders of files that FastAPI serves where no route matches."""
         self.strangers = 0
         self.count = len(router.routes)
-        _Walk(self).routes(router.routes, Place("", is_mount=True), 0)
+        _Walk(self).router(router, Place("", is_mount=True), 0)
 
     def look_up(self, router: Any, leaf: object) -> _Known | None:
         """Return what is known of ``leaf``; where it is new, look whether the application has changed."""
         known = self.known.get(id(leaf))
-        if known is not None and known.ref() is leaf:
+        if known is not None and known.is_of(leaf):
             return known
-        if self.fruitless >= _MOST_FRUITLESS and len(router.routes) == self.count:
+        fruitless = self.fruitless
+        if fruitless >= _MOST_FRUITLESS and len(router.routes) == self.count and fruitless & (fruitless - 1):
+            self.fruitless += 1
             return self._stranger(leaf)
         self.build(router)
         known = self.known.get(id(leaf))
-        if known is not None and known.ref() is leaf:
+        if known is not None and known.is_of(leaf):
             self.fruitless = 0
             return known
         self.fruitless += 1
@@ -123,19 +135,19 @@ class _Table:
         """Remember that the application does not know ``leaf``, so that it is not walked for it again."""
         if self.strangers >= _MOST_STRANGERS:
             return None
+        try:
+            known = _Known(weakref.ref(leaf))
+        except TypeError:  # an instance with slots
+            return None
         self.strangers += 1
-        known = self.known[id(leaf)] = _Known(weakref.ref(leaf))
+        self.known[id(leaf)] = known
         return known
 
-    def add(self, leaf: object, place: Place) -> None:
-        """Note that ``leaf`` stands in ``place``."""
-        try:
-            ref = weakref.ref(leaf)
-        except TypeError:  # such as an instance with slots: it is known by its route, or not at all
-            return
+    def add(self, leaf: object, route: object, place: Place) -> None:
+        """Note that ``leaf``, which is ``route`` or its endpoint, stands in ``place``."""
         known = self.known.get(id(leaf))
-        if known is None or known.ref() is not leaf:
-            known = self.known[id(leaf)] = _Known(ref)
+        if known is None or not known.is_of(leaf):
+            known = self.known[id(leaf)] = _Known(weakref.ref(route))
         if all(place.template != other.template for other in known.places):
             known.places.append(place)
 
@@ -148,6 +160,12 @@ class _Walk:
     def __init__(self, table: _Table) -> None:
         self.table = table
         self.left = _MOST_ROUTES
+
+    def router(self, router: Any, outer: Place, depth: int) -> None:
+        """Walk what ``router``, or an application that has one, routes to."""
+        self.routes(router.routes, outer, depth)
+        for group in getattr(getattr(router, "router", router), "_low_priority_routes", ()):
+            self._frontends(group, outer)
 
     def routes(self, routes: Iterable[object], outer: Place, depth: int) -> None:
         for route in [*routes]:
@@ -165,23 +183,25 @@ class _Walk:
         place = Place.of(route, outer.prefix, outer.pattern)
         if place is None:
             return None
-        if hasattr(route, "route_handler"):  # Litestar's: what is mounted there has a template like any other
-            is_mount = bool(getattr(route.route_handler, "is_mount", False))
-            template = f"{(place.template or '').rstrip('/')}{ANY_PATH}" if is_mount else place.template
-            return self.table.add(route.route_handler, replace(place, template=template, is_mount=is_mount))
-        for leaf in _leaves(route):
-            self.table.add(leaf, place)
+        self.table.add(route, route, place)
+        for name in ("endpoint", "app"):
+            if (endpoint := getattr(route, name, None)) is not None:
+                self.table.add(endpoint, route, place)
+                break
         if place.is_mount:
             self._mounted(route, place, depth)
         return None
 
     def _mounted(self, mount: Any, place: Place, depth: int) -> None:
-        inner = mount.routes or _routes_inside(mount.app)
-        if inner is None:
+        router = _router_inside(mount.app)
+        if depth >= _DEEPEST:
+            return
+        if router is not None:
+            self.router(router, place, depth + 1)
+        elif mount.routes:
+            self.routes(mount.routes, place, depth + 1)
+        else:
             self.table.opaque.append(place)
-        elif depth < _DEEPEST:
-            # A host adds nothing to the template, so what stands in it has the prefix of the host.
-            self.routes(inner, place if place.template else replace(place, template=""), depth + 1)
 
     def _included(self, included: Any, outer: Place, depth: int) -> None:
         """Walk a router that FastAPI has included: for each of its routes there is a context, with the prefix."""
@@ -191,7 +211,15 @@ class _Walk:
             elif context.path_format:
                 place = Place.of(context, outer.prefix, outer.pattern)
                 if place is not None:
-                    self.table.add(context, place)
+                    self.table.add(context, context, place)
+        for context in included.effective_low_priority_routes():
+            self._frontends(context.original_route, outer, context.frontend_prefix)
+
+    def _frontends(self, group: Any, outer: Place, prefix: str = "") -> None:
+        for frontend in getattr(group, "routes", ()):
+            path = (prefix.rstrip("/") + frontend.path).rstrip("/")
+            place = Place(outer.prefix + path + ANY_PATH, is_mount=True, pattern=outer.pattern + re.escape(path))
+            self.table.frontends.append(place)
 
 
 _tables: dict[int, _Table] = {}
@@ -211,6 +239,13 @@ def opaque_place(router: object, scope: Mapping[str, Any]) -> Place | None:
     return next((place for place in opaque if place.leads_to(path)), None)
 
 
+def frontend_place(router: object, scope: Mapping[str, Any]) -> Place | None:
+    """Return the folder of FastAPI out of which a request was answered: the innermost, as there."""
+    path = _full_path(scope)
+    found = [place for place in _table(router).frontends if place.leads_to(path)]
+    return max(found, key=lambda place: len(place.pattern), default=None)
+
+
 def _table(router: object) -> _Table:
     key = id(router)
     table = _tables.get(key)
@@ -225,22 +260,19 @@ def _forget(key: int, ref: weakref.ref[Any]) -> None:
         del _tables[key]
 
 
-def _leaves(route: object) -> Iterator[object]:
-    """Yield what a router may leave in the scope for a route: itself, and its endpoint."""
-    yield route
-    endpoint = getattr(route, "endpoint", None)
-    if endpoint is None:
-        endpoint = getattr(route, "app", None)
-    if endpoint is not None:
-        yield endpoint
+def leads_to(route: object, endpoint: object) -> bool:
+    """Return whether ``endpoint`` is what a route, or a mount, calls."""
+    return route is not None and (
+        getattr(route, "endpoint", None) is endpoint or getattr(route, "app", None) is endpoint
+    )
 
 
-def _routes_inside(app: Any) -> Sequence[object] | None:
-    """Return the routes of the application inside layers; ``None`` if none is found by following ``app``."""
+def _router_inside(app: Any) -> object | None:
+    """Return what has routes inside layers; ``None`` if nothing is found by following ``app``."""
     for _ in range(_DEEPEST):
-        routes = getattr(app, "routes", None)
-        if isinstance(routes, (list, tuple)):
-            return routes
+        if isinstance(getattr(app, "routes", None), (list, tuple)):
+            found: object = app
+            return found
         app = getattr(app, "app", None)
         if app is None:
             break

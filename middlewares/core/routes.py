@@ -9,10 +9,11 @@ Standard: OpenTelemetry semantic conventions, ``http.route``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from .exchange import EXCHANGE
-from .route_tables import ANY_PATH, Place, opaque_place, place_of
+from .route_tables import ANY_PATH, Place, frontend_place, leads_to, opaque_place, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from .exchange import Exchange
 
 __all__ = ("publish_route", "route_template")
+
+_PARAMETER_TYPE: Final = re.compile(r":\w+(?=\})")
+"""What Litestar leaves out of templates: ``/{id:int}`` is ``/{id}`` there."""
 
 
 def route_template(scope: Mapping[str, Any], exchange: Exchange) -> str | None:
@@ -70,6 +74,8 @@ def _place(scope: Mapping[str, Any]) -> Place | None:
 
 def _starlette_place(scope: Mapping[str, Any], router: object) -> Place | None:
     """Return the place of a route of Starlette or FastAPI."""
+    if "frontend_path" in scope.get("fastapi", ()):
+        return frontend_place(router, scope)
     leaf = _starlette_leaf(scope)
     if leaf is None:
         return None
@@ -98,21 +104,25 @@ def _starlette_leaf(scope: Mapping[str, Any]) -> object:
         if context is not None:
             if context.original_route is route:
                 return context
-            if _leads_to(context.starlette_route, endpoint):
+            if leads_to(context.starlette_route, endpoint):
                 return context.starlette_route
-    return route if _leads_to(route, endpoint) else endpoint
-
-
-def _leads_to(route: object, endpoint: object) -> bool:
-    return route is not None and (
-        getattr(route, "endpoint", None) is endpoint or getattr(route, "app", None) is endpoint
-    )
+    return route if leads_to(route, endpoint) else endpoint
 
 
 def _litestar_place(scope: Mapping[str, Any]) -> Place | None:
     """Return the place of a route of Litestar, which tells no template for what is mounted in it."""
     handler = scope.get("route_handler")
     if getattr(handler, "is_mount", False):
-        return place_of(scope["litestar_app"], handler, scope)
+        return _litestar_mount(handler)
     template = scope["path_template"]
-    return Place(template) if template and isinstance(template, str) and template != ANY_PATH else None
+    return Place(template) if template and isinstance(template, str) else None
+
+
+def _litestar_mount(handler: Any) -> Place | None:
+    """Return the place of what Litestar has mounted: it lies in the handler and in the routers around it."""
+    if len(handler.paths) != 1:
+        return None
+    paths = [getattr(layer, "path", None) for layer in handler.ownership_layers]
+    segments = "/".join([*filter(None, paths), *handler.paths]).split("/")
+    template = "".join(f"/{segment}" for segment in segments if segment)
+    return Place(_PARAMETER_TYPE.sub("", template) + ANY_PATH, is_mount=True)
