@@ -29,6 +29,7 @@ class PublishRoute(Layer):
     Order: innermost.
     """
 
+    order_role: ClassVar[str] = "anywhere"
     publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)

@@ -1,0 +1,101 @@
+"""A layer that observes as metrics and traces do, and the ways to stand around an application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from middlewares import PublishRoute, Timeout
+from middlewares.core.exchange import hand_back, join
+from middlewares.core.routes import route_template
+from middlewares.testing import WebSocketRefused, request, websocket
+
+if TYPE_CHECKING:
+    from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ("WAYS", "Ask", "Copying", "Probe", "Way", "around", "templates")
+
+_ENDS = {"http.response.body", "websocket.close", "websocket.http.response.body"}
+
+Ask = tuple[str, str]
+"""Method, or ``WS``, and path; with a host in front of the path if it does not begin with a slash."""
+Way = Callable[[Callable[..., "ASGIApp"], list[str | None]], "ASGIApp"]
+"""Stand around what a function makes of the middlewares that are to be added to the application itself."""
+
+
+class Probe:
+    """Notes the template of each request as its response ends, and once more if there is none."""
+
+    def __init__(self, app: ASGIApp, seen: list[str | None]) -> None:
+        self.app, self.seen = app, seen
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self.app(scope, receive, send)
+        exchange, inner, is_maker = join(scope, self)
+        found: list[str | None] = []
+
+        async def send_noted(message: Message) -> None:
+            if message["type"] in _ENDS and not message.get("more_body"):
+                found.append(route_template(inner, exchange))
+            await send(message)
+
+        try:
+            await self.app(inner, receive, send_noted)
+        finally:
+            self.seen.append(found[0] if found else route_template(inner, exchange))
+            exchange.leave(self)
+            if is_maker:
+                hand_back(inner, scope)
+
+
+class Copying:
+    """A layer of somebody else, which hands on a copy of the scope."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app({**scope}, receive, send)
+
+
+def _probe(seen: list[str | None]) -> Callable[[ASGIApp], Probe]:
+    return lambda app: Probe(app, seen)
+
+
+WAYS: dict[str, Way] = {
+    "outside": lambda make, seen: Probe(make(), seen),
+    "inside": lambda make, seen: make(_probe(seen)),
+    "copy, then a layer of ours": lambda make, seen: Probe(Copying(Timeout(make())), seen),
+    "copy, then PublishRoute": lambda make, seen: Probe(Copying(PublishRoute(make())), seen),
+    "copy, then PublishRoute, inside": lambda make, seen: make(_probe(seen), Copying, PublishRoute),
+    "two copies, layers between": lambda make, seen: Probe(Copying(Timeout(Copying(PublishRoute(make())))), seen),
+}
+
+
+def around(make: Callable[..., ASGIApp], way: str, seen: list[str | None]) -> ASGIApp:
+    """Return an application with a probe around it, in one of the `WAYS`."""
+    return WAYS[way](make, seen)
+
+
+async def templates(app: ASGIApp, seen: list[str | None], asks: Iterable[Ask]) -> list[tuple[int, str | None]]:
+    """Return the status of each request, and the template that the probe noted."""
+    results: list[tuple[int, str | None]] = []
+    for method, path in asks:
+        host, slash, rest = path.partition("/")
+        seen.clear()
+        status = await _status(app, method, slash + rest, {"host": host or "shop.example"})
+        assert len(seen) <= 1
+        results.append((status, seen[0] if seen else None))
+    return results
+
+
+async def _status(app: ASGIApp, method: str, path: str, headers: dict[str, Any]) -> int:
+    if method != "WS":
+        return (await request(app, method, path, headers=headers, raise_exceptions=False)).status
+    try:
+        async with websocket(app, path, headers=headers) as client:
+            await client.receive("websocket.close")
+    except WebSocketRefused as refused:
+        return refused.response.status
+    return 101
