@@ -71,7 +71,10 @@ BRANCHES: dict[str, tuple[Callable[[ASGIApp], Any], dict[str, Any]]] = {
         if name not in ("sessions", "maintenance")
     },
     "sessions": (lambda app: Sessions(app, secret_key=SECRET), {}),
-    "sessions, one in another": (lambda app: Sessions(Copying(Sessions(app, secret_key=SECRET)), secret_key=SECRET), {}),
+    "sessions, one in another": (
+        lambda app: Sessions(Copying(Sessions(app, secret_key=SECRET)), secret_key=SECRET),
+        {},
+    ),
     "sessions, one around another": (lambda app: Sessions(Sessions(app, secret_key=SECRET), secret_key=SECRET), {}),
     "maintenance, off": (lambda app: Maintenance(app, active=False), {}),
     "maintenance, of other paths": (lambda app: Maintenance(app, active=True, allow_paths=["/users/*"]), {}),
@@ -176,9 +179,7 @@ def test_work_after_the_request_keeps_nothing_alive() -> None:
 # -- publishing a template by hand, as adapters do
 
 
-@pytest.mark.parametrize(
-    ("template", "expected"), [("/a/{b}", "/a/{b}"), ("a/<b>", "/a/<b>"), ("", "/"), (None, None)]
-)
+@pytest.mark.parametrize(("template", "expected"), [("/a/{b}", "/a/{b}"), ("a/<b>", "/a/<b>"), ("", "/"), (None, None)])
 def test_a_published_template_begins_with_a_slash(template: str | None, expected: str | None) -> None:
     exchange, scope, _ = join(http_scope(), "outer")
     publish_route(scope, template)

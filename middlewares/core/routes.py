@@ -33,16 +33,14 @@ def route_template(scope: Mapping[str, Any], exchange: Exchange) -> str | None:
     exchange. What is mounted counts with the template of its mount; where only the mount is known, the rest of the
     path is ``{path}``, as in ``/static/{path}``. It never raises.
     """
-    try:
-        published = exchange.route
-        place = _place(exchange.inner_scope or scope)
-        if place is None and exchange.inner_scope is not None:
-            place = _place(scope)  # further in, a request of the application's own may have been dispatched
-        if published is not None:
-            return published if place is None else place.prefix + published
+    inner = exchange.inner_scope
+    place = _place(scope if inner is None else inner)
+    if place is None and inner is not None:
+        place = _place(scope)  # further in, a request of the application's own may have been dispatched
+    published = exchange.route
+    if published is None:
         return None if place is None else place.template
-    except Exception:  # noqa: BLE001 - what a framework leaves in the scope is not ours, and no request fails for it
-        return None
+    return published if place is None else place.prefix + published
 
 
 def publish_route(scope: Mapping[str, Any], template: str | None) -> None:
@@ -59,17 +57,20 @@ def publish_route(scope: Mapping[str, Any], template: str | None) -> None:
 
 def _place(scope: Mapping[str, Any]) -> Place | None:
     """Return where in the application a request has ended, as far as the routers on its way have told."""
-    router = scope.get("router")
-    if "path_template" not in scope:
-        return None if router is None else _starlette_place(scope, router)
-    inner = _litestar_place(scope)
-    outer = None if router is None else _starlette_place(scope, router)
-    if outer is None or inner is None:
-        return outer or inner
-    keys = [*scope]
-    if keys.index("router") > keys.index("path_template"):  # one is mounted in the other: who wrote first is outside
-        outer, inner = inner, outer
-    return inner.inside(outer.prefix)
+    try:
+        router = scope.get("router")
+        outer = None if router is None else _starlette_place(scope, router)
+        if "path_template" not in scope:
+            return outer
+        inner = _litestar_place(scope)
+        if outer is None or inner is None:
+            return outer or inner
+        keys = [*scope]
+        if keys.index("router") > keys.index("path_template"):  # who wrote first is outside
+            outer, inner = inner, outer
+        return inner.inside(outer.prefix)
+    except Exception:  # noqa: BLE001 - what a framework leaves in the scope is not ours, and no request fails for it
+        return None
 
 
 def _starlette_place(scope: Mapping[str, Any], router: object) -> Place | None:

@@ -246,7 +246,10 @@ def django_app() -> ASGIApp:
 
 
 def quart_app(*layers: Layer) -> ASGIApp:
-    app, blueprint = Quart("shop", static_folder=str(FILES), static_url_path="/static"), Blueprint("shop", "shop", url_prefix="/api/<version>")
+    app, blueprint = (
+        Quart("shop", static_folder=str(FILES), static_url_path="/static"),
+        Blueprint("shop", "shop", url_prefix="/api/<version>"),
+    )
 
     @app.get("/users/<int:id>")
     async def user(id: int) -> str:  # noqa: A002 - the name of the parameter in the path
