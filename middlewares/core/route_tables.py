@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import weakref
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from .paths import route_path
@@ -33,7 +33,7 @@ _REST: Final = r"/(?P<path>.*)$"
 """How the pattern of a mount ends."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Place:
     """Where something stands that requests are routed to."""
 
@@ -43,6 +43,7 @@ class Place:
     """Whether something else stands in its place, which may go on routing."""
     pattern: str = ""
     """A regular expression for all paths that lead here, where one object stands in several places."""
+    _compiled: re.Pattern[str] | None = None
 
     @property
     def prefix(self) -> str:
@@ -51,11 +52,13 @@ class Place:
 
     def inside(self, prefix: str) -> Place:
         """Return this place inside a mount."""
-        return replace(self, template=prefix + (self.template or "")) if prefix else self
+        return Place(prefix + (self.template or ""), is_mount=self.is_mount) if prefix else self
 
-    def leads_to(self, path: str) -> bool:
+    def takes(self, path: str) -> bool:
         """Return whether requests of ``path`` may come here."""
-        return re.compile(self.pattern + ("(?:/.*)?" if self.is_mount else "")).fullmatch(path) is not None
+        if self._compiled is None:
+            self._compiled = re.compile(self.pattern + ("(?:/.*)?" if self.is_mount else ""), re.DOTALL)
+        return self._compiled.fullmatch(path) is not None
 
     @classmethod
     def of(cls, route: object, prefix: str = "", pattern: str = "") -> Place | None:
@@ -89,7 +92,7 @@ class _Known:
         if len(self.places) < 2:
             return self.places[0] if self.places else None
         path = _full_path(scope)
-        return next((place for place in self.places if place.leads_to(path)), self.places[0])
+        return next((place for place in self.places if place.takes(path)), self.places[0])
 
 
 class _Table:
@@ -115,10 +118,7 @@ class _Table:
         _Walk(self).router(router, Place("", is_mount=True), 0)
 
     def look_up(self, router: Any, leaf: object) -> _Known | None:
-        """Return what is known of ``leaf``; where it is new, look whether the application has changed."""
-        known = self.known.get(id(leaf))
-        if known is not None and known.is_of(leaf):
-            return known
+        """Return what is known of ``leaf``, which is new, once it is looked whether the application has changed."""
         fruitless = self.fruitless
         if fruitless >= _MOST_FRUITLESS and len(router.routes) == self.count and fruitless & (fruitless - 1):
             self.fruitless += 1
@@ -228,21 +228,28 @@ _tables: dict[int, _Table] = {}
 
 def place_of(router: object, leaf: object, scope: Mapping[str, Any]) -> Place | None:
     """Return where ``leaf``, to which a request was routed, stands in the application of ``router``."""
-    known = _table(router).look_up(router, leaf)
-    return None if known is None else known.place(scope)
+    table = _tables.get(id(router))
+    if table is None or table.ref() is not router:
+        table = _table(router)
+    known = table.known.get(id(leaf))
+    if known is None or (known.route() is not leaf and not known.is_of(leaf)):
+        known = table.look_up(router, leaf)
+        if known is None:
+            return None
+    return known.places[0] if len(known.places) == 1 else known.place(scope)
 
 
 def opaque_place(router: object, scope: Mapping[str, Any]) -> Place | None:
     """Return the mount of something that cannot be looked into, such as a closure, by which a request went."""
     opaque = _table(router).opaque
     path = _full_path(scope) if opaque else ""
-    return next((place for place in opaque if place.leads_to(path)), None)
+    return next((place for place in opaque if place.takes(path)), None)
 
 
 def frontend_place(router: object, scope: Mapping[str, Any]) -> Place | None:
     """Return the folder of FastAPI out of which a request was answered: the innermost, as there."""
     path = _full_path(scope)
-    found = [place for place in _table(router).frontends if place.leads_to(path)]
+    found = [place for place in _table(router).frontends if place.takes(path)]
     return max(found, key=lambda place: len(place.pattern), default=None)
 
 
@@ -262,9 +269,9 @@ def _forget(key: int, ref: weakref.ref[Any]) -> None:
 
 def leads_to(route: object, endpoint: object) -> bool:
     """Return whether ``endpoint`` is what a route, or a mount, calls."""
-    return route is not None and (
-        getattr(route, "endpoint", None) is endpoint or getattr(route, "app", None) is endpoint
-    )
+    if route is None:
+        return False
+    return getattr(route, "endpoint", None) is endpoint or getattr(route, "app", None) is endpoint
 
 
 def _router_inside(app: Any) -> object | None:
