@@ -163,8 +163,6 @@ class CORS(PolicyOptions, Layer):
     async def _joined(self, policy: Policy, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request whose response pages may read, where layers further in may have something to add."""
         exchange, inner, is_maker = join(scope, self)
-        if is_maker and self._innermost:
-            publish_scope(inner)
         response = ReadableResponse(send, answer, policy.vary, exchange if policy.exposes_more else None)
         # What layers further out have left, they add themselves to what passes them.
         known = len(exchange.response_headers)
