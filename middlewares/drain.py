@@ -16,6 +16,7 @@ from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.exchange import EXCHANGE, publish_scope
 from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
+from middlewares.core.lifetime import Lifetime
 from middlewares.core.options import check_types
 from middlewares.core.refusals import Refusal, refuse
 from middlewares.errors import OptionErrors
@@ -29,9 +30,10 @@ __all__ = ("Drain",)
 class _Flights:
     """The requests in flight of one application, and whether it is shutting down."""
 
-    __slots__ = ("_landed", "count", "is_closing")
+    __slots__ = ("_landed", "count", "is_closing", "lifetime")
 
     def __init__(self) -> None:
+        self.lifetime = Lifetime()
         self.count = 0
         self.is_closing = False
         self._landed: anyio.Event | None = None
@@ -76,6 +78,8 @@ class Drain(Layer):
     _refusals: dict[bool, Refusal] = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
     _innermost: bool = field(init=False, repr=False)
+
+    kept: ClassVar = ("_flights",)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -123,8 +127,9 @@ class Drain(Layer):
         async def receive_late() -> Message:
             event = await receive()
             if event["type"] == "lifespan.startup":
+                flights.lifetime.enter()
                 flights.is_closing = False  # as tests and reloaders do, it may begin anew
-            elif event["type"] == "lifespan.shutdown":
+            elif event["type"] == "lifespan.shutdown" and flights.lifetime.leave():
                 await flights.close(self.grace)
             return event
 

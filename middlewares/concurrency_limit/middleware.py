@@ -73,6 +73,8 @@ class ConcurrencyLimit(Layer):
     _innermost: bool = field(init=False, repr=False)
     _refusals: tuple[Refusal, Refusal] = field(init=False, repr=False)
 
+    kept: ClassVar = ("_gate",)
+
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
         check_types(problems, self)

@@ -13,30 +13,29 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.http import HttpRequest, HttpResponse
 from django.test.utils import override_settings
-from django.urls import include
+from django.urls import include, re_path
 from django.urls import path as url
-from django.urls import re_path
 from fastapi import APIRouter, FastAPI
 from litestar import Litestar, asgi, get
 from litestar import Router as LitestarRouter
 from litestar import websocket as litestar_websocket
-from litestar.connection import WebSocket as LitestarWebSocket
-from litestar.params import FromPath
+from litestar.connection import WebSocket as LitestarWebSocket  # noqa: TC002 - frameworks read annotations
+from litestar.params import FromPath  # noqa: TC002 - frameworks read annotations
 from litestar.static_files import create_static_files_router
-from litestar.types import Receive as LitestarReceive
-from litestar.types import Scope as LitestarScope
-from litestar.types import Send as LitestarSend
+from litestar.types import Receive as LitestarReceive  # noqa: TC002 - frameworks read annotations
+from litestar.types import Scope as LitestarScope  # noqa: TC002 - frameworks read annotations
+from litestar.types import Send as LitestarSend  # noqa: TC002 - frameworks read annotations
 from quart import Blueprint, Quart
 from quart import websocket as quart_websocket
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
+from starlette.requests import Request  # noqa: TC002 - frameworks read annotations
 from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket  # noqa: TC002 - frameworks read annotations
 
 from middlewares import GZip
 from middlewares.quart import publish_routes

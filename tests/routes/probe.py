@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from middlewares import PublishRoute, Timeout
-from middlewares.core.exchange import hand_back, join
-from middlewares.core.routes import route_template
+from middlewares.asgi import ASGIApp
+from middlewares.core.layer import freeze
+from middlewares.core.observer import Observer, Plan, observe
 from middlewares.testing import WebSocketRefused, request, websocket
 
 if TYPE_CHECKING:
-    from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
+    from middlewares.asgi import Receive, Scope, Send
+    from middlewares.core.observed import ObservedCall
 
 __all__ = ("WAYS", "Ask", "Copying", "Probe", "Way", "around", "templates")
-
-_ENDS = {"http.response.body", "websocket.close", "websocket.http.response.body"}
 
 Ask = tuple[str, str]
 """Method, or ``WS``, and path; with a host in front of the path if it does not begin with a slash."""
@@ -23,30 +24,19 @@ Way = Callable[[Callable[..., "ASGIApp"], list[str | None]], "ASGIApp"]
 """Stand around what a function makes of the middlewares that are to be added to the application itself."""
 
 
-class Probe:
-    """Notes the template of each request as its response ends, and once more if there is none."""
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
+class Probe(Observer):
+    """Notes the template of each request as its response ends."""
 
-    def __init__(self, app: ASGIApp, seen: list[str | None]) -> None:
-        self.app, self.seen = app, seen
+    app: ASGIApp = field(kw_only=False)
+    seen: list[str | None] = field(kw_only=False)
+    _plan: Plan = field(init=False, repr=False)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            return await self.app(scope, receive, send)
-        exchange, inner, is_maker = join(scope, self)
-        found: list[str | None] = []
+    def __post_init__(self) -> None:
+        freeze(self, _plan=observe(self))
 
-        async def send_noted(message: Message) -> None:
-            if message["type"] in _ENDS and not message.get("more_body"):
-                found.append(route_template(inner, exchange))
-            await send(message)
-
-        try:
-            await self.app(inner, receive, send_noted)
-        finally:
-            self.seen.append(found[0] if found else route_template(inner, exchange))
-            exchange.leave(self)
-            if is_maker:
-                hand_back(inner, scope)
+    def finish(self, call: ObservedCall, state: Any) -> None:
+        self.seen.append(call.route)
 
 
 class Copying:
