@@ -67,7 +67,7 @@ class Drain(Layer):
     Standard: RFC 9110, 15.6.4 (503); RFC 9112, 9.6 (``Connection: close``); ASGI lifespan.
     """
 
-    publishes_scope: ClassVar = True
+    publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)
     grace: float = 20.0

@@ -65,7 +65,7 @@ class Maintenance(Layer):
     Standard: RFC 9110, 15.6.4 (503) and 10.2.3 (``Retry-After``).
     """
 
-    publishes_scope: ClassVar = True
+    publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)
     active: bool | str | Path | Callable[..., Any] = True

@@ -90,7 +90,7 @@ class Conditional(Layer):
     handshake is a ``GET`` request (RFC 6455, 4.1).
     """
 
-    publishes_scope: ClassVar = True
+    publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)
     layer: Middleware

@@ -33,7 +33,7 @@ _ZEROCOPY = "http.response.zerocopysend"
 class CompressionLayer(Layer):
     """Options of every layer that compresses, and its work."""
 
-    publishes_scope: ClassVar = True
+    publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)
     minimum_size: int = 500

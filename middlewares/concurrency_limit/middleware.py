@@ -41,7 +41,7 @@ class ConcurrencyLimit(Layer):
     type ``temporary-reduced-capacity``).
     """
 
-    publishes_scope: ClassVar = True
+    publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)
     limit: int | Literal["auto"] = "auto"

@@ -45,7 +45,7 @@ class CORS(PolicyOptions, Layer):
     Standard: the Fetch standard, 3.3 (CORS protocol); RFC 9110, 12.5.5 (Vary); RFC 6455, 10.2 (origins).
     """
 
-    publishes_scope: ClassVar = True
+    publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)
     policies: Collection[CORSPolicy | Mapping[str, Any]] = ()

@@ -46,7 +46,7 @@ class Decompress(Layer):
     Standard: RFC 9110, 8.4, 12.5.3 and 15.5.16; RFC 1950, 1952, 7932, 8878 and 9659.
     """
 
-    publishes_scope: ClassVar = True
+    publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)
     codings: Collection[str] = CODINGS

@@ -56,7 +56,7 @@ class RateLimit(Layer):
 
     order_role: ClassVar[Any] = staticmethod(_order_role)
 
-    publishes_scope: ClassVar = True
+    publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)
     limit: Limit | None = "100/minute"

@@ -55,7 +55,7 @@ class Sessions(Layer):
     Standard: RFC 6265 with draft-ietf-httpbis-rfc6265bis.
     """
 
-    publishes_scope: ClassVar = True
+    publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)
     secret_key: str | Collection[str] = field(repr=False)

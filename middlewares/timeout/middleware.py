@@ -38,7 +38,7 @@ class Timeout(Layer):
     Standard: RFC 9110, 15.6.5 (504); RFC 9112, 8 (incomplete messages).
     """
 
-    publishes_scope: ClassVar = True
+    publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)
     first_byte: float = 30.0

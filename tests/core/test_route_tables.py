@@ -201,17 +201,19 @@ async def test_endpoints_with_slots_are_known_by_their_routes() -> None:
     assert await template(app, "/slotted/1/2") == "/slotted/{x}/{path}"
 
 
+async def one_that_is_over(number: int) -> weakref.ref[Any]:
+    """Ask an application for a route whose endpoint refers to it."""
+    app = Starlette()
+    app.router.routes.append(Route(f"/{number}", lambda _: PlainTextResponse(str(app))))
+    assert await template(app, f"/{number}") == f"/{number}"
+    return weakref.ref(app.router)
+
+
 async def test_tables_go_with_their_applications() -> None:
     """Not even an application that its own routes refer to is kept alive."""
     gc.collect()
     before = len(route_tables._tables)
-    watched: list[weakref.ref[Any]] = []
-    for n in range(20):
-        app = Starlette()
-        app.router.routes.append(Route(f"/{n}", lambda _, app=app: PlainTextResponse(str(app))))
-        assert await template(app, f"/{n}") == f"/{n}"
-        watched.append(weakref.ref(app.router))
-    del app
+    watched = [await one_that_is_over(n) for n in range(20)]
     gc.collect()
     assert [reference() for reference in watched] == [None] * 20
     assert len(route_tables._tables) == before

@@ -152,7 +152,7 @@ def fastapi_app(*layers: Layer) -> ASGIApp:
     app.mount("/litestar/{x}", litestar_app())
     app.frontend("/pages", directory=FILES)
     for layer in reversed(layers):
-        app.add_middleware(layer)  # type: ignore[arg-type]  # a function that builds a layer, as Starlette allows
+        app.add_middleware(layer)
     return app
 
 
@@ -200,11 +200,11 @@ def litestar_app(*layers: Layer) -> ASGIApp:
 
 
 def _view(request: HttpRequest, **_captured: object) -> HttpResponse:
-    return HttpResponse("ok")
+    return HttpResponse(b"ok")
 
 
 async def _async_view(request: HttpRequest, **_captured: object) -> HttpResponse:
-    return HttpResponse("ok")
+    return HttpResponse(b"ok")
 
 
 _URLS = "tests.routes.urls"
@@ -273,7 +273,8 @@ def quart_app(*layers: Layer) -> ASGIApp:
     for layer in reversed(layers):
         inner = layer(inner)
     app.asgi_app = inner  # type: ignore[method-assign]  # as Quart advises
-    return app
+    quart: ASGIApp = app  # type: ignore[assignment]  # types of its own
+    return quart
 
 
 APPLICATIONS: dict[str, Callable[..., ASGIApp]] = {

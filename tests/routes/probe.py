@@ -68,9 +68,9 @@ def around(make: Callable[..., ASGIApp], way: str, seen: list[str | None]) -> AS
     return WAYS[way](make, seen)
 
 
-async def templates(app: ASGIApp, seen: list[str | None], asks: Iterable[Ask]) -> list[tuple[int, str | None]]:
+async def templates(app: ASGIApp, seen: list[str | None], asks: Iterable[Ask]) -> list[tuple[int | None, str | None]]:
     """Return the status of each request, and the template that the probe noted."""
-    results: list[tuple[int, str | None]] = []
+    results: list[tuple[int | None, str | None]] = []
     for method, path in asks:
         host, slash, rest = path.partition("/")
         seen.clear()
@@ -80,7 +80,7 @@ async def templates(app: ASGIApp, seen: list[str | None], asks: Iterable[Ask]) -
     return results
 
 
-async def _status(app: ASGIApp, method: str, path: str, headers: dict[str, Any]) -> int:
+async def _status(app: ASGIApp, method: str, path: str, headers: dict[str, Any]) -> int | None:
     if method != "WS":
         return (await request(app, method, path, headers=headers, raise_exceptions=False)).status
     try:
