@@ -14,6 +14,7 @@ from . import (
     load_control,
     passthrough,
     rate_limit,
+    routes,
     session_stores,
     sessions,
     stack,
@@ -37,6 +38,7 @@ ALL: tuple[Case, ...] = (
     *session_stores.CASES,
     *stack.CASES,
     *lint.CASES,
+    *routes.CASES,
 )
 
 

@@ -188,12 +188,12 @@ class RateLimit(Layer):
                     engine.count(decision)
                     return await self._deny(scope, receive, send, decision)
                 plain.allowed += 1
-                if EXCHANGE in scope:
-                    scope[EXCHANGE].quotas.append(decision)
                 inner = {**scope, DECISION: decision}
                 size = len(inner)
-                if self._innermost and EXCHANGE in scope:
-                    publish_scope(inner)
+                if EXCHANGE in scope:
+                    scope[EXCHANGE].quotas.append(decision)
+                    if self._innermost:
+                        publish_scope(inner)
                 if self._is_simple:
                     # As a method it has the mark of its function, which to set would cost as much as all the rest.
                     send = MethodType(_send_told, (send, plain, decision.states[0], decision.now))
@@ -254,13 +254,12 @@ class RateLimit(Layer):
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, decision: Decision) -> None:
         """Hand on a request that fits, with the decision in its scope and in the fields of its response."""
-        exchange = scope.get(EXCHANGE)
-        if exchange is not None:
-            exchange.quotas.append(decision)
         inner = {**scope, DECISION: decision}
         size = len(inner)
-        if self._innermost and EXCHANGE in inner:
-            publish_scope(inner)
+        if EXCHANGE in scope:
+            scope[EXCHANGE].quotas.append(decision)
+            if self._innermost:
+                publish_scope(inner)
         if scope["type"] == "websocket":
             receive, send = self._limited(receive, send)
         elif self._fields is not None:
