@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
-from middlewares.core.exchange import EXCHANGE, publish_scope
+from middlewares.core.exchange import EXCHANGE, Exchange, publish_scope
 from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
 from middlewares.core.options import check_types
 from middlewares.errors import OptionErrors, did_you_mean
@@ -136,7 +136,7 @@ class Lint(Layer):
         return self.mode == "sample" and is_foreign(self.app)
 
     def _publish(self, scope: Scope) -> None:
-        if self._innermost and scope.get("type") in ("http", "websocket") and EXCHANGE in scope:
+        if self._innermost and isinstance(scope.get(EXCHANGE), Exchange):  # whatever else stands there
             publish_scope(scope)
 
     def found(self, rule: str, side: str, detail: str, level: Level, face: Sides) -> None:
