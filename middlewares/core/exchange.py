@@ -195,8 +195,17 @@ def publish_scope(scope: MutableMapping[str, Any]) -> None:
         return  # the request has ended, and a scope would be kept alive by what is in it
     if exchange.facts is None:
         exchange.facts = {"inner_scope": scope}
-    else:
+    elif "inner_scope" not in exchange.facts or not _is_routed(exchange.facts["inner_scope"]):
         exchange.facts["inner_scope"] = scope
+
+
+def _is_routed(scope: MutableMapping[str, Any]) -> bool:
+    """Return whether a request has arrived: what is entered now belongs to a request that its endpoint dispatches.
+
+    What is mounted may go on routing.
+    """
+    route = scope.get("route")
+    return bool(scope.get("path_template")) or (route is not None and not hasattr(type(route), "routes"))
 
 
 def hand_back(inner: MutableMapping[str, Any], outer: MutableMapping[str, Any]) -> None:

@@ -35,9 +35,11 @@ def route_template(scope: Mapping[str, Any], exchange: Exchange) -> str | None:
     """
     facts = exchange.facts or {}  # as `Exchange.inner_scope` and `Exchange.route` read it, at a tenth of the cost
     inner = facts.get("inner_scope")
-    place = _place(scope if inner is None else inner)
-    if place is None and inner is not None:
-        place = _place(scope)  # further in, a request of the application's own may have been dispatched
+    place = _place(scope)
+    # Where this scope tells of a route and not of a mount, it is not hidden by a copy, and the endpoint may since have
+    # dispatched requests of its own.
+    if inner is not None and inner is not scope and (place is None or place.is_mount):
+        place = _place(inner) or place
     published: str | None = facts.get("route")
     if published is None:
         return None if place is None else place.template

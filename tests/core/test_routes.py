@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
 from starlette.routing import Route, Router
 
+from middlewares import PublishRoute, Timeout
 from middlewares.core.exchange import Exchange
 from middlewares.core.routes import route_template
 from middlewares.testing import http_scope
 from tests.routes.applications import APPLICATIONS
-from tests.routes.probe import Probe, templates
+from tests.routes.probe import Copying, Probe, templates
 from tests.routes.table import TABLE
 
 if TYPE_CHECKING:
-    from middlewares.asgi import Scope
+    from starlette.requests import Request
+
+    from middlewares.asgi import ASGIApp, Scope
 
 APPS = {name: make() for name, make in APPLICATIONS.items() if name != "django"}
 KNOWN = {template for rows in TABLE.values() for *_, template in rows if template}
@@ -75,12 +81,38 @@ def test_what_was_published_wins_over_what_the_router_wrote() -> None:
 
 def test_a_request_of_the_application_s_own_does_not_hide_the_route() -> None:
     scope = routed()
-    exchange = Exchange()
-    exchange.inner_scope = http_scope()
-    assert route_template(scope, exchange) == "/x/{id}"
+    for other in (http_scope(), {**scope, "route": None, "endpoint": print}):
+        exchange = Exchange()
+        exchange.inner_scope = other
+        assert route_template(scope, exchange) == "/x/{id}"
 
 
 def test_litestar_mounts_with_several_paths_are_unknown() -> None:
     handler = SimpleNamespace(is_mount=True, paths={"/a", "/b"}, ownership_layers=[])
     scope = {**http_scope(), "path_template": "", "route_handler": handler}
     assert route_template(scope, Exchange()) is None
+
+
+@pytest.mark.parametrize("copies", [False, True])
+@pytest.mark.parametrize("entrance", ["whole", "part"])
+async def test_requests_that_an_endpoint_dispatches_do_not_change_its_route(entrance: str, copies: bool) -> None:
+    """Not even where they pass a layer of ours that nobody outside of it has called before."""
+    seen: list[str | None] = []
+
+    async def batch(request: Request) -> PlainTextResponse:
+        entered: ASGIApp = app if entrance == "whole" else part
+        await entered({**request.scope, "path": "/users/7", "raw_path": b"/users/7"}, request.receive, discard)
+        return PlainTextResponse("ok")
+
+    async def user(_request: Request) -> PlainTextResponse:
+        return PlainTextResponse("ok")
+
+    async def discard(_message: Any) -> None:
+        pass
+
+    part = Timeout(Copying(Starlette(routes=[Route("/users/{id}", user)])))
+    app = Starlette(
+        routes=[Route("/batch/{id}", batch), Route("/users/{id}", user)], middleware=[Middleware(PublishRoute)]
+    )
+    probe = Probe(Copying(app) if copies else app, seen)
+    assert await templates(probe, seen, [("GET", "/batch/1")]) == [(200, "/batch/{id}")]
