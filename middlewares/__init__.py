@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .maintenance import Maintenance as Maintenance
     from .order import OrderWarning as OrderWarning
     from .problem_details import ProblemDetails as ProblemDetails
+    from .publish_route import PublishRoute as PublishRoute
     from .rate_limit import RateLimit as RateLimit
     from .sessions import Session as Session
     from .sessions import Sessions as Sessions
@@ -54,6 +55,7 @@ _HOME = {
     "OptionError": ".errors",
     "OrderWarning": ".order",
     "ProblemDetails": ".problem_details",
+    "PublishRoute": ".publish_route",
     "RateLimit": ".rate_limit",
     "Session": ".sessions",
     "Sessions": ".sessions",
@@ -82,6 +84,7 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "OptionError",
     "OrderWarning",
     "ProblemDetails",
+    "PublishRoute",
     "RateLimit",
     "Session",
     "Sessions",

@@ -21,6 +21,7 @@ BUILTIN: dict[str, str] = {
     "timeout": "middlewares.timeout:Timeout",
     "health": "middlewares.health:Health",
     "problem_details": "middlewares.problem_details:ProblemDetails",
+    "publish_route": "middlewares.publish_route:PublishRoute",
 }
 
 

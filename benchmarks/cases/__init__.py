@@ -15,6 +15,7 @@ from . import (
     passthrough,
     rate_limit,
     reload,
+    routes,
     service,
     session_stores,
     sessions,
@@ -41,6 +42,7 @@ ALL: tuple[Case, ...] = (
     *stack.CASES,
     *reload.CASES,
     *lint.CASES,
+    *routes.CASES,
 )
 
 

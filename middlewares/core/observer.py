@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from .exchange import EXCHANGE, Exchange, hand_back, join
+from .exchange import EXCHANGE, Exchange, hand_back, join, publish_scope
 from .layer import Layer
 from .observed_channels import HTTPCall, WebSocketCall
 
@@ -39,6 +39,8 @@ class Observer(Layer):
 
     __slots__ = ()
 
+    publishes_scope: ClassVar[bool] = True
+
     _plan: Plan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,13 +49,15 @@ class Observer(Layer):
             return await self.pass_on(scope, receive, send)
         plan = self._plan
         if EXCHANGE in scope:
-            exchange, inner, _ = join(scope, self)
+            exchange, inner, is_maker = join(scope, self)
         else:  # as `join` does it, spared the call
             exchange = Exchange(self)
-            inner = {**scope, EXCHANGE: exchange}
+            inner, is_maker = {**scope, EXCHANGE: exchange}, True
         call = (HTTPCall if kind == "http" else WebSocketCall)(plan, scope, inner, exchange, receive, send)
         try:
             plan.begin(call)
+            if not is_maker:  # who made it may be out of sight of what the router writes
+                publish_scope(call.inner)
             await call.target(call.inner, call.receive_observed, call.send_observed)
         except BaseException as error:
             if call.ended is None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send, mark_coroutine_function
 from middlewares.core.cross_origin import InnerPolicy
-from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.exchange import EXCHANGE, publish_scope
+from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
 from middlewares.core.lifetime import Lifetime
 from middlewares.core.options import check_types
 from middlewares.core.paths import route_path
@@ -93,6 +94,8 @@ class Health(Layer):
     Standard: draft-inadarei-api-health-check-06 (``application/health+json``); ASGI lifespan.
     """
 
+    publishes_scope: ClassVar[bool] = True
+
     app: ASGIApp = field(kw_only=False)
     checks: Mapping[str, Callable[..., Any] | str] = field(default_factory=dict)
     """What must pass for the application to be ready: functions by name, async or sync, without arguments; or where
@@ -124,6 +127,7 @@ class Health(Layer):
     _closing: Answer = field(init=False, repr=False)
     _life: _Life = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
+    _innermost: bool = field(init=False, repr=False)
 
     kept: ClassVar = ("_life", "_readiness")
 
@@ -157,6 +161,7 @@ class Health(Layer):
             _closing=answer(passes=False, note="shutting down" if details else ""),
             _life=_Life(),
             _inner=InnerPolicy(self.app),
+            _innermost=is_innermost(self.app),
         )
 
     @property
@@ -176,10 +181,10 @@ class Health(Layer):
         kind = scope["type"]
         if kind == "lifespan":
             return await self._live(scope, receive, send)
-        if kind != "http":
-            return await self.app(scope, receive, send)
-        probe = self._probes.get(route_path(scope))
+        probe = self._probes.get(route_path(scope)) if kind == "http" else None
         if probe is None:
+            if self._innermost and EXCHANGE in scope:
+                publish_scope(scope)
             return await self.app(scope, receive, send)
         if scope["method"] not in ("GET", "HEAD"):
             return await refuse(scope, receive, send, _METHOD, inner=self._inner)

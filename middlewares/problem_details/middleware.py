@@ -6,12 +6,12 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.cross_origin import InnerPolicy
-from middlewares.core.exchange import Exchange, hand_back, join
-from middlewares.core.layer import Layer, freeze
+from middlewares.core.exchange import Exchange, hand_back, join, publish_scope
+from middlewares.core.layer import Layer, freeze, is_innermost
 from middlewares.core.options import check_types
 from middlewares.core.refusals import Refusal, phrase, refuse
 from middlewares.core.unhandled import is_answered
@@ -41,6 +41,8 @@ class ProblemDetails(Layer):
     Standard: RFC 9457; RFC 9110, 12.5.1 (``Accept``).
     """
 
+    publishes_scope: ClassVar[bool] = True
+
     app: ASGIApp = field(kw_only=False)
     handlers: Mapping[Any, Handler] = field(default_factory=dict)
     """What exceptions mean, by class, or by where that is found, as in ``shop.errors:OutOfStock``; subclasses too. A
@@ -57,6 +59,7 @@ class ProblemDetails(Layer):
     """Whether answers show the traceback. For development only."""
     _handlers: Handlers = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
+    _innermost: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -64,7 +67,7 @@ class ProblemDetails(Layer):
         problems.raise_if_any()
         handlers = Handlers(problems, self.handlers)
         problems.raise_if_any()
-        freeze(self, _handlers=handlers, _inner=InnerPolicy(self.app))
+        freeze(self, _handlers=handlers, _inner=InnerPolicy(self.app), _innermost=is_innermost(self.app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -72,6 +75,8 @@ class ProblemDetails(Layer):
             return await self.app(scope, receive, send)
         exchange, inner, is_maker = join(scope, self)
         exchange.error_pages.append(self)
+        if self._innermost and not is_maker:
+            publish_scope(inner)
         known = 0 if is_maker else len(exchange.response_headers)
         try:
             if kind == "websocket":

@@ -77,9 +77,9 @@ def quart() -> ASGIApp:
 
 
 def django() -> ASGIApp:
-    from tests.interop.frameworks.django_app import app
+    from tests.routes.applications import django_app
 
-    return app
+    return django_app()
 
 
 FRAMEWORKS: dict[str, tuple[Callable[[], ASGIApp], str]] = {
