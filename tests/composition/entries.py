@@ -277,6 +277,7 @@ class Published(Subject):
                 self.is_published.append(scope[EXCHANGE].inner_scope is scope)
             await app(scope, receive, send)
 
+        noting.app = app  # type: ignore[attr-defined]  # where layers look for what stands further in
         return PublishRoute(noting)
 
     def check(self, seen: Seen) -> None:
