@@ -1,0 +1,109 @@
+"""One request that is traced, from the context that it puts around the application to the end of its span."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as contexts
+from opentelemetry.trace import StatusCode
+
+from .attributes import captured
+from .surroundings import detach
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
+
+    from middlewares.core.observed import ObservedCall
+
+    from .attributes import CapturedHeaders
+    from .instruments import Measured
+
+__all__ = ("TracedCall",)
+
+_SECOND: Final = 1_000_000_000
+_LEFT: Final = "client_disconnected"
+
+
+class TracedCall:
+    """What tracing has made of one request."""
+
+    __slots__ = ("began_ns", "context", "measured", "span", "token", "word")
+
+    def __init__(self) -> None:
+        self.context: Context | None = None
+        """The context around the application, if it is another than the one of its task."""
+        self.token: Token[Context] | None = None
+        self.measured: Measured | None = None
+        self.span: Span | None = None
+        """The span of the request, if it is recorded."""
+        self.word: str = ""
+        """What the name of the span begins with."""
+        self.began_ns: int = 0
+        """When the span began, in nanoseconds since the epoch."""
+
+    def attach(self, context: Context) -> None:
+        """Make a context the current one of this task, from here on inwards."""
+        self.context = context
+        self.token = contexts.attach(context)
+
+    def leave(self) -> None:
+        """Give the task back the context that it had."""
+        if self.token is not None and self.context is not None:
+            detach(self.token, self.context)
+            self.token = None
+
+    def end_span(self, call: ObservedCall, headers: CapturedHeaders, *, with_exceptions: bool) -> None:
+        """End the span, if the application has not done so already."""
+        span = self.span
+        if span is None or not span.is_recording():
+            return
+        ended_ns = self.began_ns + round(call.duration * _SECOND)
+        try:
+            attributes = _outcome(call)
+            attributes.update(captured("http.response.header.", headers, call.response_headers))
+            if call.route is not None:
+                span.update_name(f"{self.word} {call.route}")
+            span.set_attributes(attributes)
+            error_type = attributes.get("error.type")
+            # HTTP spans, "Status": an error of the server; that a client has left is none.
+            if error_type is not None and error_type != _LEFT:
+                span.set_status(StatusCode.ERROR)
+            error = call.error
+            if with_exceptions and isinstance(error, Exception) and error_type != _LEFT:
+                _record(span, error, ended_ns)
+        finally:
+            span.end(ended_ns)
+
+
+def _outcome(call: ObservedCall) -> dict[str, Any]:
+    """Return the attributes that are known at the end."""
+    attributes: dict[str, Any] = {}
+    if call.route is not None:
+        attributes["http.route"] = call.route
+    status = call.final_status
+    if isinstance(status, int):
+        attributes["http.response.status_code"] = status
+    error_type = call.error_type
+    if error_type is not None:
+        attributes["error.type"] = error_type
+    if call.is_websocket:
+        attributes["websocket.messages.received"] = call.messages_received
+        attributes["websocket.messages.sent"] = call.messages_sent
+        if call.close_code is not None:
+            attributes["websocket.close.code"] = call.close_code
+    return attributes
+
+
+def _record(span: Span, error: Exception, timestamp: int) -> None:
+    """Note an exception on a span, unless the application, or a layer of others, has done so."""
+    noted = (getattr(event, "attributes", None) or {} for event in getattr(span, "events", ()))
+    told = str(error)
+    if not any(event.get("exception.message") == told and _names(event, error) for event in noted):
+        span.record_exception(error, timestamp=timestamp)
+
+
+def _names(event: Any, error: Exception) -> bool:
+    return str(event.get("exception.type", "")).rpartition(".")[2] == type(error).__name__
