@@ -17,6 +17,7 @@ from . import (
     session_stores,
     sessions,
     stack,
+    tracing,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ ALL: tuple[Case, ...] = (
     *session_stores.CASES,
     *stack.CASES,
     *lint.CASES,
+    *tracing.CASES,
 )
 
 

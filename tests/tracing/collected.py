@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    from opentelemetry.sdk.trace import ReadableSpan
 
-__all__ = ("PARENT", "SAMPLED", "Collected", "attributes_of", "route_app")
+__all__ = ("PARENT", "SAMPLED", "SPAN_ID", "TRACE_ID", "Collected", "attributes_of", "route_app")
 
 TRACE_ID = "12345678901234567890123456789012"
 SPAN_ID = "1234567890123456"
