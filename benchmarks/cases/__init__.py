@@ -14,6 +14,7 @@ from . import (
     load_control,
     passthrough,
     rate_limit,
+    reload,
     session_stores,
     sessions,
     stack,
@@ -37,6 +38,7 @@ ALL: tuple[Case, ...] = (
     *sessions.CASES,
     *session_stores.CASES,
     *stack.CASES,
+    *reload.CASES,
     *lint.CASES,
     *tracing.CASES,
 )
