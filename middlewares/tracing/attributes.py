@@ -121,7 +121,8 @@ def compile_redaction(parameters: Collection[str]) -> Callable[[str], str]:
 
 def text(value: bytes) -> str:
     """Return what a stranger sent, as text that can be exported: valid, and not too long."""
-    value = value[:_LONGEST]
+    if len(value) > _LONGEST:
+        value = value[:_LONGEST]
     try:
         return value.decode()
     except UnicodeDecodeError:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import context as contexts
 from opentelemetry.trace import StatusCode
 
 from .attributes import captured
-from .surroundings import detach
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -32,28 +30,19 @@ class TracedCall:
 
     __slots__ = ("began_ns", "context", "measured", "span", "token", "word")
 
+    token: Token[Context]
+    """What gives the task back the context that it had."""
+    word: str
+    """What the name of the span begins with."""
+    began_ns: int
+    """When the span began, in nanoseconds since the epoch."""
+
     def __init__(self) -> None:
         self.context: Context | None = None
         """The context around the application, if it is another than the one of its task."""
-        self.token: Token[Context] | None = None
         self.measured: Measured | None = None
         self.span: Span | None = None
         """The span of the request, if it is recorded."""
-        self.word: str = ""
-        """What the name of the span begins with."""
-        self.began_ns: int = 0
-        """When the span began, in nanoseconds since the epoch."""
-
-    def attach(self, context: Context) -> None:
-        """Make a context the current one of this task, from here on inwards."""
-        self.context = context
-        self.token = contexts.attach(context)
-
-    def leave(self) -> None:
-        """Give the task back the context that it had."""
-        if self.token is not None and self.context is not None:
-            detach(self.token, self.context)
-            self.token = None
 
     def end_span(self, call: ObservedCall, headers: CapturedHeaders, *, with_exceptions: bool) -> None:
         """End the span, if the application has not done so already."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from time import time_ns
 from typing import TYPE_CHECKING, Literal
 
-from opentelemetry import context as contexts
 from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Link, SpanKind, TracerProvider
@@ -25,7 +24,7 @@ from .methods import Methods
 from .propagation import SPAN_KEY, Incoming, Propagation
 from .providers import Meters, Tracers
 from .response import ResponseHeader, TracedResponse
-from .surroundings import is_measured, joined_context, parent_context, silenced, span_of_others
+from .surroundings import TaskContext, is_measured, joined_context, parent_context, silenced, span_of_others
 from .trust import Trust
 from .w3c import format_traceparent
 
@@ -86,6 +85,7 @@ class Tracing(Observer):
     _captured: tuple[Mapping[bytes, bool], Mapping[bytes, bool]] = field(init=False, repr=False)
     _tracers: Tracers = field(init=False, repr=False)
     _meters: Meters = field(init=False, repr=False)
+    _tasks: TaskContext = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         networks = check_options(self)
@@ -102,6 +102,7 @@ class Tracing(Observer):
             ),
             _tracers=Tracers(self.tracer_provider),
             _meters=Meters(self.meter_provider),
+            _tasks=TaskContext(),
             _plan=observe(self),
         )
 
@@ -114,7 +115,7 @@ class Tracing(Observer):
         if exchange.facts and exchange.span is not None:
             return None  # a layer further out traces this call
         incoming = self._propagation.read(scope["headers"])
-        current = contexts.get_current()
+        current = self._tasks.get()
         if current and (others := span_of_others(scope, current, incoming)) is not None:
             exchange.span = others.get_span_context()
             return None
@@ -125,26 +126,30 @@ class Tracing(Observer):
         stranger: Incoming | None = None
         if incoming is not None and self._trust is not None and not self._trust.believes(scope):
             incoming, stranger = None, incoming
+        if self.metrics:
+            traced.measured = self._measure(scope)
         if tracer is not None:
             self._begin_span(call, traced, tracer, parent_context(current, incoming), stranger)
         elif incoming is not None:
-            traced.attach(joined_context(current, incoming))
+            traced.context = context = joined_context(current, incoming)
+            traced.token = self._tasks.attach(context)
             if incoming.span is not None:
                 exchange.span = incoming.span
-        if self.metrics and scope["type"] == "http" and not is_measured(scope):
-            traced.measured = self._measure(scope)
         return traced
 
     def finish(self, call: ObservedCall, state: TracedCall) -> None:
         """End the span, which background work of the application does not prolong."""
-        if state.measured is not None:
-            state.measured.finish(call, state.context)
-        if state.span is not None:
-            state.end_span(call, self._captured[1], with_exceptions=self.record_exceptions)
+        try:
+            if state.measured is not None:
+                state.measured.finish(call, state.context)
+        finally:
+            if state.span is not None:
+                state.end_span(call, self._captured[1], with_exceptions=self.record_exceptions)
 
     def leave(self, call: ObservedCall, state: TracedCall) -> None:
         """Take the context away from around the application."""
-        state.leave()
+        if state.context is not None:
+            self._tasks.detach(state.token, state.context)
 
     def _begin_span(
         self, call: ObservedCall, traced: TracedCall, tracer: Tracer, parent: Context, stranger: Incoming | None
@@ -161,7 +166,8 @@ class Tracing(Observer):
             None if link is None else (Link(link),),
             began_ns,
         )
-        traced.attach(Context({**parent, SPAN_KEY: span}))
+        traced.context = context = Context({**parent, SPAN_KEY: span} if parent else {SPAN_KEY: span})
+        traced.token = self._tasks.attach(context)
         call.exchange.span = span_context = span.get_span_context()
         if span.is_recording():
             traced.span, traced.word, traced.began_ns = span, word, began_ns
@@ -173,6 +179,6 @@ class Tracing(Observer):
 
     def _measure(self, scope: Scope) -> Measured | None:
         instruments = self._meters.get()
-        if instruments is None:
+        if instruments is None or scope["type"] != "http" or is_measured(scope):
             return None
         return Measured(instruments, self._methods.of(scope)[0], scope.get("scheme") or "http")
