@@ -172,7 +172,7 @@ class Tracing(Observer):
         if span.is_recording():
             traced.span, traced.word, traced.began_ns = span, word, began_ns
         call.inner = silenced(call.inner)
-        if self.response_headers and span_context.is_valid:
+        if self.response_headers and span_context.is_valid and scope["type"] == "http":
             response = TracedResponse(call.send, self.response_headers, format_traceparent(span_context))
             response.publish(call.exchange)
             call.send = response.send

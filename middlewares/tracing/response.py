@@ -6,7 +6,7 @@ Standard: W3C Trace Context, editor's draft (the metric ``trace`` of ``Server-Ti
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from middlewares.core.headers import joined, set_header, with_headers, with_lasting_headers
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 __all__ = ("ResponseHeader", "TracedResponse")
 
 ResponseHeader = Literal["server-timing", "traceresponse"]
-
-_STARTS: Final = frozenset({"http.response.start", "websocket.http.response.start"})
 
 
 class TracedResponse:
@@ -43,7 +41,7 @@ class TracedResponse:
 
     def send(self, message: Message) -> Awaitable[None]:
         """Send a message; the start of a response gets the headers."""
-        return self._send(self._named(message) if message["type"] in _STARTS else message)
+        return self._send(self._named(message) if message["type"] == "http.response.start" else message)
 
     def _named(self, message: Message) -> Any:
         headers: Headers = with_lasting_headers(message).get("headers", ())
