@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import modules
 from typing import Final
 
 from opentelemetry import metrics, trace
@@ -39,7 +40,7 @@ class Tracers:
         return self._tracer
 
     def _resolve(self) -> Tracer | None:
-        provider = self._given or trace.get_tracer_provider()
+        provider = trace.get_tracer_provider() if self._given is None else self._given
         if isinstance(provider, (ProxyTracerProvider, NoOpTracerProvider)):
             return None
         tracer = provider.get_tracer(_SCOPE, _version(), _SCHEMA)
@@ -58,7 +59,7 @@ class Meters:
 
     def get(self) -> Instruments | None:
         """Return the instruments, or ``None`` where nobody would take what they measure."""
-        provider = self._given or metrics.get_meter_provider()
+        provider = metrics.get_meter_provider() if self._given is None else self._given
         if provider is not self._provider:
             self._instruments = self._resolve(provider)
             self._provider = provider
@@ -72,6 +73,5 @@ class Meters:
 
 
 def _version() -> str:
-    from middlewares import __version__
-
-    return __version__
+    version: str = modules["middlewares"].__version__  # the package that this one is in
+    return version
