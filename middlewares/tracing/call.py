@@ -51,31 +51,30 @@ class TracedCall:
             return
         ended_ns = self.began_ns + round(call.duration * _SECOND)
         try:
-            attributes = _outcome(call)
-            attributes.update(captured("http.response.header.", headers, call.response_headers))
-            if call.route is not None:
-                span.update_name(f"{self.word} {call.route}")
+            route, error_type = call.route, call.error_type
+            attributes = _outcome(call, route, error_type)
+            if headers:
+                attributes.update(captured("http.response.header.", headers, call.response_headers))
             span.set_attributes(attributes)
-            error_type = attributes.get("error.type")
+            if route is not None:
+                span.update_name(f"{self.word} {route}")
             # HTTP spans, "Status": an error of the server; that a client has left is none.
             if error_type is not None and error_type != _LEFT:
                 span.set_status(StatusCode.ERROR)
-            error = call.error
-            if with_exceptions and isinstance(error, Exception) and error_type != _LEFT:
-                _record(span, error, ended_ns)
+                if with_exceptions and isinstance(call.error, Exception):
+                    _record(span, call.error, ended_ns)
         finally:
             span.end(ended_ns)
 
 
-def _outcome(call: ObservedCall) -> dict[str, Any]:
+def _outcome(call: ObservedCall, route: str | None, error_type: str | None) -> dict[str, Any]:
     """Return the attributes that are known at the end."""
     attributes: dict[str, Any] = {}
-    if call.route is not None:
-        attributes["http.route"] = call.route
-    status = call.final_status
+    if route is not None:
+        attributes["http.route"] = route
+    status = call.final_status if call.status is None else call.status
     if isinstance(status, int):
         attributes["http.response.status_code"] = status
-    error_type = call.error_type
     if error_type is not None:
         attributes["error.type"] = error_type
     if call.is_websocket:
