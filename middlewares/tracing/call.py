@@ -44,6 +44,11 @@ class TracedCall:
         self.span: Span | None = None
         """The span of the request, if it is recorded."""
 
+    def give_up(self) -> None:
+        """Count the request as active no longer, as there will be no end to note."""
+        if self.measured is not None:
+            self.measured.give_up()
+
     def end_span(self, call: ObservedCall, headers: CapturedHeaders, *, with_exceptions: bool) -> None:
         """End the span, if the application has not done so already."""
         span = self.span

@@ -52,6 +52,10 @@ class Measured:
         self._attributes = {"http.request.method": method, "url.scheme": scheme}
         instruments.active.add(1, self._attributes)
 
+    def give_up(self) -> None:
+        """Count it as active no longer."""
+        self._instruments.active.add(-1, self._attributes)
+
     def finish(self, call: ObservedCall, context: Context | None) -> None:
         """Note what became of the request; the context holds the span that it is an example of."""
         instruments = self._instruments

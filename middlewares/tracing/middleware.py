@@ -129,7 +129,11 @@ class Tracing(Observer):
         if self.metrics:
             traced.measured = self._measure(scope)
         if tracer is not None:
-            self._begin_span(call, traced, tracer, parent_context(current, incoming), stranger)
+            try:
+                self._begin_span(call, traced, tracer, parent_context(current, incoming), stranger)
+            except BaseException:
+                traced.give_up()
+                raise
         elif incoming is not None:
             traced.context = context = joined_context(current, incoming)
             traced.token = self._tasks.attach(context)
@@ -157,15 +161,9 @@ class Tracing(Observer):
         scope = call.scope
         method, word = self._methods.of(scope)
         began_ns = time_ns()  # the same instant as `call.began`, but for what other observers just did
-        link = stranger.span if stranger is not None else None
-        span = tracer.start_span(
-            word,
-            parent,
-            SpanKind.SERVER,
-            RequestAttributes(scope, method, self._redact, self._captured[0]),
-            None if link is None else (Link(link),),
-            began_ns,
-        )
+        links = () if stranger is None or stranger.span is None else (Link(stranger.span),)
+        attributes = RequestAttributes(scope, method, self._redact, self._captured[0])
+        span = tracer.start_span(word, parent, SpanKind.SERVER, attributes, links, began_ns)
         traced.context = context = Context({**parent, SPAN_KEY: span} if parent else {SPAN_KEY: span})
         traced.token = self._tasks.attach(context)
         call.exchange.span = span_context = span.get_span_context()

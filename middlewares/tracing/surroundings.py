@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from contextvars import Token
 from sys import modules
 from typing import TYPE_CHECKING, Any, Final
@@ -57,8 +56,10 @@ class TaskContext:
         So it is with generators that the event loop closes: the context is gone with its task, and nobody need know.
         """
         if isinstance(token, Token):
-            with suppress(ValueError):
+            try:
                 token.var.reset(token)
+            except ValueError:  # half the cost of `suppress`
+                return
         elif self.get() is attached:  # a context of another kind than the standard library's
             contexts.detach(token)
 
