@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from opentelemetry import context, trace
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
-from opentelemetry.trace import SpanKind
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from starlette.middleware.opentelemetry import OpenTelemetryMiddleware as OfStarlette
 
 from middlewares import Tracing
@@ -189,3 +189,40 @@ async def test_without_sdk_the_caller_is_what_logs_are_told() -> None:
 
 async def _discard(message: Any) -> None:
     pass
+
+
+async def test_an_unsampled_span_of_the_whole_process_does_not_hide_callers(spans: Collected) -> None:
+    """It is the parent of what nobody has called, which is not sampled either; callers decide for themselves."""
+    unsampled = NonRecordingSpan(SpanContext(1, 2, False))
+    token = context.attach(trace.set_span_in_context(unsampled))
+    layer = Tracing(route_app, tracer_provider=spans.provider)
+    await request(layer)
+    assert not spans.all
+    await request(layer, headers=PARENT)
+    context.detach(token)
+    assert spans.one.parent is not None
+    assert f"{spans.one.parent.span_id:016x}" == SPAN_ID
+
+
+async def test_the_caller_of_something_else_is_no_parent(spans: Collected) -> None:
+    token = context.attach(trace.set_span_in_context(NonRecordingSpan(SpanContext(1, 2, True, TraceFlags(1)))))
+    await request(Tracing(route_app, tracer_provider=spans.provider))
+    await request(Tracing(route_app, tracer_provider=spans.provider), headers={"baggage": "a=1"})
+    context.detach(token)
+    assert [span.parent for span in spans.servers] == [None, None]
+
+
+@PATHS
+async def test_what_a_layer_of_ours_further_out_does_not_sample_is_left_out(
+    headers: dict[str, str], spans: Collected
+) -> None:
+    """Even by a sampler that does not ask for parents."""
+    spans.provider.sampler = ALWAYS_ON
+    off = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
+    inner = Tracing(route_app, tracer_provider=spans.provider)
+
+    async def between(scope: Any, receive: Any, send: Any) -> None:
+        await inner(scope, receive, send)
+
+    await request(Tracing(between, tracer_provider=off), headers=headers)
+    assert not spans.all
