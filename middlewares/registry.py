@@ -20,6 +20,7 @@ BUILTIN: dict[str, str] = {
     "maintenance": "middlewares.maintenance:Maintenance",
     "timeout": "middlewares.timeout:Timeout",
     "tracing": "middlewares.tracing:Tracing",
+    "publish_route": "middlewares.publish_route:PublishRoute",
 }
 
 

@@ -15,6 +15,7 @@ from . import (
     passthrough,
     rate_limit,
     reload,
+    routes,
     session_stores,
     sessions,
     stack,
@@ -41,6 +42,7 @@ ALL: tuple[Case, ...] = (
     *reload.CASES,
     *lint.CASES,
     *tracing.CASES,
+    *routes.CASES,
 )
 
 

@@ -16,6 +16,7 @@ from middlewares import (
     GZip,
     Maintenance,
     Middleware,
+    PublishRoute,
     Session,
     Sessions,
     Stack,
@@ -24,6 +25,7 @@ from middlewares import (
     When,
     Zstd,
 )
+from middlewares.core.exchange import EXCHANGE
 from middlewares.core.headers import find
 from tests.stand_ins import Upload
 
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import HTTPConnection
 
-    from middlewares.asgi import ASGIApp, Message
+    from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
     from middlewares.timeout.call import TimedCall
 
     from .requests import Request
@@ -282,6 +284,29 @@ class Traced(Subject):
                     assert f"{span.context.span_id:016x}".encode() in named
 
 
+class Published(Subject):
+    """The scope that goes to the router is known to those who ask, and handed on as it is."""
+
+    builtin = "publish_route"
+
+    def __init__(self) -> None:
+        self.is_published: list[bool] = []
+
+    def record(self) -> Middleware:
+        return Middleware(partial(self._build))
+
+    def _build(self, app: ASGIApp) -> PublishRoute:
+        async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+            if EXCHANGE in scope:
+                self.is_published.append(scope[EXCHANGE].inner_scope is scope)
+            await app(scope, receive, send)
+
+        return PublishRoute(noting)
+
+    def check(self, seen: Seen) -> None:
+        assert all(self.is_published), "the scope is not published"
+
+
 class Closed(Subject):
     """Clients with a spent key are refused, as if it was maintenance for them alone; nobody else notices."""
 
@@ -429,5 +454,6 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "tracing": lambda: Traced(),
     "tracing-told": lambda: Traced(response_headers=["server-timing", "traceresponse"], trust="none"),
     "drain": Drained,
+    "publish-route": Published,
 }
 """By a name for reports. A new middleware joins with one line here, and a subject that tells its duty."""
