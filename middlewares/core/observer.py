@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final
+from weakref import ref
 
 from .exchange import EXCHANGE, Exchange, hand_back, join, publish_scope
 from .layer import Layer
@@ -99,24 +100,31 @@ class Observer(Layer):
 class Plan:
     """What an observer, and those just inside it, do with a call.
 
-    It knows only the class of that observer, and so keeps nothing alive that holds it: it is given with each call.
+    It holds that observer, which holds it, by a weak reference: each call brings it along.
     """
 
-    __slots__ = ("_begins", "_kinds", "clock", "finishes", "inner", "leaves", "starts", "target")
+    __slots__ = ("_begins", "_kinds", "_observer", "clock", "finishes", "inner", "leaves", "starts", "target")
 
     def __init__(
-        self, kind: type[Observer], inner: tuple[Observer, ...], target: ASGIApp, clock: Callable[[], float]
+        self, observer: Observer, inner: tuple[Observer, ...], target: ASGIApp, clock: Callable[[], float]
     ) -> None:
+        self._observer = ref(observer)
         self.inner = inner
         """Those just inside, the outermost first."""
         self.target = target
         """The application inside them all."""
         self.clock = clock
-        self._kinds: tuple[type[Observer], ...] = (kind, *(type(observer) for observer in inner))
+        self._kinds: tuple[type[Observer], ...] = (type(observer), *(type(each) for each in inner))
         self._begins = tuple(each.begin for each in self._kinds)
         self.starts = self._overridden("start")
         self.finishes = self._overridden("finish")
         self.leaves = self._overridden("leave")
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """All of them, the outermost first."""
+        observer = self._observer()
+        return self.inner if observer is None else (observer, *self.inner)
 
     def begin(self, call: ObservedCall) -> None:
         """Have all observers begin, the outermost first."""
@@ -159,5 +167,5 @@ def observe(observer: Observer, clock: Callable[[], float] = perf_counter) -> Pl
     app = observer.app
     if isinstance(app, Observer):
         inner = app._plan  # noqa: SLF001 - an observer is built after those inside it, whose work it does
-        return Plan(type(observer), (app, *inner.inner), inner.target, clock)
-    return Plan(type(observer), (), app, clock)
+        return Plan(observer, (app, *inner.inner), inner.target, clock)
+    return Plan(observer, (), app, clock)
