@@ -11,7 +11,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
 
 from middlewares import Tracing
 from middlewares.testing import ClientDisconnected, Driver, http_scope, request, websocket, websocket_scope
@@ -116,6 +117,21 @@ async def test_statuses_of_the_server_alone_are_errors(
     await request(Tracing(answering(status), tracer_provider=spans.provider))
     assert ending(spans.one) == (status, error, code, None)
     assert not spans.one.events
+
+
+@pytest.mark.parametrize("is_outside", [True, False])
+async def test_the_route_is_the_one_of_the_framework(is_outside: bool, spans: Collected) -> None:
+    async def user(request: Any) -> Any:
+        return PlainTextResponse(request.path_params["id"])
+
+    layer = Middleware(Tracing, tracer_provider=spans.provider)
+    routes = [Mount("/shop/{tenant}", routes=[Route("/users/{id}", user)])]
+    app: Any = Starlette(routes=routes, middleware=[] if is_outside else [layer])
+    app = Tracing(app, tracer_provider=spans.provider) if is_outside else app
+    assert (await request(app, path="/shop/blue/users/7")).text == "7"
+    await request(app, path="/nowhere")
+    assert [span.name for span in spans.servers] == ["GET /shop/{tenant}/users/{id}", "GET"]
+    assert [attributes_of(span).get("http.route") for span in spans.servers] == ["/shop/{tenant}/users/{id}", None]
 
 
 class Broken(Exception):
