@@ -67,14 +67,17 @@ class TaskContext:
 def span_of_others(scope: Scope, context: Context, incoming: Incoming | None) -> Span | None:
     """Return the span that another instrumentation has begun for this very request, if there is one.
 
-    It is the current one, and FastAPI or Starlette say so in the scope; or it is the span of a server, and its parent
-    is the caller that the headers of this request name. A span that was current when the server was started, or that of
+    FastAPI or Starlette tell of it in the scope; or it is the current one, of a server, and its parent is the caller
+    that the headers of this request name. A span that was current when the server was started, or that of
     an enclosing request whose application calls another one, is none of these.
     """
     current = context.get(SPAN_KEY)
     if not isinstance(current, Span):
         return None
-    if getattr(scope.get(_FASTAPI), "span", None) is not None or scope.get(_STARLETTE) is True:
+    of_fastapi = getattr(scope.get(_FASTAPI), "span", None)
+    if isinstance(of_fastapi, Span):
+        return of_fastapi
+    if scope.get(_STARLETTE) is True:
         return current
     own = current.get_span_context()
     if not own.is_valid or own.is_remote:

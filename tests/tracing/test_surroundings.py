@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from opentelemetry import context, trace
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.sdk.trace import TracerProvider
@@ -116,6 +116,28 @@ async def test_fastapi_beside_ours_makes_one_span(headers: dict[str, str], is_ou
     assert spans.one.name == "GET /users/{number}"
     assert spans.one.instrumentation_scope is not None
     assert spans.one.instrumentation_scope.name == ("middlewares.tracing" if is_outside else "fastapi")
+
+
+async def test_the_span_of_fastapi_is_told_also_from_within_another(spans: Collected) -> None:
+    seen: list[str | None] = []
+    app = FastAPI(telemetry={"tracer_provider": spans.provider})
+
+    @app.get("/users/{number}")
+    async def user(request: Request) -> None:
+        seen.append(request.scope[EXCHANGE].span_id)
+
+    def within(app: Any) -> Any:
+        async def spanning(scope: Any, receive: Any, send: Any) -> None:
+            with spans.provider.get_tracer("app").start_as_current_span("within"):
+                await app(scope, receive, send)
+
+        return spanning
+
+    app.add_middleware(Tracing, tracer_provider=spans.provider)
+    app.add_middleware(within)
+    await request(app, path="/users/7")
+    assert spans.one.context is not None
+    assert seen == [f"{spans.one.context.span_id:016x}"]
 
 
 async def test_fastapi_that_does_not_trace_leaves_it_to_us(spans: Collected) -> None:
