@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from middlewares.core.observed import ObservedCall
 
     from .attributes import CapturedHeaders
+    from .exceptions import Exceptions
     from .instruments import Measured
 
 __all__ = ("TracedCall",)
@@ -49,7 +50,7 @@ class TracedCall:
         if self.measured is not None:
             self.measured.give_up()
 
-    def end_span(self, call: ObservedCall, headers: CapturedHeaders, *, with_exceptions: bool) -> None:
+    def end_span(self, call: ObservedCall, headers: CapturedHeaders, exceptions: Exceptions | None) -> None:
         """End the span, if the application has not done so already."""
         span = self.span
         if span is None or not span.is_recording():
@@ -66,8 +67,8 @@ class TracedCall:
             # HTTP spans, "Status": an error of the server; that a client has left is none.
             if error_type is not None and error_type != _LEFT:
                 span.set_status(StatusCode.ERROR)
-                if with_exceptions and isinstance(call.error, Exception):
-                    _record(span, call.error, ended_ns)
+                if exceptions is not None and isinstance(call.error, Exception):
+                    exceptions.record(call.error, span, self.context, ended_ns)
         finally:
             span.end(ended_ns)
 
@@ -88,15 +89,3 @@ def _outcome(call: ObservedCall, route: str | None, error_type: str | None) -> d
         if call.close_code is not None:
             attributes["websocket.close.code"] = call.close_code
     return attributes
-
-
-def _record(span: Span, error: Exception, timestamp: int) -> None:
-    """Note an exception on a span, unless the application, or a layer of others, has done so."""
-    noted = (getattr(event, "attributes", None) or {} for event in getattr(span, "events", ()))
-    told = str(error)
-    if not any(event.get("exception.message") == told and _names(event, error) for event in noted):
-        span.record_exception(error, timestamp=timestamp)
-
-
-def _names(event: Any, error: Exception) -> bool:
-    return str(event.get("exception.type", "")).rpartition(".")[2] == type(error).__name__

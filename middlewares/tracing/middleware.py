@@ -19,10 +19,11 @@ from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
 from .attributes import REDACTED_PARAMETERS, RequestAttributes, compile_redaction
 from .call import TracedCall
 from .check import captured_headers, check_options
+from .exceptions import Exceptions
 from .instruments import Measured
 from .methods import Methods
 from .propagation import SPAN_KEY, Incoming, Propagation
-from .providers import Meters, Tracers
+from .providers import SCOPE, Meters, Tracers
 from .response import ResponseHeader, TracedResponse
 from .surroundings import TaskContext, is_measured, joined_context, parent_context, silenced, span_of_others
 from .trust import Trust
@@ -69,7 +70,8 @@ class Tracing(Observer):
     redact_parameters: Collection[str] = REDACTED_PARAMETERS
     """Query parameters, with case, whose values are replaced by ``REDACTED``."""
     record_exceptions: bool = True
-    """Whether an exception of the application becomes an event of the span, with its traceback."""
+    """Whether an exception of the application becomes an event of its span, with its traceback, or a record of the log
+    where ``OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`` says so."""
     metrics: bool = False
     """Whether to measure duration, sizes and active requests with OpenTelemetry as well."""
     tracer_provider: TracerProvider | None = None
@@ -83,6 +85,7 @@ class Tracing(Observer):
     _trust: Trust | None = field(init=False, repr=False)
     _redact: Callable[[str], str] = field(init=False, repr=False)
     _captured: tuple[Mapping[bytes, bool], Mapping[bytes, bool]] = field(init=False, repr=False)
+    _exceptions: Exceptions | None = field(init=False, repr=False)
     _tracers: Tracers = field(init=False, repr=False)
     _meters: Meters = field(init=False, repr=False)
     _tasks: TaskContext = field(init=False, repr=False)
@@ -100,6 +103,7 @@ class Tracing(Observer):
                 captured_headers(names, self.redact_headers)
                 for names in (self.capture_request_headers, self.capture_response_headers)
             ),
+            _exceptions=Exceptions(SCOPE) if self.record_exceptions else None,
             _tracers=Tracers(self.tracer_provider),
             _meters=Meters(self.meter_provider),
             _tasks=TaskContext(),
@@ -148,7 +152,7 @@ class Tracing(Observer):
                 state.measured.finish(call, state.context)
         finally:
             if state.span is not None:
-                state.end_span(call, self._captured[1], with_exceptions=self.record_exceptions)
+                state.end_span(call, self._captured[1], self._exceptions)
 
     def leave(self, call: ObservedCall, state: TracedCall) -> None:
         """Take the context away from around the application."""

@@ -11,9 +11,10 @@ from opentelemetry.trace import NoOpTracer, NoOpTracerProvider, ProxyTracerProvi
 
 from .instruments import Instruments
 
-__all__ = ("Meters", "Tracers")
+__all__ = ("SCOPE", "Meters", "Tracers")
 
-_SCOPE: Final = "middlewares.tracing"
+SCOPE: Final = "middlewares.tracing"
+"""The name under which spans and measurements are made."""
 _SCHEMA: Final = "https://opentelemetry.io/schemas/1.44.0"
 _UNKNOWN: Final = object()
 
@@ -43,7 +44,7 @@ class Tracers:
         provider = trace.get_tracer_provider() if self._given is None else self._given
         if isinstance(provider, (ProxyTracerProvider, NoOpTracerProvider)):
             return None
-        tracer = provider.get_tracer(_SCOPE, _version(), _SCHEMA)
+        tracer = provider.get_tracer(SCOPE, _version(), _SCHEMA)
         return None if isinstance(tracer, NoOpTracer) else tracer  # the SDK is there, and turned off
 
 
@@ -69,7 +70,7 @@ class Meters:
         is_waiting = type(provider).__name__ == "_ProxyMeterProvider"  # which the API does not let anybody import
         if is_waiting or isinstance(provider, NoOpMeterProvider):
             return None
-        return Instruments(provider.get_meter(_SCOPE, _version(), _SCHEMA))
+        return Instruments(provider.get_meter(SCOPE, _version(), _SCHEMA))
 
 
 def _version() -> str:

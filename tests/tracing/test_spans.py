@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -165,6 +167,35 @@ async def test_an_exception_that_the_application_has_recorded_is_not_recorded_ag
     await request(Tracing(app, tracer_provider=spans.provider), raise_exceptions=False)
     messages = [(event.name, (event.attributes or {})["exception.message"]) for event in spans.one.events]
     assert messages == [("other", "mine"), ("exception", "another"), ("exception", "mine")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_event", "is_logged"),
+    [("", True, False), ("logs", False, True), ("logs/dup", True, True), ("other, logs", False, True)],
+)
+async def test_exceptions_are_logged_where_the_process_asks_for_it(
+    asked: str, is_event: bool, is_logged: bool, spans: Collected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # has no annotations
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    monkeypatch.setattr("middlewares.tracing.exceptions.get_logger_provider", lambda: provider)
+    monkeypatch.setenv("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN", asked)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise Broken("told")
+
+    await request(Tracing(app, tracer_provider=spans.provider), raise_exceptions=False)
+    assert len(spans.one.events) == is_event
+    records = [found.log_record for found in exporter.get_finished_logs()]
+    assert len(records) == is_logged
+    for record in records:
+        found = dict(record.attributes or {})
+        assert (record.event_name, record.severity_text) == ("http.server.request.exception", "ERROR")
+        assert (found["exception.type"], found["exception.message"]) == (f"{__name__}.Broken", "told")
+        assert "in app" in str(found["exception.stacktrace"])
+        assert spans.one.context is not None
+        assert (record.timestamp, record.span_id) == (spans.one.end_time, spans.one.context.span_id)
 
 
 async def test_exceptions_can_be_left_out(spans: Collected) -> None:
