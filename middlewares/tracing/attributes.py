@@ -165,12 +165,17 @@ def _path(scope: Scope) -> str:
 
 def _add_headers(attributes: dict[str, Any], scope: Scope, default_port: int | None) -> None:
     host: bytes | None = None
+    agent: bytes | None = None
     for name, value in scope["headers"]:
         size = len(name)
         if size == 4 and host is None and name.lower() == b"host":
             host = value
-        elif size == 10 and name.lower() == b"user-agent":
-            attributes.setdefault("user_agent.original", text(value))
+        elif size == 10 and agent is None and name.lower() == b"user-agent":
+            agent = value
+        if host is not None and agent is not None:
+            break  # they come first
+    if agent is not None:
+        attributes["user_agent.original"] = text(agent)
     if host is None:
         address, port = scope.get("server") or (None, None)
     else:
