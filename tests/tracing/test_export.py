@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
+import anyio
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -16,10 +20,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from middlewares import Tracing
-from middlewares.testing import request
+from middlewares.testing import http_scope, request
 from tests.tracing.collected import SPAN_ID, TRACE_ID, route_app
 
 if TYPE_CHECKING:
@@ -91,3 +96,38 @@ async def test_a_collector_receives_what_was_traced() -> None:
     assert found["http.request.header.x-odd"] == ["\x80"]
     assert found["http.response.status_code"] == 200
     assert "server.address" not in found
+
+
+NAMES = st.sampled_from([b"traceparent", b"tracestate", b"baggage", b"host", b"user-agent", b"x-odd"])
+TEXT = st.text(st.characters(exclude_categories=()), max_size=20)  # halves of surrogate pairs too
+
+
+@given(
+    headers=st.lists(st.tuples(NAMES, st.binary(max_size=40)), max_size=6),
+    query=st.binary(max_size=30),
+    path=TEXT,
+    raw_path=st.none() | st.binary(max_size=20),
+    method=TEXT,
+    client=st.none() | st.tuples(TEXT, st.integers(0, 65_535)),
+)
+def test_whatever_strangers_send_can_be_exported(**scope: Any) -> None:
+    """A batch that cannot be encoded is lost as a whole, with the spans of everybody else."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    names = ["host", "user-agent", "x-odd", "traceparent", "cookie"]
+    layer = Tracing(
+        route_app, tracer_provider=provider, capture_request_headers=names, response_headers=["traceresponse"]
+    )
+    received: list[Any] = []
+
+    async def send(message: Any) -> None:
+        received.append(message)
+
+    async def ask() -> None:
+        given_scope = {**http_scope(), **scope, "query_string": scope["query"], "path": "/" + scope["path"]}
+        await layer(given_scope, send, send)  # type: ignore[arg-type]  # nothing is received
+
+    anyio.run(ask)
+    assert [message["type"] for message in received] == ["http.response.start", "http.response.body"]
+    assert encode_spans(exporter.get_finished_spans()).SerializeToString()
