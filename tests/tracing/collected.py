@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanKind, StatusCode
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-__all__ = ("PARENT", "SAMPLED", "SPAN_ID", "TRACE_ID", "Collected", "attributes_of", "route_app")
+__all__ = (
+    "PARENT",
+    "SAMPLED",
+    "SPAN_ID",
+    "TRACE_ID",
+    "Broken",
+    "Collected",
+    "answer",
+    "answering",
+    "attributes_of",
+    "ending",
+    "route_app",
+)
 
 TRACE_ID = "12345678901234567890123456789012"
 SPAN_ID = "1234567890123456"
@@ -54,3 +66,33 @@ async def route_app(scope: Any, receive: Any, send: Any) -> None:
     scope["middlewares.exchange"].route = "/users/{id}"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": b"hello"})
+
+
+async def answer(send: Any, status: int = 200, body: bytes = b"", **more: Any) -> None:
+    """Send a response."""
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body", "body": body, **more})
+
+
+def answering(status: int) -> Any:
+    """Return an application that answers with a status."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answer(send, status)
+
+    return app
+
+
+def ending(span: ReadableSpan) -> tuple[Any, Any, StatusCode, str | None]:
+    """Return the status that was sent, the type of the error, and the status of the span."""
+    attributes = attributes_of(span)
+    return (
+        attributes.get("http.response.status_code"),
+        attributes.get("error.type"),
+        span.status.status_code,
+        span.status.description,
+    )
+
+
+class Broken(Exception):
+    """What the applications of these tests raise."""

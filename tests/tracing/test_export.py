@@ -99,7 +99,7 @@ async def test_a_collector_receives_what_was_traced() -> None:
 
 
 NAMES = st.sampled_from([b"traceparent", b"tracestate", b"baggage", b"host", b"user-agent", b"x-odd"])
-TEXT = st.text(st.characters(exclude_categories=()), max_size=20)  # halves of surrogate pairs too
+TEXT = st.text(st.sampled_from("a/%\x00\u00e9\ud83d\udcff"), max_size=10)  # halves of surrogate pairs too
 
 
 @given(
@@ -111,7 +111,7 @@ TEXT = st.text(st.characters(exclude_categories=()), max_size=20)  # halves of s
     client=st.none() | st.tuples(TEXT, st.integers(0, 65_535)),
 )
 def test_whatever_strangers_send_can_be_exported(**scope: Any) -> None:
-    """A batch that cannot be encoded is lost as a whole, with the spans of everybody else."""
+    """What cannot be encoded is lost."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -130,4 +130,6 @@ def test_whatever_strangers_send_can_be_exported(**scope: Any) -> None:
 
     anyio.run(ask)
     assert [message["type"] for message in received] == ["http.response.start", "http.response.body"]
-    assert encode_spans(exporter.get_finished_spans()).SerializeToString()
+    [span] = exporter.get_finished_spans()
+    [encoded] = encode_spans([span]).resource_spans[0].scope_spans[0].spans
+    assert {attribute.key for attribute in encoded.attributes} == (span.attributes or {}).keys()
