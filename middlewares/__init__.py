@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from .errors import MiddlewaresError as MiddlewaresError
     from .errors import MissingExtra as MissingExtra
     from .errors import OptionError as OptionError
+    from .health import Health as Health
     from .maintenance import Maintenance as Maintenance
     from .order import OrderWarning as OrderWarning
+    from .problem_details import ProblemDetails as ProblemDetails
     from .publish_route import PublishRoute as PublishRoute
     from .rate_limit import RateLimit as RateLimit
     from .sessions import Session as Session
@@ -46,12 +48,14 @@ _HOME = {
     "Decompress": ".decompress",
     "Drain": ".drain",
     "GZip": ".compression",
+    "Health": ".health",
     "Maintenance": ".maintenance",
     "Middleware": ".stack",
     "MiddlewaresError": ".errors",
     "MissingExtra": ".errors",
     "OptionError": ".errors",
     "OrderWarning": ".order",
+    "ProblemDetails": ".problem_details",
     "PublishRoute": ".publish_route",
     "RateLimit": ".rate_limit",
     "Session": ".sessions",
@@ -74,12 +78,14 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "Decompress",
     "Drain",
     "GZip",
+    "Health",
     "Maintenance",
     "Middleware",
     "MiddlewaresError",
     "MissingExtra",
     "OptionError",
     "OrderWarning",
+    "ProblemDetails",
     "PublishRoute",
     "RateLimit",
     "Session",
