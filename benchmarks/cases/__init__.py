@@ -20,6 +20,7 @@ from . import (
     session_stores,
     sessions,
     stack,
+    tracing,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ ALL: tuple[Case, ...] = (
     *stack.CASES,
     *reload.CASES,
     *lint.CASES,
+    *tracing.CASES,
     *routes.CASES,
 )
 
