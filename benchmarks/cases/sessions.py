@@ -24,7 +24,7 @@ _SECRET = "gv1yXkQYJb4Sg0m5hQ0eD7p2Zr8wLxTn"  # noqa: S105 - signs nothing but t
 _STARLETTE = "starlette SessionMiddleware"
 _NAME = "visitor"
 _SIGNED = "signed Sessions"
-_SIGNED_NAME = "signed"
+_SIGNED_NAME = "voyager"
 _SIZE = 1_000
 
 
@@ -55,7 +55,9 @@ def _cookies(kind: str, index: int) -> str:
     payload = index.to_bytes(16) + Record(now, now, now, encode(data)).pack()
     signed = _sealer(Signed, _SIGNED_NAME).seal(payload)
     ours = _sealer(Encrypted if kind == "encrypted" else Signed, _NAME).seal(payload)
-    return f"session={theirs}; {_SIGNED_NAME}={signed}; {_NAME}={ours}"
+    # Where a cookie stands, and how long its name is, tells by some per cent: each comes last in half of the requests.
+    pairs = [f"{_SIGNED_NAME}={signed}", f"{_NAME}={ours}"]
+    return "; ".join([f"session={theirs}", *(pairs if index % 2 else reversed(pairs))])
 
 
 @cache

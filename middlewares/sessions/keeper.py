@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from middlewares.core.headers import HeaderList, Headers
     from middlewares.stores import Item, Store
 
-    from .homes import Found, Home, Rules
+    from .homes import Home, Rules
     from .jar import Jar
     from .migration import OldCookies
 
@@ -81,36 +81,32 @@ class Keeper:
 
     def load_now(self, headers: Headers) -> State:
         """Return the session of a request at once. Raises `SessionNotLoaded` and `StoreUnavailable`."""
-        found = self.find(headers)
-        if found is None:
-            return self._without(headers)
-        quick = found.home.quick
-        if found.home.store is None:
-            return found.home.unpack(found) or self._without(headers)
+        state = self._find(headers)
+        if state is None or state.home.store is None:
+            return state or self._without(headers)
+        quick = state.home.quick
         if quick is None:
             raise SessionNotLoaded(
                 "Sessions: this session is in a store on the network: `await request.session.load()` first, "
                 "or leave preload at true"
             )
         try:
-            return read_now(found.home.load(found, self.clock()), quick) or self._without(headers)
+            return read_now(state.home.load(state, self.clock()), quick) or self._without(headers)
         except StoreUnavailable as error:
             return self.unavailable(error)
 
     async def load(self, headers: Headers) -> State:
         """Return the session of a request. Raises `StoreUnavailable`."""
-        found = self.find(headers)
-        if found is None:
-            return self._without(headers)
-        if found.home.store is None:
-            return found.home.unpack(found) or self._without(headers)
+        state = self._find(headers)
+        if state is None or state.home.store is None:
+            return state or self._without(headers)
         try:
-            return await read(found.home.load(found, self.clock()), found.home.store) or self._without(headers)
+            return await read(state.home.load(state, self.clock()), state.home.store) or self._without(headers)
         except StoreUnavailable as error:
             return self.unavailable(error)
 
-    def find(self, headers: Headers) -> Found | None:
-        """Return the one genuine cookie of a request."""
+    def _find(self, headers: Headers) -> State | None:
+        """Return the session of the one genuine cookie of a request, as far as the cookie tells."""
         values = self.jar.values(headers)
         if not values:
             return None
@@ -134,7 +130,7 @@ class Keeper:
         state.unavailable = True
         return state
 
-    def _open(self, value: str, now: float) -> Found | None:
+    def _open(self, value: str, now: float) -> State | None:
         home = self._homes.get(value[:1])
         return None if home is None else home.open(value, now)
 
@@ -145,6 +141,17 @@ class Keeper:
         return state
 
     # -- saving
+
+    def is_settled(self, state: State) -> bool:
+        """Return whether there is nothing to keep and nothing to send: the session was at most looked at."""
+        if state.changed or state.exposed or state.typed:
+            return False
+        kept = state.kept
+        if kept is None:
+            return True
+        now, lifetimes = self.clock(), self.rules.lifetimes
+        is_due = lifetimes.is_due(kept.record, now) or lifetimes.needs_new_id(kept.record, now)
+        return state.is_current and not is_due
 
     async def settle(self, state: State, headers: Headers, *, late: bool = False) -> HeaderList:
         """Keep what became of a session; return the ``Set-Cookie`` fields for it.

@@ -49,13 +49,13 @@ async def _start(keeper: Keeper, session: Session, scope: Scope, message: Messag
     try:
         state = session._state
         lines: HeaderList = []
-        if state is not None:
-            if message.get("status", 200) < 500:
-                lines = await keeper.settle(state, session._headers)
-            else:
-                # What a failed request was about to write is not kept.
-                session._failed = True
+        if message.get("status", 200) >= 500:
+            # What a failed request was about to write is not kept.
+            session._failed = True
+            if state is not None:
                 await keeper.end_pending(state)
+        elif state is not None and not keeper.is_settled(state):
+            lines = await keeper.settle(state, session._headers)
         lines = lines or session._lines or []
         headers = [*message.get("headers", ())]
         exchange = scope.get(EXCHANGE)
