@@ -44,7 +44,7 @@ def encode(data: dict[str, Any]) -> bytes:
 
 def decode(data: bytes) -> dict[str, Any] | None:
     """Return what `encode` was given; ``None`` for everything else."""
-    text = data.decode(errors="replace")
+    text = data.decode("utf-8", "replace")
     try:
         found, end = _scan(text, 0)
     except (ValueError, StopIteration, RecursionError):

@@ -35,6 +35,9 @@ def sending(keeper: Keeper, session: Session, scope: Scope, send: Send) -> Send:
     def send_saved(message: Message) -> Awaitable[None]:
         if message["type"] in _STARTS:
             if session._touched or session._lines:
+                state = session._state
+                if (state is None or keeper.is_settled(state)) and message.get("status", 200) < 500:
+                    return send(_told(keeper, session, scope, message, []))
                 return _start(keeper, session, scope, message, send)
             session._sealed = True
         elif session._starting:
@@ -45,6 +48,7 @@ def sending(keeper: Keeper, session: Session, scope: Scope, send: Send) -> Send:
 
 
 async def _start(keeper: Keeper, session: Session, scope: Scope, message: Message, send: Send) -> None:
+    """Save the session, and send the start of the response."""
     session._starting = True
     try:
         state = session._state
@@ -54,20 +58,9 @@ async def _start(keeper: Keeper, session: Session, scope: Scope, message: Messag
             session._failed = True
             if state is not None:
                 await keeper.end_pending(state)
-        elif state is not None and not keeper.is_settled(state):
+        elif state is not None:
             lines = await keeper.settle(state, session._headers)
-        lines = lines or session._lines or []
-        headers = [*message.get("headers", ())]
-        exchange = scope.get(EXCHANGE)
-        if exchange is not None:
-            exchange.sessions.append(keeper.jar.name)
-        if message["type"] != "websocket.accept":
-            _mark(headers, is_set=bool(lines))
-        headers += lines
-        message = {**message}
-        message["headers"] = headers
-        session._sealed = True
-        await send(message)
+        await send(_told(keeper, session, scope, message, lines))
     except StoreUnavailable as error:
         note(session, error)
         raise
@@ -76,6 +69,22 @@ async def _start(keeper: Keeper, session: Session, scope: Scope, message: Messag
         if session._waiting is not None:
             session._waiting.set()
             session._waiting = None
+
+
+def _told(keeper: Keeper, session: Session, scope: Scope, message: Message, lines: HeaderList) -> Message:
+    """Return the start of a response with what the client and caches must know of a session that was asked for."""
+    lines = lines or session._lines or []
+    headers = [*message.get("headers", ())]
+    exchange = scope.get(EXCHANGE)
+    if exchange is not None:
+        exchange.sessions.append(keeper.jar.name)
+    if message["type"] != "websocket.accept":
+        _mark(headers, is_set=bool(lines))
+    headers += lines
+    session._sealed = True
+    told = {**message}
+    told["headers"] = headers
+    return told
 
 
 def _mark(headers: HeaderList, *, is_set: bool) -> None:
