@@ -6,11 +6,13 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from middlewares.stores import StoreUnavailable
+from middlewares.stores.memory import MemoryStore
 
 from .errors import SessionNotLoaded
 from .homes import epoch_key, read, read_now
 from .in_cookie import InCookie
 from .in_store import InStore, session_record
+from .patience import Patience, waited
 from .records import LONGEST, decode, encode, epoch_of
 from .state import State
 
@@ -45,6 +47,7 @@ class Keeper:
         *,
         clock: Callable[[], float],
         when_down: WhenDown,
+        store_deadline: float,
         old: OldCookies | None,
         identity: tuple[object, ...] = (),
     ) -> None:
@@ -68,6 +71,8 @@ class Keeper:
         self.is_in_store = all(isinstance(home, InStore) for home in homes.values())
         self.waits = any(home.store is not None and home.quick is None for home in homes.values())
         """Whether loading may have to wait for a store on the network."""
+        self._patience = None if all(isinstance(store, MemoryStore) for store in stores) else store_deadline
+        """Seconds that a request may wait; ``None`` where everything is in this process."""
 
     def stores(self) -> list[Store]:
         """Return the stores of all homes."""
@@ -76,6 +81,10 @@ class Keeper:
     def is_like(self, other: Keeper) -> bool:
         """Return whether another one reads and writes the same cookie in the same way."""
         return self._identity == other._identity
+
+    def patience(self) -> Patience | None:
+        """Return how long a new request may wait for its stores."""
+        return None if self._patience is None else Patience(self._patience)
 
     # -- loading
 
@@ -95,13 +104,14 @@ class Keeper:
         except StoreUnavailable as error:
             return self.unavailable(error)
 
-    async def load(self, headers: Headers) -> State:
+    async def load(self, headers: Headers, patience: Patience | None) -> State:
         """Return the session of a request. Raises `StoreUnavailable`."""
         state = self._find(headers)
         if state is None or state.home.store is None:
             return state or self._without(headers)
         try:
-            return await read(state.home.load(state, self.clock()), state.home.store) or self._without(headers)
+            reading = read(state.home.load(state, self.clock()), state.home.store)
+            return await waited(reading, patience) or self._without(headers)
         except StoreUnavailable as error:
             return self.unavailable(error)
 

@@ -87,7 +87,7 @@ class Sessions(Layer):
     revocations: str | Store | None = field(default=None, repr=False)
     """Store for the ids of sessions in cookies that were ended early; without it a copied cookie outlives a logout."""
     store_deadline: float = 0.25
-    """Seconds that a call of the store may take."""
+    """Seconds that a request may wait for its stores: what it loads and saves, all calls together."""
     when_down: WhenDown = "503"
     """What becomes of requests that need their session while the store does not answer: ``503``, or ``anonymous``:
     the session is empty, and a change of it is answered with 503."""
@@ -156,8 +156,12 @@ class Sessions(Layer):
         except GeneratorExit:
             raise  # the call is thrown away, and may not wait any more
         except BaseException as error:
-            await abandon(keeper, session)
-            if not isinstance(error, Exception) or not await self._explained(error, session, scope, send):
+            is_answered = False
+            try:
+                is_answered = isinstance(error, Exception) and await self._explained(error, session, scope, send)
+            finally:
+                await abandon(keeper, session)
+            if not is_answered:
                 raise
         finally:
             if len(inner) != size:
@@ -181,6 +185,7 @@ class Sessions(Layer):
         if failure is None or session._sealed or not _comes_of(error, failure):
             return False
         _log.error("sessions: %s", failure)
+        session._sealed = True
         await refuse(scope, _connected, send, _UNAVAILABLE, inner=self._inner)
         return True
 

@@ -11,6 +11,9 @@ from middlewares.core.exchange import EXCHANGE
 from middlewares.core.vary import VaryOn
 from middlewares.stores import StoreUnavailable
 
+from .errors import too_late
+from .patience import waited
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
@@ -57,9 +60,9 @@ async def _start(keeper: Keeper, session: Session, scope: Scope, message: Messag
             # What a failed request was about to write is not kept.
             session._failed = True
             if state is not None:
-                await keeper.end_pending(state)
+                await waited(keeper.end_pending(state), session._patience())
         elif state is not None:
-            lines = await keeper.settle(state, session._headers)
+            lines = await waited(keeper.settle(state, session._headers), session._patience())
         await send(_told(keeper, session, scope, message, lines))
     except StoreUnavailable as error:
         note(session, error)
@@ -125,17 +128,17 @@ async def finish(keeper: Keeper, session: Session) -> None:
     if state.unavailable or state.is_lost or (state.encoded() is None and not state.ended and not state.regenerate):
         return
     if not session._can_save_late(state):
-        raise session._too_late()
-    await keeper.settle(state, session._headers, late=True)
+        raise too_late()
+    await waited(keeper.settle(state, session._headers, late=True), session._patience())
 
 
 async def abandon(keeper: Keeper, session: Session) -> None:
     """End what was to end, though the request has failed; nothing else of it is kept."""
     state = session._state
     if state is not None and (state.kept is not None or state.successor):
-        with CancelScope(shield=True):  # each call of a store has a deadline of its own
+        with CancelScope(shield=True):  # it has a deadline
             try:
-                await keeper.end_pending(state)
+                await waited(keeper.end_pending(state), session._patience())
             except StoreUnavailable as error:
                 _log.error("sessions: a session that was to end may live on: %s", error)
 

@@ -86,6 +86,7 @@ class World:
             spills = options.get("oversize") == "spill"
             options |= {"store": Stepping(self.store) if spills else None, "revocations": Stepping(self.store)}
         self.layer = Sessions(self._app, secret_key=KEY, clock=self.clock, **options)
+        self.layer._keeper._patience = None  # it takes an event loop, which would make steps of its own
         self.act: Callable[[Session], Any] = lambda session: session.update(user_id=7)
         _run(self.request(None, self.act))
         self.cookie = self.handed[0]
