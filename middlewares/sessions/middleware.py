@@ -16,7 +16,7 @@ from middlewares.core.layer import Layer, freeze, is_foreign
 from middlewares.core.options import check_types
 from middlewares.core.refusals import Refusal, refuse
 from middlewares.errors import OptionErrors
-from middlewares.stores import Store, StoreUnavailable
+from middlewares.stores import Store, StoreUnavailable, loop_problem
 
 from .building import build
 from .keeper import Keeper, WhenDown
@@ -133,7 +133,7 @@ class Sessions(Layer):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind != "http" and kind != "websocket":
-            if kind == "lifespan" and self._stores:
+            if kind == "lifespan" and (self._stores or self._keeper.waits):
                 return await self._until_shutdown(scope, receive, send)
             return await self.app(scope, receive, send)
         keeper = self._keeper
@@ -199,6 +199,11 @@ class Sessions(Layer):
         await self.app(scope, receive, send)
 
     async def _until_shutdown(self, scope: Scope, receive: Receive, send: Send) -> None:
+        problems = [problem for store in self._keeper.stores() if (problem := loop_problem(store)) is not None]
+        if problems:
+            await receive()
+            return await send({"type": "lifespan.startup.failed", "message": f"Sessions: {problems[0]}"})
+
         async def send_closing(message: Message) -> None:
             if message["type"].startswith("lifespan.shutdown."):
                 await self._close()
