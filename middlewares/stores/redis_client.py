@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from .base import DEADLINE, StoreUnavailable, running_asyncio
-from .redis_url import connect
+from .redis_url import connect, sentinels_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -81,6 +81,8 @@ class RedisClient:
         connected = self._loops.pop(running_asyncio(), None)
         if connected is not None:
             await connected.client.aclose()
+            for sentinel in sentinels_of(connected.client):
+                await sentinel.aclose()
 
     def __str__(self) -> str:
         """Return the URL without what may be secret in it."""

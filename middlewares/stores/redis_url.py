@@ -23,7 +23,7 @@ from middlewares.errors import MissingExtra
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-__all__ = ("REDIS_SCHEMES", "connect", "redis_url_problem")
+__all__ = ("REDIS_SCHEMES", "connect", "redis_url_problem", "sentinels_of")
 
 REDIS_SCHEMES: Final = (
     "redis",
@@ -88,6 +88,13 @@ def connect(url: str, deadline: float) -> tuple[Any, int]:
     pool = redis.ConnectionPool.from_url(plain, **options)
     pool.connection_kwargs["decode_responses"] = False  # records are bytes, whatever the URL says
     return redis.Redis.from_pool(pool), most
+
+
+def sentinels_of(client: Any) -> list[Any]:
+    """Return the clients that ask Sentinels for the servers of another; closing that leaves them open."""
+    pool = getattr(client, "connection_pool", None)  # a cluster has one for each node
+    manager = getattr(pool, "sentinel_manager", None)
+    return [] if manager is None else [*manager.sentinels]
 
 
 def _sentinel(parts: SplitResult, options: dict[str, Any], asked: dict[str, Any], deadline: float) -> Any:

@@ -64,13 +64,9 @@ def watched(folder: Path) -> Iterator[Watched]:
 def cluster(folder: Path) -> Iterator[list[Server]]:
     """Start three servers that share the slots among them, and wait until all say so."""
     buses = [free_port() for _ in range(3)]
-    servers = [
-        _started(
-            folder / str(bus), "--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "1000"
-        )
-        for bus in buses
-    ]
-    clients = [Redis.from_url(server.url) for server in servers]
+    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port")
+    servers = [_started(folder / str(bus), *options, str(bus)) for bus in buses]
+    clients: list[Any] = [Redis.from_url(server.url) for server in servers]
     try:
         for number, client in enumerate(clients):
             first, end = number * _SLOTS // 3, (number + 1) * _SLOTS // 3
