@@ -48,15 +48,15 @@ class RedisClient:
         from redis.exceptions import ConnectionError as Lost
         from redis.exceptions import RedisClusterException, RedisError
 
-        connected = self._connected()
+        turns = self._connected().turns
         try:
-            async with asyncio.timeout(self.deadline), connected.turns:
+            async with asyncio.timeout(self.deadline), turns:
                 try:
-                    return await work(connected.client)
+                    return await work(self._client())
                 except Lost:
                     if not again:
                         raise
-                    return await work(connected.client)
+                    return await work(self._client())
         except TimeoutError as error:
             raise StoreUnavailable(f"{self}: no answer within {self.deadline:g} s") from error
         except (RedisError, RedisClusterException, OSError) as error:
@@ -89,6 +89,9 @@ class RedisClient:
         parts = urlsplit(self._url)
         place = parts.netloc + parts.path  # an "@" in the path: a password was not percent-encoded
         return f"{parts.scheme}://{place.rpartition('@')[2]}"
+
+    def _client(self) -> Any:
+        return self._connected().client
 
     def _connected(self) -> _Connected:
         loop = running_asyncio()
