@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .headers import Headers
     from .observer import Observer, Plan
 
-__all__ = ("ObservedCall", "Outcome", "error_name")
+__all__ = ("ObservedCall", "Outcome", "error_name", "means_absence")
 
 Outcome = Literal["completed", "raised", "cancelled", "disconnected", "unanswered", "truncated"]
 """How a call ended: the response was complete (or the WebSocket closed); the application raised; it was cancelled; the
@@ -84,7 +84,8 @@ class ObservedCall:
         self.states: list[Any] = []
         """What observers made of it when it began."""
         self.status: int | None = None
-        """The status that was sent: 101 for a WebSocket that was accepted; ``None`` as long as nothing was."""
+        """The status that was sent: 101 for a WebSocket that was accepted; ``None`` as long as nothing was, and for a
+        500 that was made of an exception once the client had left."""
         self.response_headers: Headers = ()
         """The headers that the response began with, before observers changed them; to be read more than once."""
         self.first_byte: float | None = None
@@ -120,10 +121,10 @@ class ObservedCall:
     @property
     def outcome(self) -> Outcome:
         """How the call ended."""
-        if self.is_complete:
-            return "completed"
         error = self.error
-        if self.is_disconnected or type(error).__name__ in _SIGNS_OF_ABSENCE:
+        if self.is_complete and (error is None or not self.is_disconnected):
+            return "completed"
+        if self.is_disconnected or means_absence(error):
             return "disconnected"
         if error is None:
             return "unanswered" if self.status is None else "truncated"
@@ -180,7 +181,9 @@ class ObservedCall:
         self.status = status = message["status"] if status is None else status
         self.has_trailers = bool(message.get("trailers"))
         if isinstance(status, int) and status >= _FAILURE:
-            self.error = _raised(status) or self.exchange.error
+            self.error = error = _raised(status) or self.exchange.error
+            if error is not None and (self.is_disconnected or means_absence(error)):
+                self.is_disconnected, self.status = True, None  # nobody is there for what is made of it
         for index, start in self.plan.starts:
             try:
                 message = start(self.observers[index], self, self.states[index], message)
@@ -216,6 +219,11 @@ def error_name(error: BaseException) -> str:
     """Return the name of the class of an exception, with its module unless that is built in."""
     cls = type(error)
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def means_absence(error: BaseException | None) -> bool:
+    """Return whether an exception says that the client is gone, as servers and frameworks do."""
+    return type(error).__name__ in _SIGNS_OF_ABSENCE
 
 
 def _raised(status: int) -> BaseException | None:

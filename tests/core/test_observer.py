@@ -15,6 +15,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from middlewares.asgi import ASGIApp
@@ -186,6 +187,33 @@ async def test_a_client_that_leaves_is_no_error_of_the_application() -> None:
     [seen] = watcher.seen
     assert (seen["outcome"], seen["final_status"], seen["error_type"]) == ("disconnected", 200, "client_disconnected")
     assert seen["received"] == 2
+
+
+@pytest.mark.parametrize("error", [None, KeyError()], ids=["tells of it", "fails for it"])
+async def test_a_500_that_is_made_of_a_client_that_left_is_seen_by_nobody(error: Exception | None) -> None:
+    """Inside of the framework's error page and outside the same is known of it."""
+
+    async def endpoint(request: Any) -> None:
+        try:
+            await request.body()
+        except ClientDisconnect:
+            raise (error or ClientDisconnect()) from None
+
+    inside: list[Watcher] = []
+
+    def registered(app: ASGIApp) -> Watcher:
+        inside.append(Watcher(app))
+        return inside[0]
+
+    outside = Watcher(Starlette(routes=[Route("/", endpoint)], middleware=[Middleware(registered)]))
+    with suppress(KeyError, ClientDisconnect):
+        async with Driver(outside, http_scope()) as call:
+            call.disconnect()
+            await call.finish()
+    for seen in (outside.seen[0], inside[0].seen[0]):
+        assert (seen["outcome"], seen["final_status"], seen["error_type"]) == (
+            "disconnected", None, "client_disconnected",
+        )  # fmt: skip
 
 
 async def test_a_last_send_that_fails_says_that_the_client_is_gone() -> None:
