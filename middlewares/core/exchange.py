@@ -163,6 +163,8 @@ class Exchange:
     """The id of the span of the request, 16 hexadecimal digits."""
     is_sampled: OfSpan[bool] = OfSpan(lambda span: bool(span.trace_flags & 1))
     """Whether that span is recorded."""
+    is_measured: First[bool] = First()
+    """Whether a tracer that has no span for the request measures it already."""
     error: First[BaseException] = First()
     """What the application raised, where a layer made an answer of it."""
     raw_bytes: First[int] = First()
