@@ -8,6 +8,7 @@ Standard: OpenTelemetry semantic conventions 1.44, HTTP server spans.
 from __future__ import annotations
 
 import re
+from codecs import utf_8_decode as _utf8
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -127,12 +128,12 @@ def compile_redaction(parameters: Collection[str]) -> Callable[[str], str]:
 
 def text(value: bytes) -> str:
     """Return what a stranger sent, as text that can be exported: valid, and not too long."""
-    if len(value) > _LONGEST:
-        value = value[:_LONGEST]
+    is_cut = len(value) > _LONGEST
     try:
-        return value.decode()
+        # What is cut may end in the middle of a character, which is left out then.
+        return _utf8(value[:_LONGEST], "strict", False)[0] if is_cut else value.decode()
     except UnicodeDecodeError:
-        return value.decode("latin-1")
+        return value[:_LONGEST].decode("latin-1")
 
 
 def _attributes(scope: Scope, method: str, redact: Callable[[str], str]) -> dict[str, Any]:

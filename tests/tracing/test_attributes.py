@@ -215,6 +215,18 @@ def test_values_are_bounded() -> None:
     assert max(len(str(value)) for value in found.values()) == 8192
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (b"x" * 8191 + "\u00e9t\u00e9".encode(), "x" * 8191),
+        ("\u00e9".encode() * 4096 + b"tail", "\u00e9" * 4096),
+        (b"\xe9" * 8193, "\u00e9" * 8192),
+    ],
+)
+def test_what_is_cut_ends_with_a_whole_character(value: bytes, shown: str) -> None:
+    assert text(value) == shown
+
+
 def test_buckets_are_those_of_the_conventions() -> None:
     assert BUCKETS == (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
