@@ -38,7 +38,10 @@ def route_template(scope: Mapping[str, Any], exchange: Exchange) -> str | None:
         router = scope.get("router")
         if router is None:
             return None
-        found = known_template(router, scope.get("route"), scope.get("endpoint"))
+        try:
+            found = known_template(router, scope.get("route"), scope.get("endpoint"))
+        except Exception:  # noqa: BLE001 - as in `_place`
+            return None
         if found is not None:
             return found
     facts = facts or {}  # as `Exchange.inner_scope` and `Exchange.route` read it, at a tenth of the cost
