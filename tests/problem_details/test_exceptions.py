@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import ClientDisconnect
 
 from middlewares import CORS, Drain, GZip, Middleware, OptionError, ProblemDetails, Sessions, Stack, Timeout
 from middlewares.core.exchange import EXCHANGE, Exchange
@@ -234,6 +236,11 @@ async def test_it_is_logged_once_with_its_id(caplog: pytest.LogCaptureFixture) -
     assert isinstance(record.exc_info[1], Failure)
 
 
+async def test_that_clients_leave_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    await request(ProblemDetails(raising(ClientDisconnect())))
+    assert not caplog.records
+
+
 async def test_a_log_that_fails_costs_no_answer() -> None:
     class Broken(logging.Filter):
         def filter(self, record: logging.LogRecord) -> bool:
@@ -354,6 +361,23 @@ async def test_a_request_within_a_request_has_a_page_of_its_own() -> None:
     layer = ProblemDetails(app)
     assert (await request(layer)).text == "outer"
     assert inner[0]["status"] == 500
+
+
+async def test_a_call_that_runs_on_after_its_request_ends_without_a_fault() -> None:
+    """As it does in a task that a layer further out does not wait for."""
+    goes_on = anyio.Event()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
+        await goes_on.wait()
+
+    async def leaving(scope: Scope, receive: Receive, send: Send) -> None:
+        tasks.append(asyncio.create_task(ProblemDetails(waiting)(scope, receive, send)))
+        await asyncio.sleep(0)
+
+    await request(ProblemDetails(leaving), raise_exceptions=False)
+    goes_on.set()
+    await tasks[0]
 
 
 # -- WebSockets
