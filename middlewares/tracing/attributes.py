@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from middlewares.asgi import Scope
     from middlewares.core.headers import Headers
 
-__all__ = ("REDACTED_PARAMETERS", "CapturedHeaders", "RequestAttributes", "captured", "compile_redaction", "text")
+__all__ = (
+    "REDACTED_PARAMETERS",
+    "CapturedHeaders",
+    "RequestAttributes",
+    "captured",
+    "compile_redaction",
+    "printable",
+    "text",
+)
 
 REDACTED_PARAMETERS: Final = (
     "AWSAccessKeyId",
@@ -145,7 +153,7 @@ def _attributes(scope: Scope, method: str, redact: Callable[[str], str]) -> dict
     }
     given = scope.get("method", method)
     if given != method:
-        attributes["http.request.method_original"] = _printable(given)
+        attributes["http.request.method_original"] = printable(given)
     query: bytes = scope.get("query_string") or b""
     if query:
         attributes["url.query"] = redact(text(query))
@@ -161,7 +169,7 @@ def _attributes(scope: Scope, method: str, redact: Callable[[str], str]) -> dict
 def _path(scope: Scope) -> str:
     """Return the path as it was sent, or as near to it as the server tells."""
     raw: bytes | None = scope.get("raw_path")
-    return text(raw.partition(b"?")[0]) if raw else _printable(scope["path"])
+    return text(raw.partition(b"?")[0]) if raw else printable(scope["path"])
 
 
 def _add_headers(attributes: dict[str, Any], scope: Scope, default_port: int | None) -> None:
@@ -192,14 +200,14 @@ def _add_client(attributes: dict[str, Any], scope: Scope) -> None:
     client = scope.get("client")
     if not client or not client[0]:
         return
-    attributes["client.address"] = _printable(client[0])
+    attributes["client.address"] = printable(client[0])
     if client[1]:  # a layer or server that takes the client from a header knows no port: then this is not the peer
         attributes["network.peer.address"] = attributes["client.address"]
         attributes["network.peer.port"] = client[1]
 
 
-def _printable(value: str) -> str:
-    """Return a value of the scope so that it can be exported: without halves of surrogate pairs."""
-    if value.isascii() and len(value) <= _LONGEST:
+def printable(value: str, longest: int = _LONGEST) -> str:
+    """Return a text so that it can be exported: without halves of surrogate pairs, and not too long."""
+    if value.isascii() and len(value) <= longest:
         return value
-    return value[:_LONGEST].encode("utf-8", "replace").decode()
+    return value[:longest].encode("utf-8", "replace").decode()
