@@ -472,6 +472,24 @@ def deep() -> Exception:
     return error
 
 
+class Odd(Exception):
+    """Fails when it is looked at."""
+
+    def __bool__(self) -> bool:
+        raise ValueError
+
+    def __getattr__(self, name: str) -> Any:
+        raise ValueError(name)
+
+
+async def test_an_exception_that_fails_when_it_is_looked_at_is_answered() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise Failure from Odd()
+
+    for failing_app in (raising(Odd()), app):
+        assert (await request(ProblemDetails(failing_app))).status == 500
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -533,6 +551,7 @@ def test_no_request_breaks_the_answer(headers: list[tuple[bytes, bytes]], method
         ({"handlers": {str: 404}}, "handlers must be for exception classes"),
         ({"handlers": {KeyboardInterrupt: 404}}, "handlers must be for exception classes"),
         ({"handlers": {"builtins:KeyErorr": 404}}, "handlers must be for exception classes"),
+        ({"handlers": {"no_such_module:Error": 404}}, "(ModuleNotFoundError: No module named 'no_such_module')"),
         ({"handlers": {"KeyError": 404}}, "handlers must be for exception classes"),
         ({"debug": 1}, "debug must be true or false"),
     ],
