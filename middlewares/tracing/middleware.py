@@ -115,8 +115,10 @@ class Tracing(Observer):
         if self._excluded(route_path(scope) if scope.get("root_path") else scope["path"]):
             return None
         exchange = call.exchange
-        if exchange.facts and exchange.span is not None:
-            return None  # a layer further out traces this call
+        if exchange.facts and (known := exchange.span) is not None:
+            if not known.is_remote:
+                return None  # a layer further out traces this call
+            del exchange.facts["span"]  # that of the caller, from a layer further out for which nobody takes spans
         incoming = self._propagation.read(scope["headers"])
         current = self._tasks.get()
         if current and (others := span_of_others(scope, current, incoming)) is not None:
