@@ -12,6 +12,7 @@ from codecs import utf_8_decode as _utf8
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from middlewares.core.headers import find_all
 from middlewares.core.memo import Memo
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ CapturedHeaders = Mapping[bytes, bool]
 _REDACTED: Final = "REDACTED"
 _LONGEST: Final = 8192
 """Characters of a value: spans wait in memory for their export, and some servers take headers of any length."""
+_MOST_VALUES: Final = 32
 _PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 # RFC 3986, 3.2.2: an address in brackets, or a name; RFC 9110, 7.2: and a port, which may be empty.
 _HOST: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9A-Za-z._~%!$&'()*+,;=-]{1,255}))(?::([0-9]{0,5}))?")
@@ -108,14 +110,16 @@ class RequestAttributes(Mapping[str, Any]):
 
 
 def captured(prefix: str, wanted: CapturedHeaders, headers: Headers) -> dict[str, list[str]]:
-    """Return the attributes of the headers that are wanted, each with all its values."""
+    """Return the attributes of the headers that are wanted, each with its values, of which the first 32 are kept."""
     if not wanted:
         return {}
     found: dict[str, list[str]] = {}
     for name, value in headers:
         lower = name.lower()
         if lower in wanted:
-            found.setdefault(prefix + lower.decode("latin-1"), []).append(_REDACTED if wanted[lower] else text(value))
+            values = found.setdefault(prefix + lower.decode("latin-1"), [])
+            if len(values) < _MOST_VALUES:
+                values.append(_REDACTED if wanted[lower] else text(value))
     return found
 
 
@@ -201,9 +205,19 @@ def _add_client(attributes: dict[str, Any], scope: Scope) -> None:
     if not client or not client[0]:
         return
     attributes["client.address"] = printable(client[0])
-    if client[1]:  # a layer or server that takes the client from a header knows no port: then this is not the peer
+    # A layer or server that takes the client from a header knows no port, or has it from there too.
+    if client[1] and not _is_forwarded(scope, client[0], client[1]):
         attributes["network.peer.address"] = attributes["client.address"]
         attributes["network.peer.port"] = client[1]
+
+
+def _is_forwarded(scope: Scope, host: str, port: int) -> bool:
+    """Return whether a proxy has told of a client with this port: then it is not the peer."""
+    values = find_all(scope["headers"], b"x-forwarded-for")
+    if not values:
+        return False
+    told = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return any(told == part.strip() for value in values for part in value.decode("latin-1").split(","))
 
 
 def printable(value: str, longest: int = _LONGEST) -> str:
