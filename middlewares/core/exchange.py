@@ -112,8 +112,8 @@ class Exchange:
 
     __slots__ = ("facts", "layers")
 
-    def __init__(self) -> None:
-        self.layers: list[object] | None = None
+    def __init__(self, maker: object = None) -> None:
+        self.layers: list[object] | None = [maker]
         """The layers that have joined it and not left yet; the first made it, and clears it when it leaves."""
         self.facts: dict[str, Any] | None = None
         """What was published, by name; no dictionary as long as that is nothing."""
@@ -177,8 +177,7 @@ def join(scope: MutableMapping[str, Any], layer: object) -> tuple[Exchange, Muta
         if layers and layer not in layers:
             layers.append(layer)
             return exchange, scope, False
-    exchange = Exchange()
-    exchange.layers = [layer]
+    exchange = Exchange(layer)
     return exchange, {**scope, EXCHANGE: exchange}, True
 
 

@@ -6,17 +6,10 @@ span and a line of a log say of a request is the same.
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from middlewares.asgi import mark_coroutine_function
-
-from .headers import find
-
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 
     from .exchange import Exchange
@@ -38,9 +31,6 @@ _ERROR_TYPES: Final[dict[str, str]] = {
 _SIGNS_OF_ABSENCE: Final = frozenset({"ClientDisconnect", "ClientDisconnected", "WebSocketDisconnect"})
 """Names of what servers and frameworks raise when the client is gone."""
 _BODILESS: Final = frozenset({204, 304})  # RFC 9110, 6.4.1
-_SWITCHING_PROTOCOLS: Final = 101
-_DENIED: Final = 403  # ASGI WebSocket, "close": what a server answers to a handshake that is closed
-_ABNORMAL: Final = 1006  # RFC 6455, 7.1.5
 _FAILURE: Final = 500
 
 
@@ -153,7 +143,7 @@ class ObservedCall:
         if self.error is not None:
             return error_name(self.error)
         status = self.status
-        return str(status) if status is not None and status >= _FAILURE else None
+        return str(status) if isinstance(status, int) and status >= _FAILURE else None
 
     @property
     def route(self) -> str | None:
@@ -170,84 +160,12 @@ class ObservedCall:
 
     def hand_on(self, key: str, value: Any) -> None:
         """Hand the application a scope with another value, while the call begins."""
-        if self.inner is self.scope or self.inner.get(key) is not value:
-            self.inner = {**self.inner, key: value}
-
-    # What the application is handed.
-
-    async def receive_http(self) -> Message:
-        """Receive for a request, and count."""
-        event = await self.receive()
-        if event["type"] == "http.request":
-            self.received += len(event.get("body", b""))
-        elif event["type"] == "http.disconnect" and self.ended is None:
-            self.is_disconnected = True
-        return event
-
-    @mark_coroutine_function
-    def send_http(self, message: Message) -> Awaitable[None]:
-        """Send for a request, and watch."""
-        kind = message["type"]
-        if kind == "http.response.start":
-            return self.send(self._start(message))
-        if kind == "http.response.body":
-            body = message.get("body")
-            if body:
-                self.sent += len(body)
-            if self.has_trailers or message.get("more_body"):
-                return self.send(message)
-            return self._send_last(message)
-        return self._send_rest(message)
-
-    def _send_rest(self, message: Message) -> Awaitable[None]:
-        """Send what is rare: trailers, files, what is not known."""
-        kind = message["type"]
-        if kind == "http.response.pathsend":
-            self.sent += _length(self.response_headers, message)
-            return self._send_last(message)
-        if kind == "http.response.zerocopysend":
-            self.sent += _extent(message)
-            is_last = not (self.has_trailers or message.get("more_body"))
-        else:
-            is_last = kind == "http.response.trailers" and not message.get("more_trailers")
-        return self._send_last(message) if is_last else self.send(message)
-
-    async def receive_websocket(self) -> Message:
-        """Receive for a WebSocket, and count."""
-        event = await self.receive()
-        if event["type"] == "websocket.receive":
-            self.messages_received += 1
-            self.received += _message_size(event)
-        elif event["type"] == "websocket.disconnect" and self.ended is None:
-            self._closed(event.get("code", 1005))  # ASGI WebSocket, "disconnect": the default
-        return event
-
-    @mark_coroutine_function
-    def send_websocket(self, message: Message) -> Awaitable[None]:
-        """Send for a WebSocket, and watch."""
-        kind = message["type"]
-        if kind == "websocket.send":
-            self.messages_sent += 1
-            self.sent += _message_size(message)
-            return self.send(message)
-        if kind == "websocket.accept":
-            return self.send(self._start(message, _SWITCHING_PROTOCOLS))
-        if kind == "websocket.http.response.start":
-            return self.send(self._start(message))
-        if kind == "websocket.close":
-            if self.status is None:
-                self.status, self.first_byte = _DENIED, self.plan.clock()
-            elif self.close_code is None:
-                self.close_code = message.get("code", 1000)  # ASGI WebSocket, "close": the default
-            return self._send_last(message)
-        if kind == "websocket.http.response.body":
-            self.sent += len(message.get("body", b""))
-            return self.send(message) if message.get("more_body") else self._send_last(message)
-        return self.send(message)
+        self.inner = {**self.inner, key: value}
 
     # How it goes on.
 
-    def _start(self, message: Message, status: int | None = None) -> Message:
+    def begin_response(self, message: Message, status: int | None = None) -> Message:
+        """Note how a response begins; return the message as observers want it to."""
         headers = message.get("headers", ())
         if not isinstance(headers, (list, tuple)):
             headers = [*headers]
@@ -265,7 +183,8 @@ class ObservedCall:
                 self.plan.failed(index, error)
         return message
 
-    async def _send_last(self, message: Message) -> None:
+    async def send_last(self, message: Message) -> None:
+        """Send what ends a response, and finish."""
         try:
             await self.send(message)
         except OSError:  # ASGI HTTP & WebSocket, 2.4: the client has gone
@@ -274,15 +193,6 @@ class ObservedCall:
         if self.ended is None:
             self.is_complete = True
             self.finish()
-
-    def _closed(self, code: int) -> None:
-        """Take note that the client closed a WebSocket, or left before it was accepted or without a word."""
-        if self.status == _SWITCHING_PROTOCOLS and code != _ABNORMAL:
-            self.is_complete = True
-        else:
-            self.is_disconnected = True
-        self.close_code = code
-        self.finish()
 
     def finish(self) -> None:
         """Tell observers that all is known, the innermost first. To be called once."""
@@ -310,39 +220,3 @@ def _raised(status: int) -> BaseException | None:
     """
     error = sys.exception()
     return None if getattr(error, "status_code", None) == status else error
-
-
-def _message_size(message: Message) -> int:
-    data = message.get("bytes")
-    if data is not None:
-        return len(data)
-    text = message.get("text")
-    if not text:
-        return 0
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-def _length(headers: Headers, message: Message) -> int:
-    """Return how many bytes of a file are sent by its path."""
-    declared = find(headers, b"content-length")
-    if declared is not None and declared.isdigit() and len(declared) < 20:  # of 64 bits at most
-        return int(declared)
-    try:
-        return os.stat(message["path"]).st_size  # noqa: PTH116 - half the cost of a `Path`
-    except (OSError, ValueError, TypeError, KeyError):
-        return 0
-
-
-def _extent(message: Message) -> int:
-    """Return how many bytes of an open file are sent."""
-    count = message.get("count")
-    if isinstance(count, int):
-        return count
-    try:
-        file: Any = message["file"]
-        size = os.fstat(file if isinstance(file, int) else file.fileno()).st_size
-        offset = message.get("offset")
-        begin: int = file.tell() if offset is None and not isinstance(file, int) else offset or 0
-        return max(0, size - begin)
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):
-        return 0

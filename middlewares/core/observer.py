@@ -11,14 +11,16 @@ from collections import Counter
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from .exchange import hand_back, join
+from .exchange import EXCHANGE, Exchange, hand_back, join
 from .layer import Layer
-from .observed import ObservedCall
+from .observed_channels import HTTPCall, WebSocketCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
+
+    from .observed import ObservedCall
 
 __all__ = ("INTERNAL_ERRORS", "Observer", "Plan", "observe")
 
@@ -44,14 +46,15 @@ class Observer(Layer):
         if kind != "http" and kind != "websocket":
             return await self.pass_on(scope, receive, send)
         plan = self._plan
-        exchange, inner, _ = join(scope, self)
-        call = ObservedCall(plan, scope, inner, exchange, receive, send)
+        if EXCHANGE in scope:
+            exchange, inner, _ = join(scope, self)
+        else:  # as `join` does it, spared the call
+            exchange = Exchange(self)
+            inner = {**scope, EXCHANGE: exchange}
+        call = (HTTPCall if kind == "http" else WebSocketCall)(plan, scope, inner, exchange, receive, send)
         try:
             plan.begin(call)
-            if kind == "http":
-                await call.target(call.inner, call.receive_http, call.send_http)
-            else:
-                await call.target(call.inner, call.receive_websocket, call.send_websocket)
+            await call.target(call.inner, call.receive_observed, call.send_observed)
         except BaseException as error:
             if call.ended is None:
                 call.error = error
@@ -62,7 +65,7 @@ class Observer(Layer):
             if plan.leaves:
                 plan.leave(call)
             exchange.leave(self)
-            if call.inner is not scope:
+            if len(call.inner) > len(scope) + 1:  # more than the exchange was added
                 hand_back(call.inner, scope)
             call.error = None  # a traceback leads back to this frame, and would keep all of it alive
 
