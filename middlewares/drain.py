@@ -8,13 +8,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import anyio
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.lifetime import Lifetime
 from middlewares.core.options import check_types
 from middlewares.core.refusals import Refusal, refuse
 from middlewares.errors import OptionErrors
@@ -28,9 +29,10 @@ __all__ = ("Drain",)
 class _Flights:
     """The requests in flight of one application, and whether it is shutting down."""
 
-    __slots__ = ("_landed", "count", "is_closing")
+    __slots__ = ("_landed", "count", "is_closing", "lifetime")
 
     def __init__(self) -> None:
+        self.lifetime = Lifetime()
         self.count = 0
         self.is_closing = False
         self._landed: anyio.Event | None = None
@@ -72,6 +74,8 @@ class Drain(Layer):
     _flights: _Flights = field(init=False, repr=False)
     _refusals: dict[bool, Refusal] = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
+
+    kept: ClassVar = ("_flights",)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -116,8 +120,9 @@ class Drain(Layer):
         async def receive_late() -> Message:
             event = await receive()
             if event["type"] == "lifespan.startup":
+                flights.lifetime.enter()
                 flights.is_closing = False  # as tests and reloaders do, it may begin anew
-            elif event["type"] == "lifespan.shutdown":
+            elif event["type"] == "lifespan.shutdown" and flights.lifetime.leave():
                 await flights.close(self.grace)
             return event
 

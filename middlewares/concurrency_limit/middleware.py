@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.cross_origin import InnerPolicy
@@ -68,6 +68,8 @@ class ConcurrencyLimit(Layer):
     _is_exempt: Callable[[str], object] = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
     _refusals: tuple[Refusal, Refusal] = field(init=False, repr=False)
+
+    kept: ClassVar = ("_gate",)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
 from middlewares.asgi import ASGIApp  # noqa: TC001 - annotations of layers are read when one is built
 
@@ -24,6 +24,15 @@ class Layer:
     __slots__ = ()
 
     app: ASGIApp
+
+    kept: ClassVar[tuple[str, ...]] = ()
+    """The computed fields that hold state, such as counters: what passes to a layer that takes the place of this one.
+
+    What they hold must know nothing of the application, and be closed by its `Lifetime`."""
+
+    def take_over(self, old: Self) -> None:
+        """Go on with the state of a layer that has the same options and stands in a stack that is about to end."""
+        freeze(self, **{name: getattr(old, name) for name in self.kept})
 
     async def inner(self, scope: Scope) -> ASGIApp:
         """Return the application that a request of ``scope`` would be handed to, unless it is answered here."""

@@ -12,6 +12,7 @@ from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_corout
 from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.exchange import EXCHANGE, hand_back
 from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.lifetime import Lifetime
 from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
 from middlewares.core.refusals import refuse
 
@@ -128,6 +129,9 @@ class RateLimit(Layer):
     _inner: InnerPolicy = field(init=False, repr=False)
     _messages: MessageLimits | None = field(init=False, repr=False)
     _foreign: bool = field(init=False, repr=False)
+    _lifetime: Lifetime = field(init=False, repr=False)
+
+    kept: ClassVar = ("_engine", "_lifetime")
 
     def __post_init__(self) -> None:
         rules, allowed, denied = check_options(self)
@@ -142,6 +146,7 @@ class RateLimit(Layer):
             _inner=InnerPolicy(self.app),
             _messages=MessageLimits.of(self),
             _foreign=is_foreign(self.app),
+            _lifetime=Lifetime(),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -273,10 +278,13 @@ class RateLimit(Layer):
         return (receive, send) if self._messages is None else self._messages.connect(receive, send)
 
     async def _pass_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            return await self.app(scope, receive, send)
+        self._lifetime.enter()
         try:
             await self.app(scope, receive, send)
         finally:
-            if scope["type"] == "lifespan":
+            if self._lifetime.leave():
                 await self._engine.aclose()
 
     async def hit(self, key: str, cost: int = 1) -> Decision:

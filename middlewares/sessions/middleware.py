@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
 from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.exchange import hand_back
 from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.lifetime import Lifetime
 from middlewares.core.options import check_types
 from middlewares.core.refusals import Refusal, refuse
 from middlewares.errors import OptionErrors
@@ -121,6 +122,10 @@ class Sessions(Layer):
     _foreign: bool = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
 
+    _lifetime: Lifetime = field(init=False, repr=False)
+
+    kept: ClassVar = ("_keeper", "_stores", "_lifetime")
+
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
         check_types(problems, self)
@@ -128,7 +133,8 @@ class Sessions(Layer):
         keeper, stores = build(self, problems)
         preloads = self.preload and keeper.waits
         foreign = is_foreign(self.app)
-        freeze(self, _keeper=keeper, _stores=stores, _preloads=preloads, _foreign=foreign, _inner=InnerPolicy(self.app))
+        freeze(self, _keeper=keeper, _stores=stores, _lifetime=Lifetime())
+        freeze(self, _preloads=preloads, _foreign=foreign, _inner=InnerPolicy(self.app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -194,15 +200,24 @@ class Sessions(Layer):
         await self.app(scope, receive, send)
 
     async def _until_shutdown(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_open = True
+
+        async def close() -> None:
+            nonlocal is_open
+            if is_open and self._lifetime.leave():
+                await self._close()
+            is_open = False
+
         async def send_closing(message: Message) -> None:
             if message["type"].startswith("lifespan.shutdown."):
-                await self._close()
+                await close()
             await send(message)
 
+        self._lifetime.enter()
         try:
             await self.app(scope, receive, mark_coroutine_function(send_closing))
         finally:
-            await self._close()
+            await close()
 
     async def _close(self) -> None:
         for store in self._stores:
