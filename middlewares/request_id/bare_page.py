@@ -7,6 +7,7 @@ layers add. The exception goes on, and is logged as ever.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -23,6 +24,9 @@ __all__ = ("send_bare_page",)
 
 async def send_bare_page(call: ObservedCall, layer: Layer, scope: Scope, receive: Receive, send: Send) -> None:
     """Send it unless a response has begun, or somebody outside of ``layer`` might answer anything else."""
+    error = sys.exception()
+    if isinstance(error, ExceptionGroup) or hasattr(error, "status_code"):
+        return  # FastAPI's limit of bodies answers 413, outside of all registered layers
     if call.status is None and not call.exchange.error_pages and _is_bare(scope.get("app"), layer):
         try:
             await PlainTextResponse("Internal Server Error", status_code=500)(scope, receive, send)
@@ -39,6 +43,6 @@ def _is_bare(app: Any, layer: Layer) -> bool:
     if type(edge) is not ServerErrorMiddleware or edge.handler is not None or edge.debug:
         return False
     inside: Any = edge.app
-    while isinstance(inside, Layer) and inside is not layer:
+    while inside is not layer and (isinstance(inside, Layer) or type(inside).__module__.startswith("fastapi.")):
         inside = inside.app
     return inside is layer

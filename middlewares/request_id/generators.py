@@ -14,7 +14,7 @@ import re
 import time
 from base64 import b32encode
 from binascii import b2a_base64
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 from weakref import WeakSet
 
 from middlewares.core.observer import INTERNAL_ERRORS
@@ -32,10 +32,6 @@ LOGGER: Final = logging.getLogger("middlewares.request_id")
 _BLOCK: Final = 256
 """Ids for which random bytes are fetched at once."""
 
-_TICKS: Final = 4096
-"""Parts of a millisecond, of 244 ns each, that ids tell apart."""
-_MARK: Final = 1 << 60  # keeps the zeros at the front of a time of 60 bits
-
 # RFC 9562, 4.1: the two highest bits of this byte say that it is a UUID of this kind.
 _VARIANT: Final = bytes(0x80 | byte & 0x3F for byte in range(256))
 _VERSION_4: Final = bytes(0x40 | byte & 0x0F for byte in range(256))
@@ -47,12 +43,9 @@ _DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class Generator:
-    """Makes ids; threads may share it. A subclass writes what is random of an id."""
+    """Makes ids; threads may share it. A subclass writes what is random of many ids at once."""
 
     __slots__ = ("__weakref__", "_tails")
-
-    size = 16
-    """Random bytes of one id."""
 
     def __init__(self) -> None:
         self._tails: list[str] = []
@@ -60,27 +53,24 @@ class Generator:
 
     def __call__(self) -> str:
         """Return the next id."""
-        return self._tail()
+        return self.tail()
 
     def renew(self) -> None:
         """Forget what is random and not used yet."""
         self._tails = []
 
-    def write(self, random: bytearray) -> str:
-        """Return the random part of an id."""
-        raise NotImplementedError
-
-    def _tail(self) -> str:
+    def tail(self) -> str:
+        """Return the random part of an id, which nobody else gets."""
         try:
             return self._tails.pop()  # one step, so threads never take the same
         except IndexError:
-            tails = self._made(bytearray(os.urandom(self.size * _BLOCK)))
+            tails = self.fetch(_BLOCK)
             self._tails += tails[1:]
             return tails[0]
 
-    def _made(self, random: bytearray) -> list[str]:
-        size = self.size
-        return [self.write(random[start : start + size]) for start in range(0, len(random), size)]
+    def fetch(self, count: int) -> list[str]:
+        """Return the random parts of that many ids."""
+        raise NotImplementedError
 
 
 class UUID4s(Generator):
@@ -88,14 +78,9 @@ class UUID4s(Generator):
 
     __slots__ = ()
 
-    def _made(self, random: bytearray) -> list[str]:
-        random[6::16] = random[6::16].translate(_VERSION_4)
-        random[8::16] = random[8::16].translate(_VARIANT)
-        return super()._made(random)
-
-    def write(self, random: bytearray) -> str:
-        digits = random.hex()
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    def fetch(self, count: int) -> list[str]:
+        parts = _hex(count, 4), _hex(count, 2), _hex(count, 2, _VERSION_4), _hex(count, 2, _VARIANT), _hex(count, 6)
+        return ["-".join(part) for part in zip(*parts, strict=True)]
 
 
 class Short(Generator):
@@ -103,10 +88,9 @@ class Short(Generator):
 
     __slots__ = ()
 
-    size = 12
-
-    def write(self, random: bytearray) -> str:
-        return b2a_base64(random, newline=False).translate(_SHORT).decode()
+    def fetch(self, count: int) -> list[str]:
+        text = b2a_base64(os.urandom(12 * count), newline=False).translate(_SHORT).decode()
+        return [text[start : start + 16] for start in range(0, len(text), 16)]
 
 
 class TimeOrdered(Generator):
@@ -116,23 +100,39 @@ class TimeOrdered(Generator):
     Leftmost Random Bits with Increased Clock Precision", and what is said of clock rollback).
     """
 
-    __slots__ = ("_clock", "_last")
+    __slots__ = ("_clock", "_known", "_last")
+
+    bits: ClassVar[int]
+    """Into how many parts a millisecond is divided, as a power of 2."""
+    parts: ClassVar[tuple[str, ...]]
+    """How each part is written."""
 
     def __init__(self, clock: Callable[[], int] = time.time_ns) -> None:
         super().__init__()
         self._clock = clock
         self._last = 0
+        self._known = 0, self.written(0)
 
     def __call__(self) -> str:
-        ticks = self._clock() * (_TICKS // 8) // 125_000  # as is 4096 to a million nanoseconds
-        # Threads may do this at once and get the same ticks: what is random keeps their ids apart.
+        bits = self.bits
+        ticks = (self._clock() << bits) // 1_000_000
+        # Threads may do this at once and get the same: what is random keeps their ids apart.
         if ticks <= self._last:
             ticks = self._last + 1
         self._last = ticks
-        return self.timed(ticks, self._tail())
+        milliseconds = ticks >> bits
+        known, prefix = self._known
+        if known != milliseconds:
+            prefix = self.written(milliseconds)
+            self._known = milliseconds, prefix
+        try:
+            tail = self._tails.pop()
+        except IndexError:
+            tail = self.tail()
+        return f"{prefix}{self.parts[ticks & (1 << bits) - 1]}{tail}"
 
-    def timed(self, ticks: int, tail: str) -> str:
-        """Return the id of a time: 48 bits of milliseconds and 12 of their parts."""
+    def written(self, milliseconds: int) -> str:
+        """Return 48 bits of time as they stand at the beginning of ids."""
         raise NotImplementedError
 
 
@@ -141,34 +141,38 @@ class UUID7s(TimeOrdered):
 
     __slots__ = ()
 
-    size = 8
+    bits = 12
+    parts = tuple(f"{part:03x}-" for part in range(1 << bits))
 
-    def _made(self, random: bytearray) -> list[str]:
-        random[::8] = random[::8].translate(_VARIANT)
-        return super()._made(random)
+    def fetch(self, count: int) -> list[str]:
+        return ["-".join(both) for both in zip(_hex(count, 2, _VARIANT), _hex(count, 6), strict=True)]
 
-    def write(self, random: bytearray) -> str:
-        return random.hex("-", 6)
-
-    def timed(self, ticks: int, tail: str) -> str:
-        digits = hex(_MARK | ticks)  # 0x1 and 15 digits
-        return f"{digits[3:11]}-{digits[11:15]}-7{digits[15:]}-{tail}"
+    def written(self, milliseconds: int) -> str:
+        return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7"
 
 
 class ULIDs(TimeOrdered):
-    """ULIDs: 48 bits of milliseconds, 12 of their parts, and 68 random bits, in 26 characters of base 32."""
+    """ULIDs: 48 bits of milliseconds, 10 of their parts, and 70 random bits, in 26 characters of base 32."""
 
     __slots__ = ()
 
-    size = 10
+    bits = 10
+    parts = tuple(first + second for first in _DIGITS for second in _DIGITS)
 
-    def write(self, random: bytearray) -> str:
-        return b32encode(random).translate(_CROCKFORD).decode()[2:]  # the first of these, less 2 bits, to the last
+    def fetch(self, count: int) -> list[str]:
+        text = b32encode(os.urandom(10 * count)).translate(_CROCKFORD).decode()
+        return [text[start + 2 : start + 16] for start in range(0, len(text), 16)]
 
-    def timed(self, ticks: int, tail: str) -> str:
-        time, part = divmod(ticks, _TICKS)
-        bits = time << 15 | part << 3 | _DIGITS.index(tail[0]) & 7
-        return "".join([_DIGITS[bits >> shift & 31] for shift in range(60, -5, -5)]) + tail[1:]
+    def written(self, milliseconds: int) -> str:
+        return "".join([_DIGITS[milliseconds >> shift & 31] for shift in range(45, -5, -5)])
+
+
+def _hex(count: int, size: int, mask: bytes | None = None) -> list[str]:
+    """Return random digits, ``count`` times ``size`` bytes; ``mask`` translates the first byte of each."""
+    random = bytearray(os.urandom(count * size))
+    if mask is not None:
+        random[::size] = random[::size].translate(mask)
+    return random.hex(",", size).split(",")
 
 
 class Checked:
