@@ -8,6 +8,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # read by type checkers as true; importing typing would take longer than all the rest
 
 if TYPE_CHECKING:
+    from .access_log import AccessLog as AccessLog
     from .compression import Brotli as Brotli
     from .compression import Compress as Compress
     from .compression import GZip as GZip
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from .maintenance import Maintenance as Maintenance
     from .order import OrderWarning as OrderWarning
     from .rate_limit import RateLimit as RateLimit
+    from .request_id import RequestID as RequestID
+    from .server_timing import ServerTiming as ServerTiming
     from .sessions import Session as Session
     from .sessions import Sessions as Sessions
     from .stack import Middleware as Middleware
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "AccessLog": ".access_log",
     "Brotli": ".compression",
     "CORS": ".cors",
     "CORSPolicy": ".cors",
@@ -51,6 +55,8 @@ _HOME = {
     "OptionError": ".errors",
     "OrderWarning": ".order",
     "RateLimit": ".rate_limit",
+    "RequestID": ".request_id",
+    "ServerTiming": ".server_timing",
     "Session": ".sessions",
     "Sessions": ".sessions",
     "Stack": ".stack",
@@ -61,6 +67,7 @@ _HOME = {
 }
 
 __all__ = (  # noqa: RUF022 - in the order of dir()
+    "AccessLog",
     "Brotli",
     "CORS",
     "CORSPolicy",
@@ -77,6 +84,8 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "OptionError",
     "OrderWarning",
     "RateLimit",
+    "RequestID",
+    "ServerTiming",
     "Session",
     "Sessions",
     "Stack",

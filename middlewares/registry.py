@@ -7,6 +7,9 @@ from importlib import import_module
 __all__ = ("BUILTIN", "load_builtin")
 
 BUILTIN: dict[str, str] = {
+    "access_log": "middlewares.access_log:AccessLog",
+    "request_id": "middlewares.request_id:RequestID",
+    "server_timing": "middlewares.server_timing:ServerTiming",
     "brotli": "middlewares.compression:Brotli",
     "compress": "middlewares.compression:Compress",
     "concurrency_limit": "middlewares.concurrency_limit:ConcurrencyLimit",

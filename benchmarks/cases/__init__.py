@@ -12,6 +12,7 @@ from . import (
     gzip,
     lint,
     load_control,
+    observing,
     passthrough,
     rate_limit,
     session_stores,
@@ -37,6 +38,7 @@ ALL: tuple[Case, ...] = (
     *session_stores.CASES,
     *stack.CASES,
     *lint.CASES,
+    *observing.CASES,
 )
 
 

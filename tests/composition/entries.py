@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from middlewares import (
     CORS,
+    AccessLog,
     Brotli,
     Compress,
     ConcurrencyLimit,
@@ -16,6 +17,7 @@ from middlewares import (
     GZip,
     Maintenance,
     Middleware,
+    ServerTiming,
     Session,
     Sessions,
     Stack,
@@ -272,6 +274,42 @@ class Closed(Subject):
             assert header(seen.outside.start, b"retry-after") == [b"60"]
 
 
+class Logged(Subject):
+    """Each call is one line, which tells the status that was sent."""
+
+    builtin = "access_log"
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+
+    def record(self) -> Middleware:
+        return Middleware(AccessLog, format=self._keep, quiet_paths=(), logger="tests.composition")
+
+    def _keep(self, at: float, level: str, record: dict[str, Any]) -> str:
+        self.records.append(record)
+        return ""
+
+    def check(self, seen: Seen) -> None:
+        assert len(self.records) == (seen.request.type != "lifespan"), "not logged once"
+        if seen.request.type == "http" and seen.outside.start:
+            assert self.records[0]["http.response.status_code"] == seen.outside.start["status"]
+
+
+class Measured(Subject):
+    """A response tells when it began, beside what others tell."""
+
+    builtin = "server_timing"
+
+    def record(self) -> Middleware:
+        return _record(ServerTiming, show_to="anybody")
+
+    def check(self, seen: Seen) -> None:
+        if seen.request.type == "http" and seen.outside.start:
+            told = header(seen.outside.start, b"server-timing")
+            assert told[:-1] == header(seen.inside.start or {}, b"server-timing")
+            assert told[-1].startswith(b"total;dur=")
+
+
 class Sometimes(Subject):
     """A layer does its duty for matching requests, and leaves others alone."""
 
@@ -401,5 +439,7 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "concurrency-limit-to-the-end": lambda: Admitted(limit=3, hold="end"),
     "maintenance": Closed,
     "drain": Drained,
+    "access-log": Logged,
+    "server-timing": Measured,
 }
 """By a name for reports. A new middleware joins with one line here, and a subject that tells its duty."""
