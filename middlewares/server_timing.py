@@ -42,6 +42,9 @@ _MOST: Final = 50
 """Phases of one request; more would make a header that proxies refuse."""
 _LONGEST: Final = 100
 
+LOOPBACK: Final = ("127.0.0.0/8", "::1")
+"""Clients on the same machine."""
+
 
 class _Phases:
     """The phases of one request, by name: seconds, how often, and a description."""
@@ -95,7 +98,7 @@ class ServerTiming(Observer):
     """
 
     app: ASGIApp = field(kw_only=False)
-    show_to: Collection[str] | Literal["anybody", "nobody"] = ("127.0.0.0/8", "::1")
+    show_to: Collection[str] | Literal["anybody", "nobody"] = LOOPBACK
     """Who is shown times: ``"anybody"``, ``"nobody"``, or a list of addresses and networks of clients."""
     total: str = "total"
     """Name of the time until the response begins, a token."""

@@ -107,8 +107,9 @@ def _message(record: Record) -> str:
 def _json(values: dict[str, Any]) -> str:
     if orjson is not None:
         try:
+            line = orjson.dumps(values).decode()
             # Controls of C1 and marks that turn text around are legal in JSON, and nothing for a terminal.
-            return _UNSAFE.sub(_escape, orjson.dumps(values).decode())
+            return line if line.isascii() and "\x7f" not in line else _UNSAFE.sub(_escape, line)
         except TypeError:
             pass  # a lone surrogate, or a number of more than 64 bits
     return json.dumps(values, separators=(",", ":"), default=str)

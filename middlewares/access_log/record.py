@@ -6,6 +6,7 @@ Names are those of the OpenTelemetry semantic conventions; `ECS` translates them
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from middlewares.core.headers import find, joined
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from middlewares.core.observed import ObservedCall
 
-__all__ = ("ECS", "REDACTED", "Record", "record_of", "without_values")
+__all__ = ("ECS", "REDACTED", "Record", "record_of", "timestamp", "without_values")
 
 Record = dict[str, Any]
 
@@ -99,7 +100,13 @@ def without_values(query: str) -> str | None:
 
 def timestamp(seconds: float) -> str:
     """Return a time as RFC 3339 has it, in UTC and to the millisecond."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    whole = int(seconds)
+    return f"{_second(whole)}.{int((seconds - whole) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _facts(exchange: Any) -> Record:
