@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from .errors import MiddlewaresError as MiddlewaresError
     from .errors import MissingExtra as MissingExtra
     from .errors import OptionError as OptionError
+    from .health import Health as Health
     from .maintenance import Maintenance as Maintenance
     from .order import OrderWarning as OrderWarning
+    from .problem_details import ProblemDetails as ProblemDetails
+    from .publish_route import PublishRoute as PublishRoute
     from .rate_limit import RateLimit as RateLimit
     from .request_id import RequestID as RequestID
     from .server_timing import ServerTiming as ServerTiming
@@ -48,12 +51,15 @@ _HOME = {
     "Decompress": ".decompress",
     "Drain": ".drain",
     "GZip": ".compression",
+    "Health": ".health",
     "Maintenance": ".maintenance",
     "Middleware": ".stack",
     "MiddlewaresError": ".errors",
     "MissingExtra": ".errors",
     "OptionError": ".errors",
     "OrderWarning": ".order",
+    "ProblemDetails": ".problem_details",
+    "PublishRoute": ".publish_route",
     "RateLimit": ".rate_limit",
     "RequestID": ".request_id",
     "ServerTiming": ".server_timing",
@@ -77,12 +83,15 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "Decompress",
     "Drain",
     "GZip",
+    "Health",
     "Maintenance",
     "Middleware",
     "MiddlewaresError",
     "MissingExtra",
     "OptionError",
     "OrderWarning",
+    "ProblemDetails",
+    "PublishRoute",
     "RateLimit",
     "RequestID",
     "ServerTiming",

@@ -15,6 +15,9 @@ from . import (
     observing,
     passthrough,
     rate_limit,
+    reload,
+    routes,
+    service,
     session_stores,
     sessions,
     stack,
@@ -33,12 +36,15 @@ ALL: tuple[Case, ...] = (
     *decompress.CASES,
     *cors.CASES,
     *load_control.CASES,
+    *service.CASES,
     *rate_limit.CASES,
     *sessions.CASES,
     *session_stores.CASES,
     *stack.CASES,
+    *reload.CASES,
     *lint.CASES,
     *observing.CASES,
+    *routes.CASES,
 )
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from middlewares.core.headers import find, joined
+from middlewares.core.headers import joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -55,6 +55,13 @@ def record_of(
     is_websocket = call.is_websocket
     status, first = call.final_status, call.first_byte
     client = scope.get("client")
+    agent = referer = None
+    for name, value in sent:
+        size = len(name)
+        if size == 10 and agent is None and name.lower() == b"user-agent":
+            agent = _cut(value)
+        elif size == 7 and referer is None and name.lower() == b"referer":
+            referer = _cut(value)
     raw = scope.get("raw_path")
     path = _text(raw.partition(b"?")[0]) if raw else str(scope["path"])
     record: Record = {
@@ -70,8 +77,8 @@ def record_of(
         "http.request.body.size": call.received,
         "http.response.body.size": call.response_size,
         "client.address": client[0] if client else None,
-        "user_agent.original": _header(sent, b"user-agent"),
-        "http.request.header.referer": _header(sent, b"referer"),
+        "user_agent.original": agent,
+        "http.request.header.referer": referer,
         "url.scheme": scope.get("scheme"),
         "network.protocol.version": scope.get("http_version"),
     }
@@ -84,9 +91,9 @@ def record_of(
     if exchange.facts:
         record |= _facts(exchange)
     for name in headers:
-        value = joined(sent, name)
-        if value is not None:
-            record[f"http.request.header.{name.decode()}"] = REDACTED if name in hidden else _cut(value)
+        found = joined(sent, name)
+        if found is not None:
+            record[f"http.request.header.{name.decode()}"] = REDACTED if name in hidden else _cut(found)
     return {name: value for name, value in record.items() if value is not None}
 
 
@@ -128,11 +135,6 @@ def _facts(exchange: Any) -> Record:
     if "quotas" in facts:
         record["quotas"] = ", ".join(str(quota) for quota in exchange.quotas)[:_LONGEST] or None
     return record
-
-
-def _header(headers: Any, name: bytes) -> str | None:
-    value = find(headers, name)
-    return None if value is None else _cut(value)
 
 
 def _cut(value: bytes) -> str:

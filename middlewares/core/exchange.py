@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .refusals import Refusal
 
-__all__ = ("EXCHANGE", "Coding", "Each", "Exchange", "First", "Last", "hand_back", "join")
+__all__ = ("EXCHANGE", "Coding", "Each", "Exchange", "First", "Last", "hand_back", "join", "publish_scope")
 
 EXCHANGE = "middlewares.exchange"
 """The scope key."""
@@ -121,7 +121,8 @@ class Exchange:
     inner_scope: Last[MutableMapping[str, Any]] = Last()
     """The innermost scope seen: what the framework's router writes into."""
     route: First[str] = First()
-    """The template of the matched route, such as ``/users/{id}``."""
+    """The template of the matched route, such as ``/users/{id}``, where the framework does not write it into the scope;
+    without the prefix of mounts that do."""
     request_id: First[str] = First()
     """The id of the request."""
     trace_id: First[str] = First()
@@ -179,6 +180,32 @@ def join(scope: MutableMapping[str, Any], layer: object) -> tuple[Exchange, Muta
             return exchange, scope, False
     exchange = Exchange(layer)
     return exchange, {**scope, EXCHANGE: exchange}, True
+
+
+def publish_scope(scope: MutableMapping[str, Any]) -> None:
+    """Publish the scope that goes to an application which is not ours, as `Exchange.inner_scope`.
+
+    For the innermost layers (`layer.is_innermost`), where there is an exchange at all::
+
+        if self._innermost and EXCHANGE in scope:
+            publish_scope(scope)
+    """
+    exchange = scope[EXCHANGE]
+    if exchange.layers is None:
+        return  # the request has ended, and a scope would be kept alive by what is in it
+    if exchange.facts is None:
+        exchange.facts = {"inner_scope": scope}
+    elif "inner_scope" not in exchange.facts or not _is_routed(exchange.facts["inner_scope"]):
+        exchange.facts["inner_scope"] = scope
+
+
+def _is_routed(scope: MutableMapping[str, Any]) -> bool:
+    """Return whether a request has arrived: what is entered now belongs to a request that its endpoint dispatches.
+
+    What is mounted may go on routing.
+    """
+    route = scope.get("route")
+    return bool(scope.get("path_template")) or (route is not None and not hasattr(type(route), "routes"))
 
 
 def hand_back(inner: MutableMapping[str, Any], outer: MutableMapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .cross_origin import CrossOrigin
 
-__all__ = ("Layer", "freeze", "is_foreign", "is_self_checking", "placeholder")
+__all__ = ("Layer", "freeze", "is_foreign", "is_innermost", "is_self_checking", "placeholder")
 
 
 class Layer:
@@ -24,6 +24,9 @@ class Layer:
     __slots__ = ()
 
     app: ASGIApp
+
+    publishes_scope: ClassVar[bool] = False
+    """Whether it publishes the scope of a request in the exchange, where it is the innermost (`is_innermost`)."""
 
     kept: ClassVar[tuple[str, ...]] = ()
     """The computed fields that hold state, such as counters: what passes to a layer that takes the place of this one.
@@ -58,6 +61,14 @@ def is_foreign(app: ASGIApp) -> bool:
     This holds for HTTP. Requests of other types pass most layers untouched: mark what they are handed in any case.
     """
     return not isinstance(app, Layer) or app.hands_on_send()
+
+
+def is_innermost(app: ASGIApp) -> bool:
+    """Return whether a layer around ``app`` has to publish the scope (`exchange.publish_scope`): nobody inside does.
+
+    Routers write what they match into the scope. Layers outside one that copies the scope see it in the exchange.
+    """
+    return not (isinstance(app, Layer) and app.publishes_scope)
 
 
 def freeze(layer: object, **values: object) -> None:

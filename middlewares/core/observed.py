@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from .routes import route_template
+
 if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 
@@ -149,7 +151,7 @@ class ObservedCall:
     def route(self) -> str | None:
         """The template of the route that the request matched, if that is known by now."""
         if self._route is None:
-            self._route = self.exchange.route
+            self._route = route_template(self.inner, self.exchange)
         return self._route
 
     @property

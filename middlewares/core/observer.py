@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from .exchange import EXCHANGE, Exchange, hand_back, join
+from .exchange import EXCHANGE, Exchange, hand_back, join, publish_scope
 from .layer import Layer
 from .observed_channels import HTTPCall, WebSocketCall
 
@@ -39,6 +39,8 @@ class Observer(Layer):
 
     __slots__ = ()
 
+    publishes_scope: ClassVar[bool] = True
+
     _plan: Plan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,13 +49,19 @@ class Observer(Layer):
             return await self.pass_on(scope, receive, send)
         plan = self._plan
         if EXCHANGE in scope:
-            exchange, inner, _ = join(scope, self)
+            exchange, inner, is_maker = join(scope, self)
         else:  # as `join` does it, spared the call
             exchange = Exchange(self)
-            inner = {**scope, EXCHANGE: exchange}
+            inner, is_maker = {**scope, EXCHANGE: exchange}, True
         call = (HTTPCall if kind == "http" else WebSocketCall)(plan, scope, inner, exchange, receive, send)
         try:
-            plan.begin(call)
+            try:
+                for begin in plan.begins:
+                    call.states.append(begin(call))
+            except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
+                plan.begin_anew(call, error)
+            if not is_maker:  # who made it may be out of sight of what the router writes
+                publish_scope(call.inner)
             await call.target(call.inner, call.receive_observed, call.send_observed)
         except BaseException as error:
             if call.ended is None:
@@ -94,7 +102,7 @@ class Observer(Layer):
 class Plan:
     """What an observer, and those just inside it, do with a call."""
 
-    __slots__ = ("_begins", "clock", "finishes", "leaves", "observers", "starts", "target")
+    __slots__ = ("begins", "clock", "finishes", "leaves", "observers", "starts", "target")
 
     def __init__(self, observers: tuple[Observer, ...], target: ASGIApp, clock: Callable[[], float]) -> None:
         self.observers = observers
@@ -102,19 +110,21 @@ class Plan:
         self.target = target
         """The application inside them all."""
         self.clock = clock
-        self._begins = tuple(observer.begin for observer in observers)
+        self.begins = tuple(observer.begin for observer in observers)
         self.starts = self._overridden("start")
         self.finishes = self._overridden("finish")
         self.leaves = self._overridden("leave")
 
-    def begin(self, call: ObservedCall) -> None:
-        """Have all observers begin, the outermost first."""
+    def begin_anew(self, call: ObservedCall, error: Exception) -> None:
+        """Go on with the observers further in, where one failed to begin."""
         states = call.states
-        for begin in self._begins:
+        self.failed(len(states), error)
+        states.append(None)
+        for begin in self.begins[len(states) :]:
             try:
                 states.append(begin(call))
-            except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
-                self.failed(len(states), error)
+            except Exception as again:  # noqa: BLE001 - whoever watches must not break what it watches
+                self.failed(len(states), again)
                 states.append(None)
 
     def leave(self, call: ObservedCall) -> None:

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
 from middlewares.core.cross_origin import InnerPolicy
-from middlewares.core.exchange import hand_back
-from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.exchange import EXCHANGE, hand_back, publish_scope
+from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
 from middlewares.core.lifetime import Lifetime
 from middlewares.core.options import check_types
 from middlewares.core.refusals import Refusal, refuse
@@ -54,6 +54,8 @@ class Sessions(Layer):
     Order: outside everything that needs to know the user, inside what refuses requests cheaply.
     Standard: RFC 6265 with draft-ietf-httpbis-rfc6265bis.
     """
+
+    publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)
     secret_key: str | Collection[str] = field(repr=False)
@@ -120,6 +122,7 @@ class Sessions(Layer):
     """Those that were opened here, and are closed here."""
     _preloads: bool = field(init=False, repr=False)
     _foreign: bool = field(init=False, repr=False)
+    _innermost: bool = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
 
     _lifetime: Lifetime = field(init=False, repr=False)
@@ -133,6 +136,7 @@ class Sessions(Layer):
         keeper, stores = build(self, problems)
         preloads = self.preload and keeper.waits
         foreign = is_foreign(self.app)
+        freeze(self, _innermost=is_innermost(self.app))
         freeze(self, _keeper=keeper, _stores=stores, _lifetime=Lifetime())
         freeze(self, _preloads=preloads, _foreign=foreign, _inner=InnerPolicy(self.app))
 
@@ -149,6 +153,8 @@ class Sessions(Layer):
         session = Session(keeper, scope["headers"])
         inner = {**scope, self.scope_key: session}
         size = len(inner)
+        if self._innermost and EXCHANGE in inner:
+            publish_scope(inner)
         wrapped = sending(keeper, session, scope, send)
         if self._foreign or kind == "websocket":
             mark_coroutine_function(wrapped)
@@ -197,6 +203,8 @@ class Sessions(Layer):
                 f"Sessions: two layers with different options have the cookie {self._keeper.jar.name!r}; "
                 "give them different names (session_cookie), and different keys of the scope (scope_key)"
             )
+        if self._innermost and EXCHANGE in scope:
+            publish_scope(scope)
         await self.app(scope, receive, send)
 
     async def _until_shutdown(self, scope: Scope, receive: Receive, send: Send) -> None:
