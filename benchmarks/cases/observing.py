@@ -6,7 +6,8 @@ import io
 import logging
 import os
 from functools import cache
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.answer import Answer, expect, unchanged
 from benchmarks.apps import answer_from_pool
@@ -69,9 +70,8 @@ def _written_log(app: ASGIApp) -> ASGIApp:
 
 
 def _peers_log(app: ASGIApp) -> ASGIApp:
-    from asgi_logger import AccessLoggerMiddleware  # type: ignore[import-untyped]  # it has no annotations
-
-    wrapped: ASGIApp = AccessLoggerMiddleware(app, logger=_stream_logger("benchmarks.peer"))
+    module: Any = import_module("asgi_logger")
+    wrapped: ASGIApp = module.AccessLoggerMiddleware(app, logger=_stream_logger("benchmarks.peer"))
     return wrapped
 
 
