@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .stack import Middleware as Middleware
     from .stack import Stack as Stack
     from .timeout import Timeout as Timeout
+    from .tracing import Tracing as Tracing
     from .when import When as When
 
 __version__ = "0.1.0"
@@ -67,6 +68,7 @@ _HOME = {
     "Sessions": ".sessions",
     "Stack": ".stack",
     "Timeout": ".timeout",
+    "Tracing": ".tracing",
     "When": ".when",
     "Zstd": ".compression",
     "from_config": ".config",
@@ -99,6 +101,7 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "Sessions",
     "Stack",
     "Timeout",
+    "Tracing",
     "When",
     "Zstd",
     "__version__",

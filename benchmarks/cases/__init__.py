@@ -21,6 +21,7 @@ from . import (
     session_stores,
     sessions,
     stack,
+    tracing,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ ALL: tuple[Case, ...] = (
     *reload.CASES,
     *lint.CASES,
     *observing.CASES,
+    *tracing.CASES,
     *routes.CASES,
 )
 

@@ -25,6 +25,7 @@ from middlewares import (
     Sessions,
     Stack,
     Timeout,
+    Tracing,
     When,
     Zstd,
 )
@@ -35,6 +36,7 @@ from tests.stand_ins import Upload
 from .duties import SPENT, Authenticated, Counted, Identified, Limited, Remembered
 from .requests import ORIGIN, OTHER_ORIGIN
 from .subject import Seen, Subject
+from .traced import SPANS, Tracers
 from .traffic import header
 
 if TYPE_CHECKING:
@@ -260,6 +262,30 @@ class Drained(Subject):
 
     def check(self, seen: Seen) -> None:
         assert not any(layer.in_flight for layer in self.layers), "still counted as under way"
+
+
+class Traced(Subject):
+    """Each call has one span, however many layers trace it, which has ended with the status that was sent."""
+
+    builtin = "tracing"
+
+    def __init__(self, **options: Any) -> None:
+        SPANS.clear()
+        self.provider = Tracers()
+        self.options = {"exclude_paths": (), **options}
+
+    def record(self) -> Middleware:
+        return Middleware(Tracing, tracer_provider=self.provider, **self.options)
+
+    def check(self, seen: Seen) -> None:
+        assert len(SPANS) == (seen.request.type in ("http", "websocket")), "not one span"
+        for span in self.provider.spans:
+            assert not span.is_recording(), "the span has not ended"
+            if seen.request.type == "http" and seen.outside.start:
+                assert (span.attributes or {})["http.response.status_code"] == seen.outside.start["status"]
+                if "response_headers" in self.options:
+                    [named] = header(seen.outside.start, b"traceresponse")
+                    assert f"{span.context.span_id:016x}".encode() in named
 
 
 class Published(Subject):
@@ -534,6 +560,8 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "concurrency-limit": lambda: Admitted(),
     "concurrency-limit-to-the-end": lambda: Admitted(limit=3, hold="end"),
     "maintenance": Closed,
+    "tracing": lambda: Traced(),
+    "tracing-told": lambda: Traced(response_headers=["server-timing", "traceresponse"], trust="none"),
     "drain": Drained,
     "access-log": Logged,
     "server-timing": Measured,
