@@ -224,13 +224,13 @@ def test_colours_are_for_terminals() -> None:
 
 
 async def test_quiet_paths_and_samples_are_logged_when_they_fail_or_are_slow(lines: list[logging.LogRecord]) -> None:
-    quiet = {"logger": NAME, "sample_rate": 0.0}
+    quiet: dict[str, Any] = {"logger": NAME, "sample_rate": 0.0}
     for app, path, expected in (
         (AccessLog(page, logger=NAME), "/healthz", 0),
         (AccessLog(bad_gateway, logger=NAME), "/healthz", 1),
-        (AccessLog(page, **quiet), "/", 0),  # type: ignore[arg-type]  # a table
-        (AccessLog(bad_gateway, **quiet), "/", 1),  # type: ignore[arg-type]  # a table
-        (AccessLog(page, **quiet, slow=1e-9), "/", 1),  # type: ignore[arg-type]  # a table
+        (AccessLog(page, **quiet), "/", 0),
+        (AccessLog(bad_gateway, **quiet), "/", 1),
+        (AccessLog(page, **quiet, slow=1e-9), "/", 1),
     ):
         lines.clear()
         await request(app, path=path)

@@ -88,7 +88,8 @@ async def test_what_is_no_id_is_replaced_or_refused(sent: str, is_kept: bool) ->
 @given(st.lists(st.binary(max_size=200), max_size=3))
 def test_nothing_that_is_sent_makes_more_than_one_valid_header(values: list[bytes]) -> None:
     async def run() -> None:
-        for options in ({}, {"on_invalid": "refuse"}, {"use_trace_id": True}):
+        table: list[dict[str, Any]] = [{}, {"on_invalid": "refuse"}, {"use_trace_id": True}]
+        for options in table:
             headers = [*((b"x-request-id", value) for value in values), *((b"traceparent", value) for value in values)]
             response = await request(RequestID(page, **options), headers=headers)
             (value,) = response.values(NAME)
