@@ -10,26 +10,26 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from inspect import isawaitable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from middlewares.asgi import connection_of
+from middlewares.core.addresses import is_in, parse_address
 from middlewares.core.headers import joined
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from middlewares.asgi import Scope
+    from middlewares.core.addresses import Network
 
-__all__ = ("SESSION", "USER", "Hosts", "KeyOf", "Network", "compile_key", "key_text")
+__all__ = ("SESSION", "USER", "Hosts", "KeyOf", "compile_key", "key_text")
 
 KeyOf: TypeAlias = Callable[["Scope"], str | Awaitable[str | None] | None]
 """Gives the key of a request; ``None`` if it has none."""
-Network: TypeAlias = IPv4Network | IPv6Network
 
 _LONGEST: Final = 64
 _MOST_HOSTS: Final = 8192
-_MAPPED: Final = 0xFFFF << 32
 SESSION: Final = "session"
 USER: Final = "user"
 
@@ -63,14 +63,10 @@ class Hosts(dict[str, Host]):
         return found
 
     def _look(self, host: str) -> Host:
-        try:
-            # As text in any case: what a server says of a Unix socket is not always that.
-            address = ip_address(str(host).partition("%")[0])  # RFC 4007, 11: the zone says nothing about the client
-        except ValueError:
+        address = parse_address(host)
+        if address is None:
             return Host(key_text(f"host:{host}"), None, None)
-        if isinstance(address, IPv6Address) and int(address) >> 32 == _MAPPED >> 32:
-            address = IPv4Address(int(address) & 0xFFFFFFFF)
-        is_listed = True if _is_in(address, self._allowed) else False if _is_in(address, self._denied) else None
+        is_listed = True if is_in(address, self._allowed) else False if is_in(address, self._denied) else None
         if isinstance(address, IPv4Address):
             return Host(str(address), None, is_listed)
         number = int(address)
@@ -192,7 +188,3 @@ def _together(parts: list[KeyOf]) -> KeyOf:
         return key_text(",".join(f"{len(value)}:{value}" for value in found))
 
     return key
-
-
-def _is_in(address: IPv4Address | IPv6Address, networks: tuple[Network, ...]) -> bool:
-    return any(address in network for network in networks)
