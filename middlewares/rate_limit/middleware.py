@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic_ns
-from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
@@ -13,14 +12,15 @@ from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.exchange import EXCHANGE, hand_back
 from middlewares.core.layer import Layer, freeze, is_foreign
 from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
-from middlewares.core.refusals import refuse
+from middlewares.core.refusals import Prepared, refuse
 
 from .answers import DENIED, NO_KEY, Answers, unavailable
 from .check import check_options
-from .decision import DECISION, Decision
+from .decision import DECISION, Decision, Told
 from .engine import Engine, Unavailable
 from .fields import DEFAULT_STYLES, Fields, Style, retry_after
 from .keys import Hosts, key_text
+from .memory import MemoryLimits
 from .messages import MessageLimits
 from .notation import SECOND
 from .outcome import Outcome
@@ -29,7 +29,6 @@ from .stores import LimitStore
 
 if TYPE_CHECKING:
     from .keys import Host
-    from .policy import Policy
 
 __all__ = ("RateLimit",)
 
@@ -121,6 +120,8 @@ class RateLimit(Layer):
 
     _answers: Answers = field(init=False, repr=False)
     _engine: Engine = field(init=False, repr=False)
+    _flood: Prepared = field(init=False, repr=False)
+    _memory: MemoryLimits = field(init=False, repr=False)
     _fields: Fields | None = field(init=False, repr=False)
     _is_simple: bool = field(init=False, repr=False)
     _hosts: Hosts = field(init=False, repr=False)
@@ -131,13 +132,16 @@ class RateLimit(Layer):
 
     def __post_init__(self) -> None:
         rules, allowed, denied = check_options(self)
+        engine, answers = Engine(self, rules), Answers()
         freeze(
             self,
-            _answers=Answers(),
-            _engine=Engine(self, rules),
+            _answers=answers,
+            _engine=engine,
+            _flood=answers[engine.plain],
+            _memory=engine.memory,
             _fields=Fields(self.headers) if self.headers else None,
             _is_simple=Fields(self.headers).is_simple,
-            _hosts=Hosts(allowed, denied),
+            _hosts=Hosts(allowed, denied, engine.quick),
             _excluded=compile_paths(self.exclude_paths),
             _inner=InnerPolicy(self.app),
             _messages=MessageLimits.of(self),
@@ -150,49 +154,50 @@ class RateLimit(Layer):
             return await self._pass_lifespan(scope, receive, send)
         client = scope.get("client")
         host = self._hosts[client[0]] if client else None
+        path = route_path(scope) if scope.get("root_path") else scope["path"]
+        if host is None or host.quick is None or DECISION in scope or self._excluded(path) or kind == "websocket":
+            return await self._serve_any(scope, receive, send, host, path)
+        if scope["method"] == "OPTIONS" and await self._inner.answer(scope, receive, send):
+            return None
+        # One charge by address, in this process: what most limiters do all day, with as few steps as can be.
+        policy, cost, shard, charges = host.quick
+        state, wait, now = self._memory.take_one(shard, policy, host.key, cost)
+        if not wait:
+            policy.allowed += 1
+            decision = Told(charges, state, now, scope, self, send)
+            if EXCHANGE in scope:
+                scope[EXCHANGE].quotas.append(decision)
+            inner = scope.copy() if type(scope) is dict else {**scope}
+            inner[DECISION] = decision
+            size = len(inner)
+            if self._is_simple:
+                send = decision.send_told
+            elif self._fields is not None:
+                send = self._telling(send, decision, self._fields)
+            try:
+                return await self.app(inner, receive, send)
+            finally:
+                if len(inner) != size:
+                    hand_back(inner, scope)
+        policy.denied += 1
+        if cost == 1 and self._is_simple and self._inner.is_absent:
+            answer = self._flood.for_flood(scope)
+            if answer is not None:
+                fixed, body = answer
+                # Of one unit, the wait is what a client is told in both fields.
+                headers = fixed + policy.denials[-(-wait // SECOND)]
+                await send({"type": "http.response.start", "status": 429, "headers": headers})
+                return await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        await self._deny(scope, receive, send, Decision(False, charges, (state,), now, scope, self))
+
+    async def _serve_any(self, scope: Scope, receive: Receive, send: Send, host: Host | None, path: str) -> None:
+        """Serve a request of any client by any rules."""
         if host is not None and host.is_listed is False:
             return await refuse(scope, receive, send, DENIED, inner=self._inner)
-        path = route_path(scope) if scope.get("root_path") else scope["path"]
         if (host is not None and host.is_listed) or self._excluded(path):
             return await self._hand_on(scope, receive, send)
-        if kind == "http":
-            if scope["method"] == "OPTIONS" and await self._inner.answer(scope, receive, send):
-                return None
-            engine = self._engine
-            plain = engine.plain
-            if plain is not None and DECISION not in scope and host is not None:
-                # One charge by address, in this process: what most limiters do all day.
-                cost = engine.plain_cost
-                if host.network is None or plain.step is None:
-                    is_allowed, state, now = engine.memory.take_one(plain, host.key, cost, cost)
-                    if not is_allowed and cost == 1 and self._is_simple and EXCHANGE not in scope:
-                        # One of a flood. Of one unit, the wait is what a client is told in both fields.
-                        plain.denied += 1
-                        lines = plain.denials[-(-plain.algorithm.wait(state, now, 1) // SECOND)]
-                        answer = self._answers[plain,]
-                        return await refuse(scope, receive, send, answer, headers=lines, inner=self._inner)
-                    decision = Decision(is_allowed, ((plain, host.key, cost),), (state,), now, scope, self)
-                else:
-                    decision = engine.memory.take(((plain, host.key, cost), (plain.step, host.network, cost)))
-                    decision.scope, decision.layer = scope, self
-                if not decision.allowed:
-                    engine.count(decision)
-                    return await self._deny(scope, receive, send, decision)
-                plain.allowed += 1
-                if EXCHANGE in scope:
-                    scope[EXCHANGE].quotas.append(decision)
-                inner = {**scope, DECISION: decision}
-                size = len(inner)
-                if self._is_simple:
-                    # As a method it has the mark of its function, which to set would cost as much as all the rest.
-                    send = MethodType(_send_told, (send, plain, decision.states[0], decision.now))
-                elif self._fields is not None:
-                    send = self._telling(send, decision, self._fields)
-                try:
-                    return await self.app(inner, receive, send)
-                finally:
-                    if len(inner) != size:
-                        hand_back(inner, scope)
+        if scope.get("method") == "OPTIONS" and await self._inner.answer(scope, receive, send):
+            return None
         await self._judge(scope, receive, send, host)
 
     def _telling(self, send: Send, decision: Decision, fields: Fields) -> Send:
@@ -309,16 +314,3 @@ class RateLimit(Layer):
     def hands_on_send(self) -> bool:
         """Return whether the very ``send`` of a request may reach an application that is not ours."""
         return is_foreign(self.app)
-
-
-@mark_coroutine_function
-def _send_told(told: tuple[Send, Policy, Any, int], message: Message) -> Awaitable[None]:
-    """Send a message, with the fields of draft-10 where a response starts: those of its only policy."""
-    send, policy, state, now = told
-    if message["type"] == "http.response.start":
-        left, reset = policy.algorithm.view(state, now)
-        # Draft-10, 6: see `RateLimit._telling`.
-        if left or not 300 <= message["status"] < 400:
-            line = policy.lines[left, -(-reset // SECOND)]
-            message = {**message, "headers": [*message.get("headers", ()), policy.line, line]}
-    return send(message)
