@@ -14,7 +14,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from middlewares.asgi import connection_of
-from middlewares.core.addresses import is_in, parse_address
+from middlewares.core.addresses import is_in, is_ipv4, parse_address
 from middlewares.core.headers import joined
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Hosts(dict[str, Host]):
     ``prepare`` tells what is charged for each request of one, if that is known beforehand.
     """
 
-    __slots__ = ("_allowed", "_denied", "_prepare")
+    __slots__ = ("_allowed", "_denied", "_is_choosy", "_prepare")
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class Hosts(dict[str, Host]):
         super().__init__()
         self._allowed = tuple(allowed)
         self._denied = tuple(denied)
+        self._is_choosy = bool(allowed or denied)
         self._prepare = prepare
 
     def __missing__(self, host: str) -> Host:
@@ -84,6 +85,8 @@ class Hosts(dict[str, Host]):
         return found
 
     def _look(self, host: str) -> Host:
+        if not self._is_choosy and is_ipv4(host):
+            return Host(host)
         address = parse_address(host)
         if address is None:
             return Host(key_text(f"host:{host}"))

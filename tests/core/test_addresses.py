@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middlewares.core.addresses import is_in, parse_address, parse_networks
+from middlewares.core.addresses import is_in, is_ipv4, parse_address, parse_networks
 from middlewares.errors import OptionErrors
 
 if TYPE_CHECKING:
@@ -49,6 +49,16 @@ def test_an_address_is_what_its_bits_say(host: str, address: str) -> None:
 )
 def test_what_is_no_address_is_none(host: object) -> None:
     assert parse_address(host) is None
+
+
+@given(st.text("0123456789.x\0 ", max_size=16) | st.ip_addresses(v=4).map(str))
+def test_the_quick_look_and_the_parser_agree(host: str) -> None:
+    assert is_ipv4(host) == (str(parse_address(host)) == host)
+
+
+@pytest.mark.parametrize("host", [None, b"192.0.2.1", 5, "\udcff", "1.2.3.4\0", "1.2.3.4%eth0"])
+def test_odd_hosts_are_no_ipv4_addresses(host: object) -> None:
+    assert not is_ipv4(host)
 
 
 @given(st.ip_addresses(v=4))
