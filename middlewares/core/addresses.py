@@ -37,7 +37,7 @@ def parse_address(host: object) -> Address | None:
 
 
 def is_ipv4(host: object) -> bool:
-    """Return whether this is an IPv4 address in its only notation: told in a fraction of the time that parsing takes."""
+    """Return whether this is an IPv4 address in its only notation: told in a small part of the time of parsing."""
     try:
         inet_pton(AF_INET, host)  # type: ignore[arg-type]  # what is no text is none
     except (OSError, TypeError, ValueError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from middlewares.stores import StoreUnavailable
 
 from .script import SCRIPT
-from .wire import Hit, packed, unpacked
+from .wire import Hit, command, packed, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from middlewares.stores.redis_client import RedisClient
 
     from .decision import Decision
-    from .policy import Charge, Policy
+    from .policy import Charge
 
 __all__ = ("Line",)
 
@@ -31,17 +31,17 @@ _MOST_AT_ONCE: Final = 64
 _CALLS_AT_ONCE: Final = 2
 _FRESH: Final = 1.0
 """Seconds for which a connection that answered is used without a look whether the server has closed it."""
-_DIGEST: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+_DIGEST: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest().encode()
 
 
 class Line:
     """Hits of one event loop, and of one slot of a cluster, on their way to the server."""
 
-    __slots__ = ("_calls", "_client", "_idle", "_loop", "_name", "_sweep", "_tasks", "_waiting")
+    __slots__ = ("_calls", "_client", "_idle", "_loop", "_prefix", "_sweep", "_tasks", "_waiting")
 
-    def __init__(self, client: RedisClient, name: Callable[[Policy, str], str]) -> None:
+    def __init__(self, client: RedisClient, prefix: str) -> None:
         self._client = client
-        self._name = name
+        self._prefix = prefix
         self._loop = asyncio.get_running_loop()
         self._calls = 0
         self._waiting: deque[Hit] = deque()
@@ -118,7 +118,7 @@ class Line:
         self._sweep = self._loop.call_at(self._waiting[0].until, self._drop) if self._waiting else None
 
     async def _call(self, hits: Sequence[Hit]) -> list[Decision]:
-        keys, numbers = packed(hits, self._name)
+        keys, numbers = packed(hits, self._prefix)
 
         async def work(client: Any) -> Any:
             # A call lasts no longer than the first of its hits may wait.
@@ -130,7 +130,7 @@ class Line:
 
         return unpacked(await self._client.call(work, again=False), hits)
 
-    async def _on_connection(self, pool: Any, keys: list[str], numbers: str) -> Any:
+    async def _on_connection(self, pool: Any, keys: list[bytes], numbers: bytes) -> Any:
         """Ask on a connection that is kept at hand: to look for one, and at it, takes as long as all the rest."""
         now = self._loop.time()
         connection, used = self._idle.pop() if self._idle else (None, 0.0)
@@ -140,8 +140,8 @@ class Line:
         if connection is None:
             connection = await _connection_of(pool)
 
-        async def ask(*arguments: Any) -> Any:
-            await connection.send_command(*arguments)
+        async def ask(*arguments: bytes) -> Any:
+            await connection.send_packed_command([command(*arguments)])
             return await connection.read_response()
 
         try:
@@ -160,13 +160,13 @@ async def _connection_of(pool: Any) -> Any:
         return await pool.get_connection("EVALSHA")
 
 
-async def _evaluate(ask: Callable[..., Awaitable[Any]], keys: list[str], numbers: str) -> Any:
+async def _evaluate(ask: Callable[..., Awaitable[Any]], keys: list[bytes], numbers: bytes) -> Any:
     from redis.exceptions import NoScriptError
 
     try:
-        return await ask("EVALSHA", _DIGEST, len(keys), *keys, numbers)
+        return await ask(b"EVALSHA", _DIGEST, b"%d" % len(keys), *keys, numbers)
     except NoScriptError:  # a server that was started anew; nothing was counted
-        return await ask("EVAL", SCRIPT, len(keys), *keys, numbers)
+        return await ask(b"EVAL", SCRIPT.encode(), b"%d" % len(keys), *keys, numbers)
 
 
 def _refuse(hit: Hit, error: StoreUnavailable) -> None:

@@ -74,7 +74,8 @@ class RedisLimits:
 
     async def reset(self, policy: Policy, key: str) -> None:
         """Forget the state of a key."""
-        await self._client.call(lambda client: client.delete(self._name(policy, key)))
+        name = f"{self._prefixed(self._tag(key))}{policy.id}:{key}"
+        await self._client.call(lambda client: client.delete(name))
 
     async def aclose(self) -> None:
         """Close the connections of this event loop."""
@@ -84,12 +85,14 @@ class RedisLimits:
         await self._client.aclose()
 
     async def _send(self, mode: int, charges: Sequence[Charge], mark: int = 0) -> Decision:
-        return await self._line(_tag(charges[0][1]) if self._is_cluster else 0).send(mode, charges, mark)
+        return await self._line(self._tag(charges[0][1])).send(mode, charges, mark)
 
-    def _name(self, policy: Policy, key: str) -> str:
+    def _tag(self, key: str) -> int:
+        return _tag(key) if self._is_cluster else 0
+
+    def _prefixed(self, tag: int) -> str:
         # The first braces choose the slot (Redis Cluster specification, hash tags), so those of a client do not.
-        tag = _tag(key) if self._is_cluster else 0
-        return f"{self._prefix}{{{tag}}}:{policy.id}:{key}"
+        return f"{self._prefix}{{{tag}}}:"
 
     def _line(self, tag: int) -> Line:
         loop = asyncio.get_running_loop()
@@ -99,7 +102,7 @@ class RedisLimits:
             self._recent = ref(loop), lines
         line = lines.get(tag)
         if line is None:
-            line = lines[tag] = Line(self._client, self._name)
+            line = lines[tag] = Line(self._client, self._prefixed(tag))
         return line
 
 

@@ -11,11 +11,11 @@ from .script import KINDS, TAKE
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from .policy import Charge, Policy
 
-__all__ = ("Hit", "packed", "unpacked")
+__all__ = ("Hit", "command", "packed", "unpacked")
 
 
 class Hit(NamedTuple):
@@ -29,33 +29,42 @@ class Hit(NamedTuple):
     """When its deadline is over, in the time of the event loop."""
     answer: asyncio.Future[Decision]
 
-    @property
-    def is_quick(self) -> bool:
-        """Whether it is one charge of a bucket, which is told and answered in fewer words."""
-        charges = self.charges
-        return (
-            self.mode == TAKE and len(charges) == 1 and charges[0][0].bucket is not None and not charges[0][0].is_gate
-        )
+
+def _is_quick(hit: Hit) -> bool:
+    """Return whether it is one charge of a bucket, which is told and answered in fewer words."""
+    charges = hit.charges
+    if len(charges) > 1 or hit.mode != TAKE:
+        return False
+    policy = charges[0][0]
+    return policy.bucket is not None and not policy.is_gate
 
 
-def packed(hits: Sequence[Hit], name: Callable[[Policy, str], str]) -> tuple[list[str], str]:
-    """Return the keys and the numbers that the script is given of some hits."""
-    keys: list[str] = []
+def packed(hits: Sequence[Hit], prefix: str) -> tuple[list[bytes], bytes]:
+    """Return the keys, which begin with ``prefix``, and the numbers that the script is given of some hits."""
+    keys: list[bytes] = []
     policies: dict[Policy, int] = {}
     told: list[str] = []
     for hit in hits:
         charges = hit.charges
-        is_quick = hit.is_quick
+        is_quick = _is_quick(hit)
         if not is_quick:
             told.append(f"0 {hit.mode} {len(charges)}")
         for policy, key, cost in charges:
-            keys.append(name(policy, key))
-            number = policies.setdefault(policy, len(policies) + 1)
-            # Above this no cost fits anyway, and numbers stay exact.
-            cost = min(cost, 2 * policy.algorithm.capacity + 1)
+            keys.append(f"{prefix}{policy.id}:{key}".encode())
+            number = policies.get(policy)
+            if number is None:
+                number = policies[policy] = len(policies) + 1
+            if cost > 2 * policy.algorithm.capacity:
+                # This does not fit anyway, and numbers stay exact.
+                cost = 2 * policy.algorithm.capacity + 1
             told.append(f"{number} {cost}" if is_quick else f"{number} {cost} {policy.is_gate:d} {hit.mark}")
-    specs = " ".join(policy.spec for policy in policies)
-    return keys, f"{len(policies)} {specs} {len(hits)} {' '.join(told)}"
+    specs = " ".join([policy.spec for policy in policies])
+    return keys, f"{len(policies)} {specs} {len(hits)} {' '.join(told)}".encode()
+
+
+def command(*parts: bytes) -> bytes:
+    """Return a command as servers read it, an array of bulk strings (RESP): redis-py takes long to make one of many."""
+    return b"*%d\r\n%b" % (len(parts), b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts]))
 
 
 def unpacked(reply: Any, hits: Sequence[Hit]) -> list[Decision]:
@@ -72,7 +81,7 @@ def _read(numbers: list[int], hits: Sequence[Hit]) -> list[Decision]:
     decisions = []
     for hit in hits:
         charges = hit.charges
-        if hit.is_quick:
+        if _is_quick(hit):
             state = numbers[at]
             at += 1
             decisions.append(Decision(state >= 0, charges, (abs(state),), now))

@@ -127,9 +127,9 @@ async def test_hits_that_come_together_travel_together(valkey: Server, monkeypat
     sizes: list[int] = []
     packed = wire.packed
 
-    def counted(hits: Any, name: Any) -> Any:
+    def counted(hits: Any, prefix: str) -> Any:
         sizes.append(len(hits))
-        return packed(hits, name)
+        return packed(hits, prefix)
 
     monkeypatch.setattr(line, "packed", counted)
     app = RateLimit(hello, limit="100/hour", store=store, on_store_failure="closed")
