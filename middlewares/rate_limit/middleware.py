@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -15,10 +15,10 @@ from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
 from middlewares.core.refusals import Prepared, refuse
 
 from .answers import DENIED, NO_KEY, Answers, unavailable
-from .check import check_options
+from .check import check_options, warn_of_processes
 from .decision import DECISION, Decision, Told
 from .engine import Engine, Unavailable
-from .fields import DEFAULT_STYLES, Fields, Style, retry_after
+from .fields import DEFAULT_STYLES, Fields, Style
 from .keys import Hosts, key_text
 from .memory import MemoryLimits
 from .messages import MessageLimits
@@ -83,6 +83,11 @@ class RateLimit(Layer):
     """Path patterns that are not charged; health checks and metrics unless given."""
     headers: Collection[Style] = DEFAULT_STYLES
     """Which header fields tell clients how they stand; none if empty."""
+    headers_below: int = 100
+    """Requests that pass are told so once fewer than so many per cent of a quota are left; 100: always."""
+    jitter: int = 0
+    """Per cent by which the times that clients are told are lengthened at most, each time anew, so that those refused
+    together do not come back together."""
     shadow: bool = False
     """Whether to count only, and refuse nobody."""
     ban_after: str | None = None
@@ -122,7 +127,7 @@ class RateLimit(Layer):
     _engine: Engine = field(init=False, repr=False)
     _flood: Prepared = field(init=False, repr=False)
     _memory: MemoryLimits = field(init=False, repr=False)
-    _fields: Fields | None = field(init=False, repr=False)
+    _fields: Fields = field(init=False, repr=False)
     _is_simple: bool = field(init=False, repr=False)
     _hosts: Hosts = field(init=False, repr=False)
     _excluded: Callable[[str], object] = field(init=False, repr=False)
@@ -132,6 +137,8 @@ class RateLimit(Layer):
 
     def __post_init__(self) -> None:
         rules, allowed, denied = check_options(self)
+        warn_of_processes(self)
+        fields = Fields(self.headers, below=self.headers_below, jitter=self.jitter)
         engine, answers = Engine(self, rules), Answers()
         freeze(
             self,
@@ -139,8 +146,8 @@ class RateLimit(Layer):
             _engine=engine,
             _flood=answers[engine.plain],
             _memory=engine.memory,
-            _fields=Fields(self.headers) if self.headers else None,
-            _is_simple=Fields(self.headers).is_simple,
+            _fields=fields,
+            _is_simple=fields.is_simple,
             _hosts=Hosts(allowed, denied, engine.quick),
             _excluded=compile_paths(self.exclude_paths),
             _inner=InnerPolicy(self.app),
@@ -172,8 +179,8 @@ class RateLimit(Layer):
             size = len(inner)
             if self._is_simple:
                 send = decision.send_told
-            elif self._fields is not None:
-                send = self._telling(send, decision, self._fields)
+            elif self.headers:
+                send = self._telling(send, decision)
             try:
                 return await self.app(inner, receive, send)
             finally:
@@ -200,7 +207,7 @@ class RateLimit(Layer):
             return None
         await self._judge(scope, receive, send, host)
 
-    def _telling(self, send: Send, decision: Decision, fields: Fields) -> Send:
+    def _telling(self, send: Send, decision: Decision) -> Send:
         """Return a ``send`` that tells the client how it stands."""
 
         def send_told(message: Message) -> Awaitable[None]:
@@ -208,7 +215,7 @@ class RateLimit(Layer):
             if message["type"] == "http.response.start" and not (
                 300 <= message["status"] < 400 and decision.remaining == 0
             ):
-                message = {**message, "headers": fields.add(message.get("headers", ()), decision)}
+                message = {**message, "headers": self._fields.add(message.get("headers", ()), decision)}
             return send(message)
 
         return mark_coroutine_function(send_told) if self._foreign else send_told
@@ -217,9 +224,7 @@ class RateLimit(Layer):
         """Answer a request that does not fit."""
         if EXCHANGE in scope:
             scope[EXCHANGE].quotas.append(decision)
-        headers: Iterable[tuple[bytes, bytes]] = retry_after(decision)
-        if self._fields is not None:
-            headers = self._fields.add(headers, decision)
+        headers = self._fields.refusal(decision)
         return refuse(scope, receive, send, self._answers.to(decision), headers=headers, inner=self._inner)
 
     async def _judge(self, scope: Scope, receive: Receive, send: Send, host: Host | None) -> None:
@@ -255,8 +260,8 @@ class RateLimit(Layer):
         size = len(inner)
         if scope["type"] == "websocket":
             receive, send = self._limited(receive, send)
-        elif self._fields is not None:
-            send = self._telling(send, decision, self._fields)
+        elif self.headers:
+            send = self._telling(send, decision)
         try:
             await self.app(inner, receive, send)
         finally:
