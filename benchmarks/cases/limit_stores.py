@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ("CASES",)
 
-_PLENTY = "1000000000/minute"
+_PLENTY = "1000000/second"
 _SIZE = 1_000
 _AT_ONCE = 128
 _EACH = 30

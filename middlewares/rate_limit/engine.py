@@ -279,6 +279,15 @@ class Engine:
             found[name, "denied"] = policy.denied + (local.denied if local else 0)
         return found
 
+    def problem(self) -> str | None:
+        """Return why requests could not be counted in this event loop."""
+        try:
+            if self.shared is not None:
+                self.shared.check()
+        except RuntimeError as error:
+            return str(error)
+        return None
+
     async def aclose(self) -> None:
         """Release what the store holds."""
         if self.shared is not None:

@@ -39,7 +39,7 @@ class _Denial(NamedTuple):
 class Guard:
     """A shared store with a memory of denials and a circuit breaker. Raises what the store raises."""
 
-    __slots__ = ("_clock", "_denials", "_failures", "_is_probed", "_opens", "store")
+    __slots__ = ("_clock", "_denials", "_failed", "_failures", "_is_probed", "_opens", "store")
 
     def __init__(self, store: SharedLimits, *, clock: Callable[[], int]) -> None:
         self.store = store
@@ -47,6 +47,7 @@ class Guard:
         self._denials: dict[tuple[str, str], _Denial] = {}
         """By policy and key."""
         self._failures = 0
+        self._failed: BaseException | None = None
         self._opens = 0
         self._is_probed = False
 
@@ -60,16 +61,23 @@ class Guard:
         is_probe = self._enter(now)
         try:
             decision = await self.store.take(charges)
-        except StoreUnavailable:
-            self._fail()
+        except StoreUnavailable as error:
+            self._fail(error)
             raise
         finally:
             if is_probe:
                 self._is_probed = False
         self._failures = 0
+        self._failed = None
         if not decision.allowed:
             self._remember(decision, now)
         return decision
+
+    def check(self) -> None:
+        """Raise `RuntimeError` where the store says that it cannot work."""
+        check = getattr(self.store, "check", None)
+        if check is not None:
+            check()
 
     def forget(self, charges: Sequence[Charge]) -> None:
         """Ask the store again the next time, whatever is known of these."""
@@ -129,6 +137,10 @@ class Guard:
         self._is_probed = True
         return True
 
-    def _fail(self) -> None:
-        self._failures += 1
+    def _fail(self, error: StoreUnavailable) -> None:
+        # Hits that travelled together failed together: with the first, all others.
+        call = error.__cause__ if isinstance(error.__cause__, StoreUnavailable) else error
+        if call is not self._failed:
+            self._failures += 1
+            self._failed = call
         self._opens = self._clock() + _PAUSE

@@ -13,6 +13,7 @@ from middlewares.core.exchange import EXCHANGE, hand_back
 from middlewares.core.layer import Layer, freeze, is_foreign
 from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
 from middlewares.core.refusals import Prepared, refuse
+from middlewares.errors import OptionErrors
 
 from .answers import DENIED, NO_KEY, Answers, unavailable
 from .check import check_options, warn_of_processes
@@ -139,7 +140,7 @@ class RateLimit(Layer):
         rules, allowed, denied = check_options(self)
         warn_of_processes(self)
         fields = Fields(self.headers, below=self.headers_below, jitter=self.jitter)
-        engine, answers = Engine(self, rules), Answers()
+        engine, answers = self._built(rules), Answers()
         freeze(
             self,
             _answers=answers,
@@ -154,6 +155,15 @@ class RateLimit(Layer):
             _messages=MessageLimits.of(self),
             _foreign=is_foreign(self.app),
         )
+
+    def _built(self, rules: list[Rule]) -> Engine:
+        problems = OptionErrors(self)
+        try:
+            return Engine(self, rules)
+        except ValueError as error:  # what only the store can tell
+            problems.add("limit", str(error), self.limit)
+            problems.raise_if_any()
+            raise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -283,6 +293,10 @@ class RateLimit(Layer):
         return (receive, send) if self._messages is None else self._messages.connect(receive, send)
 
     async def _pass_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        problem = self._engine.problem() if scope["type"] == "lifespan" else None
+        if problem is not None:
+            await receive()
+            return await send({"type": "lifespan.startup.failed", "message": problem})
         try:
             await self.app(scope, receive, send)
         finally:

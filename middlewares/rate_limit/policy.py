@@ -36,6 +36,7 @@ class Policy:
         "id",
         "is_gate",
         "is_step",
+        "kind",
         "line",
         "lines",
         "local",
@@ -64,6 +65,7 @@ class Policy:
         is_gate: bool = False,
     ) -> None:
         self.name = name
+        self.kind = kind
         self.quota = quota
         self.algorithm: Algorithm = make_algorithm(kind, quota, burst, tick)
         self.bucket = self.algorithm if isinstance(self.algorithm, Bucket) else None
@@ -101,6 +103,16 @@ class Policy:
         self.allowed = 0
         """Requests that it let pass, for metrics."""
         self.denied = 0
+
+    @property
+    def is_rounded(self) -> bool:
+        """Whether units come back so fast that whole ticks tell their time badly: by more than a tenth."""
+        bucket = self.bucket
+        if bucket is None or self.tick == 1:  # in nanoseconds nobody sees it
+            return False
+        amount = self.quota.amount
+        units = amount - bucket.capacity + 1 if self.kind == "strict" else amount
+        return 10 * bucket.interval * self.tick * units > 11 * self.quota.period
 
     def rounded(self, ticks: int) -> int:
         """Return ticks in whole seconds, rounded up; `NEVER` stays."""

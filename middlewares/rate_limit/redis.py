@@ -43,6 +43,10 @@ class RedisLimits:
         """Count in microseconds, or coarser where numbers would grow too large for doubles."""
         return tick_for(kind, quota)
 
+    def check(self) -> None:
+        """Raise `RuntimeError` where it cannot work: without asyncio, which its client needs."""
+        _running_loop()
+
     async def take(self, charges: Sequence[Charge]) -> Decision:
         """Charge all of them or, if one does not fit, none.
 
@@ -95,7 +99,7 @@ class RedisLimits:
         return f"{self._prefix}{{{tag}}}:"
 
     def _line(self, tag: int) -> Line:
-        loop = asyncio.get_running_loop()
+        loop = _running_loop()
         recent, lines = self._recent
         if recent() is not loop:
             lines = self._lines.setdefault(loop, {})
@@ -104,6 +108,14 @@ class RedisLimits:
         if line is None:
             line = lines[tag] = Line(self._client, self._prefixed(tag))
         return line
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        hint = "on Trio use 'sqlite:///limits.db' or 'memory://'"
+        raise RuntimeError(f"RateLimit: a store in Redis or Valkey needs an event loop of asyncio; {hint}") from None
 
 
 def _tag(key: str) -> int:

@@ -15,11 +15,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from middlewares.errors import OptionError
 from middlewares.rate_limit import RateLimit, line, wire
 from middlewares.rate_limit.redis import RedisLimits
 from middlewares.rate_limit.sqlite import SQLiteLimits
 from middlewares.stores import StoreUnavailable
-from middlewares.testing import request
+from middlewares.testing import LifespanFailed, lifespan, request
 from tests.stores.valkey import Server
 
 from .apps import hello, statuses
@@ -377,6 +378,8 @@ async def test_states_from_before_a_restart_of_the_machine_lock_nobody_out(clock
 @pytest.mark.parametrize("algorithm", ["gcra", "strict", "fixed_window", "sliding_window"])
 @pytest.mark.parametrize("limit", ["1/100 years", "999999999999/100 years", "999999999999/second"])
 async def test_the_largest_limits_are_counted_in_every_store(store: dict[str, Any], algorithm: Any, limit: str) -> None:
+    if algorithm in ("gcra", "strict") and limit.endswith("/second") and isinstance(store["store"], RedisLimits):
+        limit = "1000000/second"  # those above are refused
     app = RateLimit(hello, limit=limit, algorithm=algorithm, cost_after=lambda connection, status: 10**18, **store)
     assert await statuses(app, 2) == [200, 429]
 
@@ -393,3 +396,47 @@ async def test_whatever_goes_wrong_nobody_waits_for_ever(monkeypatch: pytest.Mon
     with anyio.fail_after(5):
         found = await asyncio.gather(*(app.hit("k") for _ in range(20)), return_exceptions=True)
     assert all(isinstance(error, StoreUnavailable) for error in found)
+
+
+def test_a_server_that_trio_cannot_ask_is_told_of_when_the_application_starts() -> None:
+    import trio
+
+    app = RateLimit(hello, store="redis://localhost:1")
+
+    async def main() -> None:
+        with pytest.raises(LifespanFailed, match="needs an event loop of asyncio; on Trio use 'sqlite:///"):
+            async with lifespan(app):
+                pass
+        with pytest.raises(RuntimeError, match="needs an event loop of asyncio"):  # where there is no lifespan
+            await app.hit("k")
+
+    trio.run(main)
+
+
+async def test_on_asyncio_the_lifespan_is_that_of_the_application() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+
+    async def nothing(*_: Any) -> Any: ...
+
+    await RateLimit(app, store="redis://localhost:1")({"type": "lifespan"}, nothing, nothing)
+    assert seen == ["lifespan"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "is_right"),
+    [("1000000/second", True), ("500000/second", True), ("90000/second", True), ("300000/second", False),
+     ("2000000/second", False), ("1000000000/minute", False)],
+)  # fmt: skip
+async def test_a_limit_that_a_server_would_round_is_refused(limit: str, is_right: bool) -> None:
+    """It counts in microseconds: within a tenth of what is asked for, or not at all."""
+    options: dict[str, Any] = {"limit": limit, "store": "redis://localhost:1", "ipv6_factor": 0}
+    if is_right:
+        RateLimit(hello, **options)
+    else:
+        with pytest.raises(OptionError, match="limit must be at most 100000 units a second, or divide a second"):
+            RateLimit(hello, **options)
+    RateLimit(hello, **{**options, "algorithm": "fixed_window"})
+    RateLimit(hello, **{**options, "store": "memory://"})
