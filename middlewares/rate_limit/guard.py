@@ -6,11 +6,13 @@ three times in a row is left alone for a moment, then one request tries it again
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from middlewares.stores import StoreUnavailable
 
 from .algorithms import NEVER
+from .backlog import Backlog
 from .decision import Decision
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ("Guard",)
 
+_log = logging.getLogger("middlewares")
 _MOST_DENIALS: Final = 10_000
 _FAILURES: Final = 3
 _PAUSE: Final = 50_000_000
@@ -39,7 +42,18 @@ class _Denial(NamedTuple):
 class Guard:
     """A shared store with a memory of denials and a circuit breaker. Raises what the store raises."""
 
-    __slots__ = ("_clock", "_denials", "_failed", "_failures", "_is_probed", "_opens", "store")
+    __slots__ = (
+        "_backlog",
+        "_clock",
+        "_denials",
+        "_failed",
+        "_failures",
+        "_is_probed",
+        "_opens",
+        "_outages",
+        "_outages",
+        "store",
+    )
 
     def __init__(self, store: SharedLimits, *, clock: Callable[[], int]) -> None:
         self.store = store
@@ -48,8 +62,10 @@ class Guard:
         """By policy and key."""
         self._failures = 0
         self._failed: BaseException | None = None
+        self._outages = 0
         self._opens = 0
         self._is_probed = False
+        self._backlog = Backlog()
 
     async def take(self, charges: Sequence[Charge]) -> Decision:
         """Charge all of them or, if one does not fit, none."""
@@ -69,6 +85,9 @@ class Guard:
                 self._is_probed = False
         self._failures = 0
         self._failed = None
+        lost = self._backlog.lost(decision, (self._outages, getattr(self.store, "restarts", 0)))
+        if lost:
+            await self._charge_again(lost)
         if not decision.allowed:
             self._remember(decision, now)
         return decision
@@ -82,7 +101,7 @@ class Guard:
     def forget(self, charges: Sequence[Charge]) -> None:
         """Ask the store again the next time, whatever is known of these."""
         for policy, key, _ in charges:
-            self._denials.pop((policy.id, key), None)
+            self._forget(policy, key)
 
     async def debit(self, charges: Sequence[Charge]) -> None:
         """Charge what was used already."""
@@ -95,12 +114,23 @@ class Guard:
 
     async def reset(self, policy: Policy, key: str) -> None:
         """Forget the state of a key."""
-        self._denials.pop((policy.id, key), None)
+        self._forget(policy, key)
         await self.store.reset(policy, key)
 
     async def aclose(self) -> None:
         """Close the store."""
         await self.store.aclose()
+
+    def _forget(self, policy: Policy, key: str) -> None:
+        self._denials.pop((policy.id, key), None)
+        self._backlog.forget(policy, key)
+
+    async def _charge_again(self, lost: list[Charge]) -> None:
+        """Charge what a server has lost, so that nobody has a quota twice because it started anew."""
+        try:
+            await self.store.debit(lost)
+        except StoreUnavailable:
+            _log.debug("rate_limit: the store failed again before it was told what it had lost")
 
     def _known_denial(self, charges: Sequence[Charge], now: int) -> Decision | None:
         for charge in charges:
@@ -142,5 +172,6 @@ class Guard:
         call = error.__cause__ if isinstance(error.__cause__, StoreUnavailable) else error
         if call is not self._failed:
             self._failures += 1
+            self._outages += 1
             self._failed = call
         self._opens = self._clock() + _PAUSE

@@ -37,9 +37,11 @@ _DIGEST: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest().encode
 class Line:
     """Hits of one event loop, and of one slot of a cluster, on their way to the server."""
 
-    __slots__ = ("_calls", "_client", "_idle", "_loop", "_prefix", "_sweep", "_tasks", "_waiting")
+    __slots__ = ("_calls", "_client", "_idle", "_loop", "_prefix", "_sweep", "_tasks", "_waiting", "restarts")
 
     def __init__(self, client: RedisClient, prefix: str) -> None:
+        self.restarts = 0
+        """Times that the server did not know the script any more."""
         self._client = client
         self._prefix = prefix
         self._loop = asyncio.get_running_loop()
@@ -125,7 +127,7 @@ class Line:
             async with asyncio.timeout_at(hits[0].until):
                 pool = getattr(client, "connection_pool", None)
                 if pool is None:  # of a cluster, whose keys choose the connection
-                    return await _evaluate(client.execute_command, keys, numbers)
+                    return await self._evaluate(client.execute_command, keys, numbers)
                 return await self._on_connection(pool, keys, numbers)
 
         return unpacked(await self._client.call(work, again=False), hits)
@@ -145,12 +147,21 @@ class Line:
             return await connection.read_response()
 
         try:
-            reply = await _evaluate(ask, keys, numbers)
+            reply = await self._evaluate(ask, keys, numbers)
         except BaseException:
             await pool.release(connection)  # which redis-py has closed, unless the server answered with an error
             raise
         self._idle.append((connection, now))
         return reply
+
+    async def _evaluate(self, ask: Callable[..., Awaitable[Any]], keys: list[bytes], numbers: bytes) -> Any:
+        from redis.exceptions import NoScriptError
+
+        try:
+            return await ask(b"EVALSHA", _DIGEST, b"%d" % len(keys), *keys, numbers)
+        except NoScriptError:  # a server that was started anew; nothing was counted
+            self.restarts += 1
+            return await ask(b"EVAL", SCRIPT.encode(), b"%d" % len(keys), *keys, numbers)
 
 
 async def _connection_of(pool: Any) -> Any:
@@ -158,15 +169,6 @@ async def _connection_of(pool: Any) -> Any:
         return await pool.get_connection()
     except TypeError:  # before redis-py 5.3
         return await pool.get_connection("EVALSHA")
-
-
-async def _evaluate(ask: Callable[..., Awaitable[Any]], keys: list[bytes], numbers: bytes) -> Any:
-    from redis.exceptions import NoScriptError
-
-    try:
-        return await ask(b"EVALSHA", _DIGEST, b"%d" % len(keys), *keys, numbers)
-    except NoScriptError:  # a server that was started anew; nothing was counted
-        return await ask(b"EVAL", SCRIPT.encode(), b"%d" % len(keys), *keys, numbers)
 
 
 def _refuse(hit: Hit, error: StoreUnavailable) -> None:

@@ -43,6 +43,11 @@ class RedisLimits:
         """Count in microseconds, or coarser where numbers would grow too large for doubles."""
         return tick_for(kind, quota)
 
+    @property
+    def restarts(self) -> int:
+        """Times that the server turned out to be started anew, as far as this event loop has seen."""
+        return sum([line.restarts for line in self._recent[1].values()])
+
     def check(self) -> None:
         """Raise `RuntimeError` where it cannot work: without asyncio, which its client needs."""
         _running_loop()
