@@ -35,7 +35,7 @@ class Backlog:
             now = decision.now // policy.tick
             before, seen_in = self._seen.get((policy.id, key), (0, era))
             if seen_in != era and before > max(state, now):
-                found.append((policy, key, min(bucket.capacity, (before - max(state, now)) // bucket.interval)))
+                found.append((policy, key, min(bucket.capacity, -(-(before - max(state, now)) // bucket.interval))))
                 state = before
             if state > now:
                 if len(self._seen) >= _MOST:
