@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ("check_mark", "check_options", "warn_of_processes")
 
-_LEAST = {"max_waiting": 1, "ipv6_factor": 0, "processes": 1}
+_LEAST = {"max_waiting": 1, "ipv6_factor": 0, "processes": 1, "lease": 1}
 _PER_CENT = ("headers_below", "jitter")
 _log = logging.getLogger("middlewares")
 

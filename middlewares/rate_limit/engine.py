@@ -72,7 +72,7 @@ class Engine:
         store = layer.store
         if isinstance(store, str):
             store = open_limits(store, namespace=layer.namespace, deadline=layer.deadline, clock=layer.clock)
-        self.shared = None if isinstance(store, MemoryLimits) else Guard(store, clock=layer.clock)
+        self.shared = None if isinstance(store, MemoryLimits) else Guard(store, clock=layer.clock, lease=layer.lease)
         self.memory = store if isinstance(store, MemoryLimits) else MemoryLimits(clock=layer.clock)
         self._home = Home(self.memory, self.shared, layer.processes)
         self._marks: dict[Rule, Plan] = {}

@@ -14,6 +14,7 @@ from middlewares.stores import StoreUnavailable
 from .algorithms import NEVER
 from .backlog import Backlog
 from .decision import Decision
+from .leases import Leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,13 +50,14 @@ class Guard:
         "_failed",
         "_failures",
         "_is_probed",
+        "_leases",
         "_opens",
         "_outages",
         "_outages",
         "store",
     )
 
-    def __init__(self, store: SharedLimits, *, clock: Callable[[], int]) -> None:
+    def __init__(self, store: SharedLimits, *, clock: Callable[[], int], lease: int = 1) -> None:
         self.store = store
         self._clock = clock
         self._denials: dict[tuple[str, str], _Denial] = {}
@@ -66,10 +68,24 @@ class Guard:
         self._opens = 0
         self._is_probed = False
         self._backlog = Backlog()
+        self._leases = Leases(lease) if lease > 1 else None
 
     async def take(self, charges: Sequence[Charge]) -> Decision:
         """Charge all of them or, if one does not fit, none."""
         now = self._clock()
+        if self._leases is not None:
+            found = self._leases.use(charges, now)
+            if isinstance(found, Decision):
+                return found
+            if found > charges[0][2]:
+                policy, key, _ = charges[0]
+                decision = await self._ask([(policy, key, found)], now)
+                if decision.allowed:
+                    return self._leases.keep(decision, now)
+        return await self._ask(charges, now)
+
+    async def _ask(self, charges: Sequence[Charge], now: int) -> Decision:
+        """Ask the store, unless the answer is known."""
         if self._denials:
             known = self._known_denial(charges, now)
             if known is not None:
@@ -124,6 +140,8 @@ class Guard:
     def _forget(self, policy: Policy, key: str) -> None:
         self._denials.pop((policy.id, key), None)
         self._backlog.forget(policy, key)
+        if self._leases is not None:
+            self._leases.forget(policy, key)
 
     async def _charge_again(self, lost: list[Charge]) -> None:
         """Charge what a server has lost, so that nobody has a quota twice because it started anew."""

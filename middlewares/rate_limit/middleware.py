@@ -119,6 +119,10 @@ class RateLimit(Layer):
     process (``local``)."""
     processes: int = 1
     """Processes that share the quota, each of which has its part of it while the store does not answer."""
+    lease: int = 1
+    """Units that a process takes at once of a key that is asked for more often than that within a tenth of a second,
+    from a shared store. No limit is passed; of each such key up to ``lease - 1`` units a process are lost when it is
+    asked for no longer."""
     deadline: float = 0.025
     """Seconds that the store may take."""
     clock: Callable[[], int] = monotonic_ns
