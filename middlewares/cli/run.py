@@ -54,6 +54,7 @@ def _serve(app: str, config: str | None, workers: int, reload: bool, options: di
     # Each process builds the application again: these find it as this one did.
     os.environ[APP_VARIABLE] = app
     os.environ[CONFIG_VARIABLE] = config or DEFAULT_CONFIG
+    os.environ["WEB_CONCURRENCY"] = str(workers)  # for layers that keep to themselves what processes should share
     if reload:
         options |= {"reload": True, "reload_includes": ["*.py", "*.toml"]}
     uvicorn.run("middlewares.serve:app", factory=True, workers=workers, **options)

@@ -7,9 +7,8 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
-from middlewares.core.fields import is_token
+from middlewares.core.matching import check_matchers
 from middlewares.core.options import check_type, option_types
-from middlewares.core.paths import host_hint, host_problem, path_problem
 from middlewares.errors import OptionErrors, did_you_mean
 
 from .algorithms import make_algorithm
@@ -104,7 +103,7 @@ def as_rule(problems: OptionErrors, given: Rule | Mapping[str, Any]) -> Rule | N
             check_type(found, field, options[field.name], known[field.name])
     rule = None if found.found else Rule(**options)
     if rule is not None:
-        _check_matchers(found, rule)
+        check_matchers(found, rule)
         check_limits(found, rule)
     for problem in found.found:
         problems.add("rules", f"must hold rules that are right: {problem}", given)
@@ -147,16 +146,3 @@ def _check(problems: OptionErrors, option: str, given: object, read: Callable[[]
         read()
     except ValueError as error:
         problems.add(option, str(error), given)
-
-
-def _check_matchers(problems: OptionErrors, rule: Rule) -> None:
-    for option in ("paths", "exclude_paths"):
-        for pattern in getattr(rule, option):
-            words = path_problem(pattern)
-            problems.check(words is None, option, words or "", pattern)
-    for host in rule.hosts:
-        words = host_problem(host)
-        problems.check(words is None, "hosts", words or "", host, host_hint(host))
-    for method in rule.methods:
-        fits = is_token(method) and method == method.upper()
-        problems.check(fits, "methods", "must hold request methods in upper case", method)
