@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .errors import MissingExtra as MissingExtra
     from .errors import OptionError as OptionError
     from .maintenance import Maintenance as Maintenance
+    from .metrics import Metrics as Metrics
+    from .metrics import MetricsEndpoint as MetricsEndpoint
     from .order import OrderWarning as OrderWarning
     from .rate_limit import RateLimit as RateLimit
     from .sessions import Session as Session
@@ -45,6 +47,8 @@ _HOME = {
     "Drain": ".drain",
     "GZip": ".compression",
     "Maintenance": ".maintenance",
+    "Metrics": ".metrics",
+    "MetricsEndpoint": ".metrics",
     "Middleware": ".stack",
     "MiddlewaresError": ".errors",
     "MissingExtra": ".errors",
@@ -71,6 +75,8 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "Drain",
     "GZip",
     "Maintenance",
+    "Metrics",
+    "MetricsEndpoint",
     "Middleware",
     "MiddlewaresError",
     "MissingExtra",
