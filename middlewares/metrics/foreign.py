@@ -12,7 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from .exposition import EOF
 from .homes import IS_LEFT_OUT
-from .ledger import DIRECTORY_VARIABLE
+from .store import DIRECTORY_VARIABLE
 
 if TYPE_CHECKING:
     from .formats import Format

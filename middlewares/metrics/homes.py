@@ -20,9 +20,8 @@ from middlewares.core.observer import INTERNAL_ERRORS
 from middlewares.errors import OptionError, Problem
 
 from .layout import DURATIONS, SIZES, layout_of, merged
-from .ledger import DIRECTORY_VARIABLE, ledger_of
 from .presets import PRESETS, common_families
-from .store import Home
+from .store import DIRECTORY_VARIABLE, Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from .families import Family, Pairs, Row
     from .layout import Layout
+    from .ledger import Ledger
     from .middleware import Metrics
     from .store import Snapshot
 
@@ -135,7 +135,7 @@ def _book(
         book = books.get(name)
         if book is None:
             place = f"{name} {_number(registry)}"
-            home = Home(place, layout.widths, limit, ledger_of(os.environ.get(DIRECTORY_VARIABLE)))
+            home = Home(place, layout.widths, limit, _ledger())
             book = cls(home, layout, families)
             try:
                 registry.register(book)
@@ -146,6 +146,18 @@ def _book(
             raise _Conflict("must not be that of another Metrics with other buckets")
         book.home.max_series = max(book.home.max_series, limit)
     return book
+
+
+def _ledger() -> Ledger | None:
+    """Return the files that processes share, if the environment names a directory for them."""
+    directory = os.environ.get(DIRECTORY_VARIABLE)
+    if not directory:
+        return None
+    try:
+        from .ledger import ledger_of
+    except ImportError:  # pragma: no cover - Windows, where each process tells its own numbers
+        return None
+    return ledger_of(directory)
 
 
 def _number(registry: CollectorRegistry) -> int:

@@ -10,6 +10,7 @@ operating system lets go of it in whatever way the process ends.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import mmap
 import os
@@ -22,22 +23,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .store import GAUGES
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - not on Windows: there each process tells its own numbers
-    HAS_LOCKS: bool = False
-else:
-    HAS_LOCKS = True
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .store import Cells, Key
 
-__all__ = ("DIRECTORY_VARIABLE", "Ledger", "ledger_of")
-
-DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""The environment variable that names the directory, as prometheus_client reads it too."""
+__all__ = ("Ledger", "ledger_of")
 
 _LOCK_FILE: Final = "middlewares_metrics.lock"
 _MERGED: Final = "middlewares_merged.metrics"
@@ -182,10 +173,8 @@ class Ledger:
                 fcntl.lockf(self._locks, fcntl.LOCK_UN, 1, 0)
 
 
-def ledger_of(directory: str | None) -> Ledger | None:
-    """Return the ledger of a directory, of which a process has one; ``None`` without a directory."""
-    if not directory or not HAS_LOCKS:
-        return None
+def ledger_of(directory: str) -> Ledger:
+    """Return the ledger of a directory, of which a process has one."""
     with _ledgers_lock:
         path = os.path.realpath(directory)
         if path not in _ledgers:

@@ -16,7 +16,18 @@ if TYPE_CHECKING:
 
     from .ledger import Ledger
 
-__all__ = ("EXEMPLAR_WIDTH", "GAUGES", "KINDS", "OVERFLOW", "Cells", "Home", "Key", "Shard", "Snapshot")
+__all__ = (
+    "DIRECTORY_VARIABLE",
+    "EXEMPLAR_WIDTH",
+    "GAUGES",
+    "KINDS",
+    "OVERFLOW",
+    "Cells",
+    "Home",
+    "Key",
+    "Shard",
+    "Snapshot",
+)
 
 Key = tuple[Any, ...]
 Cells = Any
@@ -24,6 +35,8 @@ Cells = Any
 Snapshot = dict[str, dict[Key, list[float]]]
 """By kind and key, the numbers of all threads and processes."""
 
+DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable that names the directory of files for several processes, as prometheus_client reads it."""
 KINDS: Final = ("http", "active", "sockets", "open", "messages", "quotas", "refusals", "internal", "exemplars")
 GAUGES: Final = frozenset({"active", "open"})
 """What is true of processes that live, and of nobody else."""
