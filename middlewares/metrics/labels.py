@@ -52,6 +52,8 @@ def tame(key: Key) -> Key:
         scheme = OTHER
     if status is not None:
         is_status = isinstance(status, int) and 100 <= status <= 599
+        if not is_status and error == str(status):
+            error = OTHER
         status = int(status) if is_status else OTHER
     if route is not None and not isinstance(route, str):
         route = None
