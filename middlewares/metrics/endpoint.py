@@ -166,9 +166,9 @@ class MetricsEndpoint:
 
 
 async def _snapshot(book: Book) -> Snapshot:
-    if book.home.ledger is None:
+    if book.home.is_simple:
         return book.snapshot()
-    return await anyio.to_thread.run_sync(book.snapshot)  # there are files to read
+    return await anyio.to_thread.run_sync(book.snapshot)  # there are files to read, or sums to make
 
 
 def _packed(page: bytes) -> bytes:

@@ -53,7 +53,9 @@ _SUFFIXES: Final = {
 def _family(family: Family, snapshot: Snapshot, wanted: Names | None, *, is_open: bool) -> Iterator[bytes]:
     write_rows = _histogram if family.kind == "histogram" else _plain
     head = _head(family, is_open=is_open)
-    rows = family.rows(snapshot)
+    rows: dict[Pairs, Row] = {}
+    for _ in family.fill(rows, snapshot):
+        yield b""
     if not rows:
         return
     piece: Lines = [head]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -24,6 +24,7 @@ Kind = Literal["counter", "gauge", "histogram", "summary"]
 
 _OVERFLOW_PAIRS: Final[Pairs] = (("otel_metric_overflow", "true"),)
 """OpenTelemetry, metrics SDK, cardinality limits."""
+_STEP: Final = 50
 
 
 @dataclass(slots=True)
@@ -78,12 +79,20 @@ class Family:
     def rows(self, snapshot: Snapshot) -> dict[Pairs, Row]:
         """Return its numbers by labels."""
         rows: dict[Pairs, Row] = {}
+        for _ in self.fill(rows, snapshot):
+            pass
+        return rows
+
+    def fill(self, rows: dict[Pairs, Row], snapshot: Snapshot) -> Iterator[None]:
+        """Do as `rows` does, and stop now and then, so that others may run."""
         exemplars = snapshot["exemplars"] if self.has_exemplars else {}
         read = self.read
         # Keys were let in up to a limit, but those of other processes may be others again.
         if len(self._pairs) > 4 * len(snapshot[self.source]) + 1000:
             self._pairs.clear()
-        for key, cells in snapshot[self.source].items():
+        for number, (key, cells) in enumerate(snapshot[self.source].items(), 1):
+            if not number % _STEP:
+                yield
             pairs = self._pairs.get(key)
             if pairs is None:
                 pairs = self._pairs[key] = self.pairs(key)
@@ -96,7 +105,6 @@ class Family:
                 row.exemplars = self._newest(row.exemplars or {}, exemplars[key])
         if not self.labels and not rows and self.custom is None:
             rows[()] = Row([0] * self.width)
-        return rows
 
     @property
     def width(self) -> int:

@@ -134,8 +134,7 @@ def _book(
         books = _shelf.setdefault(registry, {})
         book = books.get(name)
         if book is None:
-            place = f"{name} {_number(registry)}"
-            home = Home(place, layout.widths, limit, _ledger())
+            home = Home(name, layout.widths, limit, _ledger())
             book = cls(home, layout, families)
             try:
                 registry.register(book)
@@ -158,11 +157,6 @@ def _ledger() -> Ledger | None:
     except ImportError:  # pragma: no cover - Windows, where each process tells its own numbers
         return None
     return ledger_of(directory)
-
-
-def _number(registry: CollectorRegistry) -> int:
-    """Return the place of a registry among those of its process, which is the same in all processes of a server."""
-    return list(_shelf).index(registry)
 
 
 def _samples(family: Family, pairs: Pairs, row: Row) -> Iterator[Sample]:

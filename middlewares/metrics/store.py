@@ -116,6 +116,11 @@ class Home:
         """Its ``shard`` is that of this thread."""
         _homes.add(self)
 
+    @property
+    def is_simple(self) -> bool:
+        """Whether a snapshot is nothing but a copy."""
+        return self.ledger is None and len(self._shards) <= 1
+
     def join(self, owner: _Owner) -> Shard:
         """Return the shard of a thread that is new here."""
         with self.lock:
