@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from threading import get_ident
@@ -48,6 +48,8 @@ _TURN: Final = 0.001
 """Seconds of writing after which other requests have their turn."""
 _MOST_NAMES: Final = 1000
 
+Page = list[bytes]
+"""In pieces, as to put them together would hold up all others where there are many series."""
 _Asked = tuple["Format", "frozenset[str] | None", bool]
 
 
@@ -58,7 +60,7 @@ class _Scrape:
 
     def __init__(self) -> None:
         self.done = anyio.Event()
-        self.page: bytes | None = None
+        self.page: Page | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
@@ -121,16 +123,18 @@ class MetricsEndpoint:
         page = await self._page((form, _names(scope.get("query_string", b"")), is_packed))
         lines = [
             (b"content-type", form.content_type.encode()),
-            (b"content-length", b"%d" % len(page)),
+            (b"content-length", b"%d" % sum(map(len, page))),
             (b"vary", b"Accept, Accept-Encoding"),
             (b"cache-control", b"no-store"),
         ]
         if is_packed:
             lines.append((b"content-encoding", b"gzip"))
         await send({"type": "http.response.start", "status": 200, "headers": lines})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else page})
+        for piece in page if scope["method"] != "HEAD" else ():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
-    async def _page(self, asked: _Asked) -> bytes:
+    async def _page(self, asked: _Asked) -> Page:
         """Return a page; of several who ask one makes it, and another if that one leaves."""
         place = (get_ident(), *asked)  # an event belongs to the loop of its thread
         while True:
@@ -148,7 +152,7 @@ class MetricsEndpoint:
             del self._running[place]
             scrape.done.set()
 
-    async def _make(self, form: Format, names: frozenset[str] | None, is_packed: bool) -> bytes:
+    async def _make(self, form: Format, names: frozenset[str] | None, is_packed: bool) -> Page:
         books = books_of(self._registry)
         foreign = await anyio.to_thread.run_sync(write_foreign, self._registry, form, names)
         pieces = [foreign]
@@ -161,8 +165,8 @@ class MetricsEndpoint:
                     turn = perf_counter()
         if form.is_open:
             pieces.append(EOF)
-        page = b"".join(pieces)
-        return await anyio.to_thread.run_sync(_packed, page) if is_packed else page
+        pieces = [piece for piece in pieces if piece]
+        return await anyio.to_thread.run_sync(_packed, pieces) if is_packed else pieces
 
 
 async def _snapshot(book: Book) -> Snapshot:
@@ -171,8 +175,10 @@ async def _snapshot(book: Book) -> Snapshot:
     return await anyio.to_thread.run_sync(book.snapshot)  # there are files to read, or sums to make
 
 
-def _packed(page: bytes) -> bytes:
-    return gzip.compress(page, 4, mtime=0)
+def _packed(pieces: Page) -> Page:
+    packer = zlib.compressobj(4, zlib.DEFLATED, zlib.MAX_WBITS | 16)  # in the format of RFC 1952
+    packed = [packer.compress(piece) for piece in pieces]
+    return [b"".join((*packed, packer.flush()))]
 
 
 def _names(query: bytes) -> frozenset[str] | None:

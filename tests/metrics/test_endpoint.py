@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
-from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client import parser as text_parser
+from prometheus_client.openmetrics import parser as open_parser
 
 from middlewares import Metrics, MetricsEndpoint
 from middlewares.core.exchange import EXCHANGE
@@ -26,6 +26,8 @@ from .test_middleware import END, START, sending
 if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp, Receive, Scope, Send
 
+parse_open: Any = open_parser.text_string_to_metric_families
+parse_text: Any = text_parser.text_string_to_metric_families
 OPEN = "application/openmetrics-text"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import pytest
@@ -33,7 +33,7 @@ def sending(*steps: Any, route: str | None = "/items/{id}") -> ASGIApp:
                 raise step
             if step == "wait":
                 await anyio.sleep_forever()
-            await send(step)
+            await send(cast("Any", step))
 
     return app
 
@@ -216,7 +216,7 @@ async def test_what_comes_after_the_limit_is_in_one_series(registry: CollectorRe
 async def test_labels_from_headers_have_listed_values(
     header: str | None, value: str | None, registry: CollectorRegistry
 ) -> None:
-    labels = {"plan": {"header": "X-Plan", "values": ["free", "pro"]}, "region": "eu"}
+    labels: dict[str, Any] = {"plan": {"header": "X-Plan", "values": ["free", "pro"]}, "region": "eu"}
     app = Metrics(sending(START, END), registry=registry, labels=labels)
     await request(app, headers={} if header is None else {"x-plan": header})
     found, _ = only(registry, f"{PREFIX}request_duration_seconds_count")
