@@ -6,6 +6,8 @@ from functools import cache, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
+from prometheus_client import CollectorRegistry
+
 from middlewares import (
     CORS,
     Brotli,
@@ -15,6 +17,7 @@ from middlewares import (
     Drain,
     GZip,
     Maintenance,
+    Metrics,
     Middleware,
     Session,
     Sessions,
@@ -256,6 +259,31 @@ class Drained(Subject):
         assert not any(layer.in_flight for layer in self.layers), "still counted as under way"
 
 
+class Measured(Subject):
+    """Each request and WebSocket is measured once, with the status that was sent; none stays active."""
+
+    builtin = "metrics"
+
+    def __init__(self, **options: Any) -> None:
+        self.registry = CollectorRegistry()
+        self.options = options
+
+    def record(self) -> Middleware:
+        return Middleware(Metrics, registry=self.registry, exclude_paths=(), **self.options)
+
+    def check(self, seen: Seen) -> None:
+        samples = [sample for metric in self.registry.collect() for sample in metric.samples]
+        assert not any(sample.value for sample in samples if "_active_" in sample.name), "still active"
+        kind = {"http": "http_server_request", "websocket": "websocket_server_connection"}.get(seen.request.type)
+        counts = [sample for sample in samples if sample.name.endswith("_duration_seconds_count")]
+        assert [sample.value for sample in counts] == [1] * (kind is not None), "the call was not measured once"
+        for sample in counts:
+            assert sample.name == f"{kind}_duration_seconds_count"
+            status = (seen.outside.start or {}).get("status")
+            if seen.request.type == "http" and status is not None:
+                assert sample.labels["http_response_status_code"] == str(status)
+
+
 class Closed(Subject):
     """Clients with a spent key are refused, as if it was maintenance for them alone; nobody else notices."""
 
@@ -401,5 +429,6 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "concurrency-limit-to-the-end": lambda: Admitted(limit=3, hold="end"),
     "maintenance": Closed,
     "drain": Drained,
+    "measured": Measured,
 }
 """By a name for reports. A new middleware joins with one line here, and a subject that tells its duty."""
