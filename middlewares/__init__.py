@@ -22,16 +22,20 @@ if TYPE_CHECKING:
     from .errors import MiddlewaresError as MiddlewaresError
     from .errors import MissingExtra as MissingExtra
     from .errors import OptionError as OptionError
+    from .health import Health as Health
     from .maintenance import Maintenance as Maintenance
     from .metrics import Metrics as Metrics
     from .metrics import MetricsEndpoint as MetricsEndpoint
     from .order import OrderWarning as OrderWarning
+    from .problem_details import ProblemDetails as ProblemDetails
+    from .publish_route import PublishRoute as PublishRoute
     from .rate_limit import RateLimit as RateLimit
     from .sessions import Session as Session
     from .sessions import Sessions as Sessions
     from .stack import Middleware as Middleware
     from .stack import Stack as Stack
     from .timeout import Timeout as Timeout
+    from .tracing import Tracing as Tracing
     from .when import When as When
 
 __version__ = "0.1.0"
@@ -46,6 +50,7 @@ _HOME = {
     "Decompress": ".decompress",
     "Drain": ".drain",
     "GZip": ".compression",
+    "Health": ".health",
     "Maintenance": ".maintenance",
     "Metrics": ".metrics",
     "MetricsEndpoint": ".metrics",
@@ -54,11 +59,14 @@ _HOME = {
     "MissingExtra": ".errors",
     "OptionError": ".errors",
     "OrderWarning": ".order",
+    "ProblemDetails": ".problem_details",
+    "PublishRoute": ".publish_route",
     "RateLimit": ".rate_limit",
     "Session": ".sessions",
     "Sessions": ".sessions",
     "Stack": ".stack",
     "Timeout": ".timeout",
+    "Tracing": ".tracing",
     "When": ".when",
     "Zstd": ".compression",
     "from_config": ".config",
@@ -74,6 +82,7 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "Decompress",
     "Drain",
     "GZip",
+    "Health",
     "Maintenance",
     "Metrics",
     "MetricsEndpoint",
@@ -82,11 +91,14 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "MissingExtra",
     "OptionError",
     "OrderWarning",
+    "ProblemDetails",
+    "PublishRoute",
     "RateLimit",
     "Session",
     "Sessions",
     "Stack",
     "Timeout",
+    "Tracing",
     "When",
     "Zstd",
     "__version__",

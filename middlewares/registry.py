@@ -20,6 +20,10 @@ BUILTIN: dict[str, str] = {
     "maintenance": "middlewares.maintenance:Maintenance",
     "timeout": "middlewares.timeout:Timeout",
     "metrics": "middlewares.metrics:Metrics",
+    "tracing": "middlewares.tracing:Tracing",
+    "health": "middlewares.health:Health",
+    "problem_details": "middlewares.problem_details:ProblemDetails",
+    "publish_route": "middlewares.publish_route:PublishRoute",
 }
 
 

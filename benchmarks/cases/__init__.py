@@ -15,9 +15,13 @@ from . import (
     metrics,
     passthrough,
     rate_limit,
+    reload,
+    routes,
+    service,
     session_stores,
     sessions,
     stack,
+    tracing,
 )
 
 if TYPE_CHECKING:
@@ -34,11 +38,15 @@ ALL: tuple[Case, ...] = (
     *cors.CASES,
     *load_control.CASES,
     *metrics.CASES,
+    *service.CASES,
     *rate_limit.CASES,
     *sessions.CASES,
     *session_stores.CASES,
     *stack.CASES,
+    *reload.CASES,
     *lint.CASES,
+    *tracing.CASES,
+    *routes.CASES,
 )
 
 

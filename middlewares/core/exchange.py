@@ -14,11 +14,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable, MutableMapping
 
     from .refusals import Refusal
 
-__all__ = ("EXCHANGE", "Coding", "Each", "Exchange", "First", "Last", "hand_back", "join")
+__all__ = (
+    "EXCHANGE",
+    "Coding",
+    "Each",
+    "Exchange",
+    "First",
+    "Last",
+    "OfSpan",
+    "hand_back",
+    "join",
+    "publish_scope",
+)
 
 EXCHANGE = "middlewares.exchange"
 """The scope key."""
@@ -55,6 +66,24 @@ class First(_Fact[_T]):
             exchange.facts = {self.name: value}
         else:
             exchange.facts.setdefault(self.name, value)
+
+
+class OfSpan(First[_T]):
+    """A first fact that is otherwise read off `Exchange.span`, so that it takes shape only where it is asked for."""
+
+    def __init__(self, read: Callable[[Any], _T]) -> None:
+        self._read = read
+
+    @overload
+    def __get__(self, exchange: None, owner: type) -> OfSpan[_T]: ...
+    @overload
+    def __get__(self, exchange: Exchange, owner: type) -> _T | None: ...
+    def __get__(self, exchange: Exchange | None, owner: type) -> _T | OfSpan[_T] | None:
+        if exchange is None:
+            return self
+        facts = exchange.facts or _NOTHING
+        span = facts.get("span")
+        return facts.get(self.name) if span is None or self.name in facts else self._read(span)
 
 
 class Last(_Fact[_T]):
@@ -121,14 +150,18 @@ class Exchange:
     inner_scope: Last[MutableMapping[str, Any]] = Last()
     """The innermost scope seen: what the framework's router writes into."""
     route: First[str] = First()
-    """The template of the matched route, such as ``/users/{id}``."""
+    """The template of the matched route, such as ``/users/{id}``, where the framework does not write it into the scope;
+    without the prefix of mounts that do."""
     request_id: First[str] = First()
     """The id of the request."""
-    trace_id: First[str] = First()
+    span: First[Any] = First()
+    """The context of the span of the request, or of its caller, as the API of OpenTelemetry has it; the outermost
+    tracer's."""
+    trace_id: OfSpan[str] = OfSpan(lambda span: format(span.trace_id, "032x"))
     """The id of the trace that the request belongs to, 32 hexadecimal digits; the outermost tracer's."""
-    span_id: First[str] = First()
+    span_id: OfSpan[str] = OfSpan(lambda span: format(span.span_id, "016x"))
     """The id of the span of the request, 16 hexadecimal digits."""
-    is_sampled: First[bool] = First()
+    is_sampled: OfSpan[bool] = OfSpan(lambda span: bool(span.trace_flags & 1))
     """Whether that span is recorded."""
     error: First[BaseException] = First()
     """What the application raised, where a layer made an answer of it."""
@@ -179,6 +212,32 @@ def join(scope: MutableMapping[str, Any], layer: object) -> tuple[Exchange, Muta
             return exchange, scope, False
     exchange = Exchange(layer)
     return exchange, {**scope, EXCHANGE: exchange}, True
+
+
+def publish_scope(scope: MutableMapping[str, Any]) -> None:
+    """Publish the scope that goes to an application which is not ours, as `Exchange.inner_scope`.
+
+    For the innermost layers (`layer.is_innermost`), where there is an exchange at all::
+
+        if self._innermost and EXCHANGE in scope:
+            publish_scope(scope)
+    """
+    exchange = scope[EXCHANGE]
+    if exchange.layers is None:
+        return  # the request has ended, and a scope would be kept alive by what is in it
+    if exchange.facts is None:
+        exchange.facts = {"inner_scope": scope}
+    elif "inner_scope" not in exchange.facts or not _is_routed(exchange.facts["inner_scope"]):
+        exchange.facts["inner_scope"] = scope
+
+
+def _is_routed(scope: MutableMapping[str, Any]) -> bool:
+    """Return whether a request has arrived: what is entered now belongs to a request that its endpoint dispatches.
+
+    What is mounted may go on routing.
+    """
+    route = scope.get("route")
+    return bool(scope.get("path_template")) or (route is not None and not hasattr(type(route), "routes"))
 
 
 def hand_back(inner: MutableMapping[str, Any], outer: MutableMapping[str, Any]) -> None:

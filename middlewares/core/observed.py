@@ -9,12 +9,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from .routes import route_template
+
 if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 
     from .exchange import Exchange
     from .headers import Headers
-    from .observer import Plan
+    from .observer import Observer, Plan
 
 __all__ = ("ObservedCall", "Outcome", "error_name")
 
@@ -51,6 +53,7 @@ class ObservedCall:
         "is_disconnected",
         "messages_received",
         "messages_sent",
+        "observers",
         "plan",
         "receive",
         "received",
@@ -76,6 +79,8 @@ class ObservedCall:
         self.send = send
         self.target: ASGIApp = plan.target
         """What the call is handed to; an observer may put an application of its own there when the call begins."""
+        self.observers: tuple[Observer, ...] = ()
+        """Those who watch, the outermost first."""
         self.states: list[Any] = []
         """What observers made of it when it began."""
         self.status: int | None = None
@@ -149,7 +154,7 @@ class ObservedCall:
     def route(self) -> str | None:
         """The template of the route that the request matched, if that is known by now."""
         if self._route is None:
-            self._route = self.exchange.route
+            self._route = route_template(self.inner, self.exchange)
         return self._route
 
     @property
@@ -178,7 +183,7 @@ class ObservedCall:
             self.error = _raised(status) or self.exchange.error
         for index, start in self.plan.starts:
             try:
-                message = start(self, self.states[index], message)
+                message = start(self.observers[index], self, self.states[index], message)
             except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
                 self.plan.failed(index, error)
         return message
@@ -202,7 +207,7 @@ class ObservedCall:
         for index, finish in plan.finishes:
             try:
                 if states[index] is not None:
-                    finish(self, states[index])
+                    finish(self.observers[index], self, states[index])
             except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
                 plan.failed(index, error)
 

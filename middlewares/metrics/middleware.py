@@ -25,6 +25,7 @@ from .sockets import OpenSocket
 from .store import EXEMPLAR_WIDTH
 
 if TYPE_CHECKING:
+    from middlewares.core.exchange import Exchange
     from middlewares.core.observed import ObservedCall
 
     from .store import Cells, Key, Shard
@@ -92,7 +93,6 @@ class Metrics(Observer):
     _constant: tuple[tuple[str, str], ...] = field(init=False, repr=False)
     _local: Any = field(init=False, repr=False)
     _offsets: tuple[Any, ...] = field(init=False, repr=False)
-    _seen: list[tuple[Plan | None, bool]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -111,7 +111,6 @@ class Metrics(Observer):
             _methods=known_methods(),
             _labels=given,
             _constant=given.constant,
-            _seen=[(None, False)],
         )
         self._open(None if self.app is placeholder else registry)
         freeze(self, _plan=observe(self))
@@ -141,8 +140,9 @@ class Metrics(Observer):
             if path in self._pages and self._endpoint is not None:
                 call.target = self._endpoint
             return None
-        plan = call.plan
-        if (plan.observers[0] is not self or len(call.exchange.layers or ()) > 1) and self._is_second(call):
+        # Another instance may stand further out, in the same application or in one around it.
+        is_inner = call.plan is not self._plan or len(call.exchange.layers or ()) > 1
+        if is_inner and self._is_counted_outside(call, self._common if call.is_websocket else self._book):
             return None
         if scope["type"] == "websocket":
             return OpenSocket(self._common, call, _SOCKET_SCHEMES.get(scope.get("scheme", "ws"), OTHER))
@@ -216,19 +216,19 @@ class Metrics(Observer):
         self, call: ObservedCall, facts: Mapping[str, Any], shard: Shard, key: Key | None, duration: float
     ) -> None:
         """Note what few requests have."""
-        if key is not None and self.exemplars and facts.get("is_sampled"):
-            self._note_exemplar(facts, tame(key), duration)
+        if key is not None and self.exemplars and call.exchange.is_sampled:
+            self._note_exemplar(call.exchange, tame(key), duration)
         if "refusals" in facts or "quotas" in facts:
             self._note_refusals(call, facts)
         if INTERNAL_ERRORS and self._common.home.ledger is not None:
             note_failures(self._common.home)
 
-    def _note_exemplar(self, facts: Mapping[str, Any], key: Key, duration: float) -> None:
+    def _note_exemplar(self, exchange: Exchange, key: Key, duration: float) -> None:
         home = self._book.home
         cells = home.local.shard.exemplars.get(key)
         if cells is None:
             cells = home.cells("exemplars", key)
-        trace_id, span_id = facts.get("trace_id"), facts.get("span_id")
+        trace_id, span_id = exchange.trace_id, exchange.span_id
         if trace_id is None or span_id is None:
             return
         digits = f"{int(trace_id, 16):032x}{int(span_id, 16):016x}"
@@ -268,19 +268,6 @@ class Metrics(Observer):
         there = home.local.shard.http.get(tamed)
         return home.cells("http", tamed) if there is None else there
 
-    def _is_second(self, call: ObservedCall) -> bool:
-        """Return whether another instance further out counts this same request in the same place."""
-        plan = call.plan
-        is_maker = len(call.exchange.layers or ()) == 1
-        seen = self._seen[0]
-        if is_maker and seen[0] is plan:
-            return seen[1]
-        book = self._common if call.is_websocket else self._book
-        found = self._is_counted_outside(call, book)
-        if is_maker and not call.is_websocket:
-            self._seen[0] = (plan, found)
-        return found
-
     def counts_in(self, book: Book) -> bool:
         """Return whether this instance counts in a book."""
         return book is self._book or book is self._common
@@ -304,4 +291,4 @@ def _wire_size(call: ObservedCall, codings: list[Any]) -> int:
 
 
 def _note(call: ObservedCall, layer: Metrics, failure: Exception) -> None:
-    call.plan.failed(call.plan.observers.index(layer), failure)
+    call.plan.failed(call.observers.index(layer), failure)
