@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.answer import unchanged
 from benchmarks.apps import answer_from_pool
-from benchmarks.case import Bar, Case, Subject, ours
+from benchmarks.case import Bar, Case, ours, peer
 from benchmarks.pool import browser_head, http_scope
 
 if TYPE_CHECKING:
-    from middlewares.asgi import ASGIApp, Receive, Scope, Send
+    from middlewares.asgi import Scope
 
 __all__ = ("CASES",)
 
@@ -20,65 +20,46 @@ _INSTRUMENTATOR = "prometheus-fastapi-instrumentator"
 _SIZE = 1_000
 
 
-def _scope(index: int) -> Scope:
-    return http_scope(index, browser_head(index), size=_SIZE)
+async def _endpoint(request: Any) -> None:
+    """Stand for the handler of a route."""
 
 
-def _routed(routes: int, label: str, target: str) -> Subject:
-    """Return a peer that finds so many routes, as it does in an application; the last of them matches."""
+@cache
+def _facts(routes: int) -> dict[str, Any]:
+    """Return what Starlette leaves in the scope of a request that the last of so many routes matched."""
+    from starlette.applications import Starlette
+    from starlette.routing import Route
 
-    def build(app: ASGIApp) -> ASGIApp:
-        # By name: type checkers need not have the peers.
-        module, _, name = target.partition(":")
-        middleware = getattr(import_module(module), name)
-        from starlette.applications import Starlette
-        from starlette.routing import Route
-
-        async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-            """Stand for the handler of a route."""
-
-        others = [Route(f"/other/{number}", endpoint) for number in range(routes - 1)]
-        holder = Starlette(routes=[*others, Route("/{rest:path}", endpoint)])
-        # Of its own: the metrics of the peers have fixed names.
-        wrapped = middleware(app)
-
-        async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
-            await wrapped({**scope, "app": holder}, receive, send)
-
-        return asgi
-
-    return Subject(label, build, peer=True)
+    others = [Route(f"/other/{number}", _endpoint) for number in range(routes - 1)]
+    last = Route("/{rest:path}", _endpoint)
+    app = Starlette(routes=[*others, last])
+    return {"app": app, "router": app.router, "route": last, "endpoint": _endpoint}
 
 
-def _many(app_routes: int) -> tuple[Subject, ...]:
-    return (
-        ours("middlewares:Metrics"),
-        _routed(app_routes, _EXPORTER, "starlette_exporter:PrometheusMiddleware"),
-        _routed(
-            app_routes,
-            _INSTRUMENTATOR,
-            "prometheus_fastapi_instrumentator.middleware:PrometheusInstrumentatorMiddleware",
+def _scope(routes: int, index: int) -> Scope:
+    return {**http_scope(index, browser_head(index), size=_SIZE), **_facts(routes)}
+
+
+def _case(name: str, what: str, routes: int) -> Case:
+    return Case(
+        name,
+        what,
+        answer_from_pool,
+        partial(_scope, routes),
+        (
+            ours("middlewares:Metrics"),
+            peer(_EXPORTER, "starlette_exporter:PrometheusMiddleware"),
+            peer(
+                _INSTRUMENTATOR,
+                "prometheus_fastapi_instrumentator.middleware:PrometheusInstrumentatorMiddleware",
+            ),
         ),
+        unchanged,
+        bars=(Bar(peer=_EXPORTER, ratio=1 / 8), Bar(overhead_us=1.8)),
     )
 
 
 CASES = (
-    Case(
-        "metrics-request",
-        "a request counted and timed, one route",
-        answer_from_pool,
-        _scope,
-        _many(1),
-        unchanged,
-        bars=(Bar(peer=_EXPORTER, ratio=1 / 8), Bar(overhead_us=1.8)),
-    ),
-    Case(
-        "metrics-500_routes",
-        "a request counted and timed, the last of 500 routes",
-        answer_from_pool,
-        _scope,
-        _many(500),
-        unchanged,
-        bars=(Bar(peer=_EXPORTER, ratio=1 / 8), Bar(overhead_us=1.8)),
-    ),
+    _case("metrics-request", "a request counted and timed, one route", 1),
+    _case("metrics-500_routes", "a request counted and timed, the last of 500 routes", 500),
 )

@@ -72,7 +72,9 @@ class Labels:
         """Those with the same value for every request."""
         self._asked = tuple((name, _reader(value)) for name, value in given.items() if not isinstance(value, str))
 
-    def __bool__(self) -> bool:
+    @property
+    def is_asked(self) -> bool:
+        """Whether any differs from request to request."""
         return bool(self._asked)
 
     def of(self, call: ObservedCall, failed: Callable[[Exception], None]) -> Pairs:

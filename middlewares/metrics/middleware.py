@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from middlewares.core.exchange import Exchange
     from middlewares.core.observed import ObservedCall
 
-    from .store import Cells, Key, Shard
+    from .store import Cells, Key
 
 __all__ = ("Metrics",)
 
@@ -89,7 +89,7 @@ class Metrics(Observer):
     _endpoint: MetricsEndpoint | None = field(init=False, repr=False)
     _pages: frozenset[str] = field(init=False, repr=False)
     _methods: dict[str, str] = field(init=False, repr=False)
-    _labels: Labels = field(init=False, repr=False)
+    _labels: Labels | None = field(init=False, repr=False)
     _constant: tuple[tuple[str, str], ...] = field(init=False, repr=False)
     _local: Any = field(init=False, repr=False)
     _offsets: tuple[Any, ...] = field(init=False, repr=False)
@@ -109,7 +109,7 @@ class Metrics(Observer):
             _endpoint=endpoint,
             _pages=pages,
             _methods=known_methods(),
-            _labels=given,
+            _labels=given if given.is_asked else None,
             _constant=given.constant,
         )
         self._open(None if self.app is placeholder else registry)
@@ -157,7 +157,7 @@ class Metrics(Observer):
         """Note what became of it."""
         if state.__class__ is OpenSocket:
             state.finish()
-            return self._finish_rest(call, call.exchange.facts or {}, self._local.shard, None, 0)
+            return self._finish_rest(call, call.exchange.facts or {}, None, 0)
         state[0] -= 1
         scope = call.scope
         status = call.status
@@ -167,7 +167,8 @@ class Metrics(Observer):
             status, error = call.final_status, call.error_type
         method = scope["method"]
         version = scope.get("http_version", "1.1") if self.protocol_version else None
-        custom = self._labels.of(call, lambda failure: _note(call, self, failure)) if self._labels else self._constant
+        labels = self._labels
+        custom = self._constant if labels is None else labels.of(call, lambda failure: _note(call, self, failure))
         key = (
             self._methods.get(method, OTHER),
             scope.get("scheme", "http"),
@@ -202,26 +203,25 @@ class Metrics(Observer):
             cells[in_at] += 1
         sent = call.sent
         facts = call.exchange.facts
-        if facts is not None and "codings" in facts:
-            sent = _wire_size(call, facts["codings"])
+        if facts is not None:
+            if "codings" in facts:
+                sent = _wire_size(call, facts["codings"])
+            if "span" in facts or "is_sampled" in facts or "refusals" in facts or "quotas" in facts:
+                self._finish_rest(call, facts, key, duration)
         if sent and method != "HEAD" and status not in _BODILESS:
             cells[out_at + bisect_left(sizes, sent)] += 1
             cells[out_sum] += sent
         else:
             cells[out_at] += 1
-        if facts or INTERNAL_ERRORS:
-            self._finish_rest(call, facts or {}, shard, key, duration)
+        if INTERNAL_ERRORS and self._common.home.ledger is not None:
+            note_failures(self._common.home)
 
-    def _finish_rest(
-        self, call: ObservedCall, facts: Mapping[str, Any], shard: Shard, key: Key | None, duration: float
-    ) -> None:
+    def _finish_rest(self, call: ObservedCall, facts: Mapping[str, Any], key: Key | None, duration: float) -> None:
         """Note what few requests have."""
         if key is not None and self.exemplars and call.exchange.is_sampled:
             self._note_exemplar(call.exchange, tame(key), duration)
         if "refusals" in facts or "quotas" in facts:
             self._note_refusals(call, facts)
-        if INTERNAL_ERRORS and self._common.home.ledger is not None:
-            note_failures(self._common.home)
 
     def _note_exemplar(self, exchange: Exchange, key: Key, duration: float) -> None:
         home = self._book.home
