@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from middlewares import AccessLog, GZip, Metrics, Middleware, RequestID, Stack, Tracing
 from middlewares.testing import request
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 ALL = [Tracing, RequestID, AccessLog, Metrics]
 
@@ -29,7 +29,7 @@ def test_what_is_missing_is_added_in_the_advised_order(entries: list[object], ex
 async def test_they_watch_through_one_pair_of_channels() -> None:
     senders: list[object] = []
 
-    async def app(scope, receive, send):  # type: ignore[no-untyped-def]
+    async def app(scope, receive, send):
         senders.append(send.__self__.send)
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"ok"})
