@@ -47,5 +47,5 @@ routes = [
 app = Stack(
     Middleware(Tracing, tracer_provider=TracerProvider()),
     Middleware(Metrics, path="/metrics"),
-    Middleware(RateLimit, rules=[{"paths": ["/products/limited"], "limit": "3/hour", "name": "limited"}]),
+    Middleware(RateLimit, limit=None, rules=[{"paths": ["/products/limited"], "limit": "3/hour", "name": "limited"}]),
 )(Starlette(routes=routes))
