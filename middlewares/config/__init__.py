@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .loader import from_config
+from .loader import from_config, load, load_middleware
+from .model import Configuration
 
-__all__ = ("from_config",)
+__all__ = ("Configuration", "from_config", "load", "load_middleware")
