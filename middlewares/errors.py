@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = (
+    "REQUIRED",
+    "UNKNOWN",
     "ConfigError",
     "MiddlewaresError",
     "MissingExtra",
@@ -28,6 +30,12 @@ __all__ = (
     "did_you_mean",
     "shown",
 )
+
+UNKNOWN = "is unknown"
+"""The rule of a problem about an option that does not exist."""
+
+REQUIRED = "is required"
+"""The rule of a problem about an option that is missing."""
 
 _LONGEST_VALUE = 120
 

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware as StarletteMiddleware
 
 from middlewares.core.layer import is_self_checking, placeholder
 from middlewares.core.options import check_type, option_fields, option_types
-from middlewares.errors import OptionError, OptionErrors, Problem, did_you_mean, shown
+from middlewares.errors import REQUIRED, UNKNOWN, OptionError, OptionErrors, Problem, did_you_mean, shown
 from middlewares.registry import BUILTIN, load_builtin
 
 if TYPE_CHECKING:
@@ -26,12 +26,6 @@ Entry: TypeAlias = "StarletteMiddleware | Callable[..., Any]"
 
 CLASS = "class"
 """What a problem with the middleware itself is about, where others name an option."""
-
-UNKNOWN = "is unknown"
-"""The rule of a problem about an option that does not exist."""
-
-REQUIRED = "is required"
-"""The rule of a problem about an option that is missing."""
 
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 

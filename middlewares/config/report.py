@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from middlewares.errors import ConfigError, Problem, did_you_mean
@@ -23,6 +23,8 @@ __all__ = ("Report", "TableReport")
 _MOST = 100
 """Problems that are shown of one configuration: beyond that it is none, or one mistake made all over."""
 _SHORTEST_SECRET = 4
+_LONG_SECRET = 12
+"""Characters from which on a secret is blotted out inside of words too; a shorter one might be part of any."""
 _PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _FIRST = Place(1, 1)
 
@@ -58,9 +60,11 @@ class Report:
     def blotted(self, text: str) -> str:
         """Return a text with a ``…`` in the place of each secret."""
         for secret in sorted(self.secrets, key=len, reverse=True):
-            if len(secret) >= _SHORTEST_SECRET:
-                for form in (secret, repr(secret)[1:-1], " ".join(secret.split())):
-                    text = text.replace(form, "…") if form else text
+            for form in {secret, repr(secret)[1:-1], " ".join(secret.split())}:
+                if len(form) >= _LONG_SECRET:
+                    text = text.replace(form, "…")
+                elif len(form) >= _SHORTEST_SECRET:
+                    text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "…", text)
         return text
 
 
@@ -90,7 +94,7 @@ class TableReport:
             spot = self.spot_of(problem.option)
             self._note(spot, spot.key, f"unknown option {quoted(problem.option)}{'; ' if hint else ''}{hint or ''}")
         else:
-            self.say(problem.option, str(replace(problem, option=problem.option)))
+            self.say(problem.option, str(problem))
 
     def say(self, option: str, words: str) -> None:
         """Note a problem in words, at the value of an option."""

@@ -116,7 +116,9 @@ class Substitution:
         filled = _REFERENCE.sub(replace, text) if "$" in text else text
         inputs += used
         if is_secret or any(one.kind == "file" or looks_secret(one.name) for one in used):
-            self.secrets.add(filled)
+            # Of a URL only what stands before the host is secret: what is told of stores names their schemes.
+            scheme, _, rest = filled.partition("://")
+            self.secrets.add(rest.rpartition("@")[0] if rest and scheme.isascii() and scheme.isalnum() else filled)
             return Secret(filled)
         return Filled(filled) if used else filled
 
