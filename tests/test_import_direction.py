@@ -30,9 +30,9 @@ MAY_IMPORT = {
     "stack": BASE | {"adapt", "record", "order"},  # for its advice, when it is asked
     "order": BASE | {"core", "record", "registry", "stack", "when"},
     "when": BASE | {"core", "record"},
-    "config": BASE | {"registry", "record", "stack", "when"},
+    "config": BASE | {"adapt", "core", "order", "registry", "record", "stack", "when"},
     "serve": BASE | {"config", "middlewares"},
-    "cli": BASE | {"config", "serve", "testing", "middlewares", "sessions", "stores"},
+    "cli": BASE | {"config", "core", "registry", "serve", "testing", "middlewares", "sessions", "stores"},
     "__main__": {"cli"},
     "testing": BASE | {"core"},
 }

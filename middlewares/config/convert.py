@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
-import datetime
+import datetime as dt
 import re
 import types
 from pathlib import Path as FilePath
@@ -66,7 +66,10 @@ def takes_callable(hint: Any) -> bool:
 
 
 def names_callable(text: str, hint: Any) -> bool:
-    """Return whether a text means a callable: ``module:function``, where text is taken too ``package.module:function``."""
+    """Return whether a text means a callable, as in ``module:function``.
+
+    An option that takes text as well, such as ``header:x-user``, takes one whose module has a dot in it for a callable.
+    """
     if not takes_callable(hint):
         return False
     form = _DOTTED_CALLABLE if _takes_text(hint) else _CALLABLE
@@ -110,11 +113,11 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-_ALWAYS = (datetime.date, datetime.datetime, FilePath, re.Pattern)
+_ALWAYS = (dt.date, dt.datetime, FilePath, re.Pattern)
 _FILLED = (bool, int, float)
 _READERS: dict[Any, Callable[[str], Any]] = {
-    datetime.date: datetime.date.fromisoformat,
-    datetime.datetime: datetime.datetime.fromisoformat,
+    dt.date: dt.date.fromisoformat,
+    dt.datetime: dt.datetime.fromisoformat,
     FilePath: FilePath,
     re.Pattern: re.compile,
     bool: _truth,

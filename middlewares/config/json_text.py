@@ -31,7 +31,9 @@ def parse_json(text: str) -> tuple[Any, Positions]:
     except _NoNumber as error:
         raise Malformed((None, f"is not JSON: {error} is no number")) from None
     if scanner.repeated:
-        raise Malformed(*((positions.place(offset), f"the key {key!r} stands twice") for key, offset in scanner.repeated))
+        raise Malformed(
+            *((positions.place(offset), f"the key {key!r} stands twice") for key, offset in scanner.repeated)
+        )
     return value, positions
 
 

@@ -200,9 +200,7 @@ class _Loading:
         """Fill in a setting that belongs to no entry."""
         return self._fill(setting, option, TableReport(self.report, setting.spot, places={option: setting.spot}))
 
-    def _attempt(
-        self, problems: TableReport, build: Callable[[], Middleware], prefix: str = ""
-    ) -> Middleware | None:
+    def _attempt(self, problems: TableReport, build: Callable[[], Middleware], prefix: str = "") -> Middleware | None:
         """Return the record that ``build`` makes, or note why it cannot be made."""
         try:
             return build()

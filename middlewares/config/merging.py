@@ -86,12 +86,7 @@ def chosen_profiles(sections: Sections, chosen: str | None, report: Report) -> l
         raise ConfigError(f"{report.documents[0].name}: there is no profile {quoted(chosen)}; {hint}")
     for name, parts in known.items():
         _check_parents(name, parts, sections, report)
-    chain: list[str] = []
-    name = chosen
-    while name is not None and name in known and name not in chain:
-        chain.insert(0, name)
-        name = _parent(known[name])
-    return chain
+    return _ancestors(chosen, sections)[::-1]
 
 
 def _parent(parts: list[Profile]) -> str | None:

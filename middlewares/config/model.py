@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from middlewares.record import Middleware
-    from middlewares.stack import Stack
+from middlewares.record import Middleware
+from middlewares.stack import Stack
 
-    from .document import Document
-    from .positions import Path, Place
-    from .substitution import Input
+from .document import Document
+from .positions import Path
+from .substitution import Input
+
+if TYPE_CHECKING:
+    from .positions import Place
 
 __all__ = ("Configuration", "Entry", "Setting", "Spot")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from middlewares.errors import ConfigError, Problem, did_you_mean
 from middlewares.record import UNKNOWN
 
+from .document import Document
 from .model import Spot
 from .positions import Place
 from .resolve import quoted
@@ -16,7 +17,6 @@ from .resolve import quoted
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .document import Document
 
 __all__ = ("Report", "TableReport")
 

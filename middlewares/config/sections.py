@@ -12,16 +12,25 @@ from typing import TYPE_CHECKING, Any
 from middlewares.errors import ConfigError, OptionErrors, Problem, did_you_mean
 from middlewares.record import REQUIRED, UNKNOWN
 
-from .document import read_document
+from .document import Document, read_document
 from .model import Entry, Setting, Spot
 from .report import TableReport
 from .shorthands import SHORTHANDS
 
 if TYPE_CHECKING:
-    from .document import Document
     from .report import Report
 
-__all__ = ("ENTRY_KEYS", "MATCHERS", "MOST_FILES", "OPTIONS", "PROFILE_KEYS", "TOP_KEYS", "Profile", "Sections", "read_sections")
+__all__ = (
+    "ENTRY_KEYS",
+    "MATCHERS",
+    "MOST_FILES",
+    "OPTIONS",
+    "PROFILE_KEYS",
+    "TOP_KEYS",
+    "Profile",
+    "Sections",
+    "read_sections",
+)
 
 SECTION = "middleware"
 OPTIONS = "options"

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
+    from pathlib import Path as FilePath
 
     from .positions import Path
 
@@ -56,7 +57,9 @@ class Input:
     name: str
 
     def __str__(self) -> str:
-        return {"variable": f"${self.name}", "file": f"file {self.name}", "default": f"default of ${self.name}"}[self.kind]
+        return {"variable": f"${self.name}", "file": f"file {self.name}", "default": f"default of ${self.name}"}[
+            self.kind
+        ]
 
 
 @dataclass(slots=True)
@@ -152,7 +155,8 @@ class Substitution:
             note(f"needs the file {_shortened(name)!r}, which is not UTF-8")
             return ""
         except (OSError, ValueError) as error:
-            note(f"needs the file {_shortened(name)!r}, which cannot be read: {getattr(error, 'strerror', None) or error}")
+            reason = getattr(error, "strerror", None) or error
+            note(f"needs the file {_shortened(name)!r}, which cannot be read: {reason}")
             return ""
         text = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
         self.secrets.add(text)

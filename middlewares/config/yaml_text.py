@@ -45,10 +45,12 @@ def parse_yaml(text: str) -> tuple[Any, Positions]:
         raise Malformed((reading.place(error.mark), error.words)) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise Malformed((mark and reading.place(mark), f"is not YAML: {error.problem or error.context}")) from None
+        raise Malformed(
+            (reading.place(mark) if mark else None, f"is not YAML: {error.problem or error.context}")
+        ) from None
     except yaml.reader.ReaderError as error:
         place = reading.positions.place(int(error.position))
-        raise Malformed((place, f"is not YAML: the character {ascii(chr(int(error.character)))}")) from None
+        raise Malformed((place, f"is not YAML: the character {chr(int(error.character))!a}")) from None
     value = None if node is None else reading.value(node, ())
     if reading.problems:
         raise Malformed(*reading.problems)
@@ -71,7 +73,7 @@ class _Loader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
-        event = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's own has no types
         if getattr(event, "tag", None) is not None:
             raise _Refused(event.start_mark, "is not read: tags are refused; write the value without '!'")
         if self.depth > MAX_DEPTH:

@@ -130,6 +130,7 @@ def _check_rule(problems: OptionErrors, where: str, rule: Mapping[str, Any]) -> 
         for pattern in paths:
             wrong = path_problem(pattern)
             problems.check(wrong is None, f"{where}.paths", wrong or "", pattern)
-    for name in _LIMITS:
-        if name in rule and problems.check(matches(rule[name], float), f"{where}.{name}", "must be a number", rule[name]):
-            _check_seconds(problems, f"{where}.{name}", rule[name])
+    for name in rule.keys() & {*_LIMITS}:
+        seconds = rule[name]
+        if problems.check(matches(seconds, float), f"{where}.{name}", "must be a number", seconds):
+            _check_seconds(problems, f"{where}.{name}", seconds)
