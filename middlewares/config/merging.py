@@ -14,6 +14,7 @@ from middlewares.record import UNKNOWN, accepted
 from middlewares.registry import BUILTIN
 
 from .convert import TRUTH
+from .costs import is_store_option
 from .model import Entry, Setting, Spot
 from .report import TableReport
 from .resolve import quoted
@@ -179,19 +180,16 @@ def name_stores(entry: Entry, sections: Sections, problems: TableReport, fill: C
     """Put the URL of a store in the place of its name under ``[stores]``."""
     for option, setting in entry.options.items():
         value = setting.value
-        if not _is_store(option) or not isinstance(value, str) or "://" in value:
+        if not is_store_option(option) or not isinstance(value, str) or "://" in value:
             continue
         named = sections.stores.get(value)
         if named is not None:
             problems.places[option] = named.spot
             setting.value = fill(named, option)
-            setting.store = str(value)
+            setting.named = named
             setting.inputs += named.inputs
+            setting.is_secret = setting.is_secret or named.is_secret
         elif sections.stores and is_self_checking(entry.cls):
             hint = did_you_mean(value, sections.stores)
             problems.say(option, f"{option} names no store under [stores]: {value!r}{'; ' if hint else ''}{hint or ''}")
             problems.silenced.add(option)
-
-
-def _is_store(option: str) -> bool:
-    return option in ("store", "revocations") or option.endswith("_store")

@@ -58,8 +58,8 @@ class Setting:
     """The variables and files that were filled in."""
     is_secret: bool = False
     """Whether the value may not be shown."""
-    store: str | None = None
-    """The name under ``[stores]`` that was written in the place of a URL."""
+    named: Setting | None = None
+    """The URL under ``[stores]`` whose name is written in its place."""
 
     @property
     def source(self) -> str:

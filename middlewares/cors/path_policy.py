@@ -60,11 +60,7 @@ def as_policies(problems: OptionErrors, given: Iterable[CORSPolicy | Mapping[str
 
 def _build(options: Mapping[str, Any]) -> CORSPolicy:
     known = [option.name for option in fields(CORSPolicy)]
-    found = [
-        Problem(str(name), UNKNOWN, None, did_you_mean(str(name), known))
-        for name in options
-        if name not in known
-    ]
+    found = [Problem(str(name), UNKNOWN, None, did_you_mean(str(name), known)) for name in options if name not in known]
     if "paths" not in options:
         found.append(Problem("paths", "must be given", None, "such as ['/api/*']"))
     try:
