@@ -105,8 +105,10 @@ def _text(file: str, uses: Iterable[str], origins: tuple[str, ...], limit: str) 
     parts = [_HEAD.format(file=file)]
     for name in _in_order(uses):
         lines = [f"# {_summary(name)}", "[[middleware]]", f"use = {notation(name)}"]
-        for line in _SETTINGS.get(name, ()):
-            lines.append(line.replace("{origins}", values["origins"]).replace("{limit}", values["limit"]))
+        settings = _SETTINGS.get(name, ())
+        lines += (
+            line.replace("{origins}", values["origins"]).replace("{limit}", values["limit"]) for line in settings
+        )
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
