@@ -106,9 +106,7 @@ def _text(file: str, uses: Iterable[str], origins: tuple[str, ...], limit: str) 
     for name in _in_order(uses):
         lines = [f"# {_summary(name)}", "[[middleware]]", f"use = {notation(name)}"]
         settings = _SETTINGS.get(name, ())
-        lines += (
-            line.replace("{origins}", values["origins"]).replace("{limit}", values["limit"]) for line in settings
-        )
+        lines += (line.replace("{origins}", values["origins"]).replace("{limit}", values["limit"]) for line in settings)
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 

@@ -77,16 +77,18 @@ def load(
 
     ``environment`` is what variables are looked up in, if it is not the process's own.
     """
-    environment = os.environ if environment is None else environment
-    return _Loading(path, profile or environment.get(PROFILE_VARIABLE) or None, environment).configuration()
+    return _Loading(path, profile, environment).configuration()
 
 
 class _Loading:
     """One reading of a configuration."""
 
-    def __init__(self, path: str | os.PathLike[str], profile: str | None, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], profile: str | None, environment: Mapping[str, str] | None
+    ) -> None:
+        environment = os.environ if environment is None else environment
         self.path = path
-        self.profile = profile
+        self.profile = profile or environment.get(PROFILE_VARIABLE) or None
         self.substitution = Substitution(environment)
         self.report = Report(secrets=self.substitution.secrets)
 

@@ -37,7 +37,7 @@ class Report:
     """In the order in which their problems are told."""
     secrets: set[str] = field(default_factory=set, repr=False)
     """What is blotted out wherever a message repeats it."""
-    found: dict[tuple[int, Place, str], str] = field(default_factory=dict)
+    found: dict[tuple[int, Place, str], str] = field(default_factory=dict, repr=False)
 
     def note(self, document: Document, place: Place, words: str, *, owner: str = "") -> None:
         """Note a problem; what is said of one value twice, by two entries that share it, counts once."""
