@@ -65,7 +65,7 @@ def init(file: str, uses: tuple[str, ...], origins: tuple[str, ...], limit: str 
     if not file.endswith(".toml"):
         raise Refused(f"{file}: init writes TOML; name a file that ends in .toml")
     chosen = [*uses, *(["cors"] if origins else []), *(["rate_limit"] if limit else [])]
-    if not chosen and sys.stdin.isatty():
+    if not chosen and _is_asked():
         chosen, origins, limit = _asked()
     text = _text(file, dict.fromkeys(chosen or ["compress", "timeout", "drain"]), origins, limit or "100/minute")
     try:
@@ -73,6 +73,10 @@ def init(file: str, uses: tuple[str, ...], origins: tuple[str, ...], limit: str 
     except OSError as error:
         raise Refused(f"{file}: cannot be written: {error.strerror}") from None
     click.echo(f"{file}: written. Next: middlewares check {file}")
+
+
+def _is_asked() -> bool:
+    return sys.stdin.isatty()
 
 
 def _asked() -> tuple[list[str], tuple[str, ...], str | None]:
