@@ -303,8 +303,8 @@ def test_a_shared_store_serves_several_workers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "warned"), [("0.0.0.0", True), ("::", True), ("127.0.0.2", False), ("localhost", False)]
-)  # noqa: S104 - nothing is served
+    ("host", "warned"), [("192.0.2.1", True), ("::", True), ("127.0.0.2", False), ("localhost", False)]
+)
 def test_a_server_for_all_is_warned_of_proxies(host: str, warned: bool) -> None:
     result, started = serve("--host", host)
     assert started.called
@@ -314,7 +314,7 @@ def test_a_server_for_all_is_warned_of_proxies(host: str, warned: bool) -> None:
 def test_a_layer_that_knows_proxies_needs_no_warning() -> None:
     text = '[[middleware]]\nuse = "uvicorn.middleware.proxy_headers:ProxyHeadersMiddleware"\n'
     Path("middlewares.toml").write_text(text + GOOD)
-    assert "warning" not in serve("--host", "0.0.0.0")[0].stderr  # noqa: S104 - nothing is served
+    assert "warning" not in serve("--host", "192.0.2.1")[0].stderr
 
 
 def test_requests_are_not_logged_twice(monkeypatch: pytest.MonkeyPatch) -> None:
