@@ -6,6 +6,7 @@ by ``[defaults]``. A profile changes entries, and never adds or moves one: the o
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from middlewares.core.layer import is_self_checking
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from .sections import Profile, Sections
 
 __all__ = ("apply_defaults", "apply_profile", "as_truth", "chosen_profiles", "expand_shorthands", "name_stores")
+
+_NAME = re.compile(r"[\w.-]+")
+"""What may be the name of a store: anything else is a URL, perhaps a wrong one with a password in it."""
 
 
 def expand_shorthands(sections: Sections, report: Report, fill: Callable[[Setting, str], Any]) -> None:
@@ -180,7 +184,7 @@ def name_stores(entry: Entry, sections: Sections, problems: TableReport, fill: C
     """Put the URL of a store in the place of its name under ``[stores]``."""
     for option, setting in entry.options.items():
         value = setting.value
-        if not is_store_option(option) or not isinstance(value, str) or "://" in value:
+        if not is_store_option(option) or not isinstance(value, str) or not _NAME.fullmatch(value):
             continue
         named = sections.stores.get(value)
         if named is not None:

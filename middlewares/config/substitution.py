@@ -30,8 +30,8 @@ _REFERENCE = re.compile(r"\$(?:\$|\{(?P<body>[^}]*)(?P<end>\}?))")
 _VARIABLE = re.compile(r"(?s)(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?")
 _FILE: Final = "file:"
 _SECRET_NAME = re.compile(r"secret|passw|passphrase|token|credential|\bdsn\b|_dsn|_key$|^key$|_pwd", re.IGNORECASE)
-_PASSWORD = re.compile(r"://[^\s/@]*:[^\s@]+@")
-"""RFC 3986, 3.2.1: a password in a URL."""
+_PASSWORD = re.compile(r"://[^\s/@]*:[^\s@]+@|://\S*[?&]\w*(?:passw|secret|token)\w*=", re.IGNORECASE)
+"""RFC 3986, 3.2.1: a password in a URL, or one in its query."""
 _FORM: Final = "write ${NAME}, ${NAME:-default} or ${file:/path}, and $$ for a dollar sign"
 
 
@@ -124,7 +124,8 @@ class Substitution:
         if holds_secret or any(one.kind == "file" or looks_secret(one.name) for one in used):
             # Of a URL only what stands before the host is secret: what is told of stores names their schemes.
             scheme, _, rest = filled.partition("://")
-            self.secrets.add(rest.rpartition("@")[0] if rest and scheme.isascii() and scheme.isalnum() else filled)
+            is_url = bool(rest) and scheme.isascii() and scheme.isalnum()
+            self.secrets |= {rest.rpartition("@")[0], rest.partition("?")[2]} - {""} if is_url else {filled}
             return Secret(filled)
         return Filled(filled) if used else filled
 

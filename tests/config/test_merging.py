@@ -155,6 +155,12 @@ def test_a_profile_changes_entries_where_they_stand() -> None:
     ]
 
 
+def test_an_id_is_not_the_name_of_another_middleware() -> None:
+    assert problems_of('[[middleware]]\nuse = "cors"\nid = "gzip"') == [
+        "m.toml:3:6: middleware[1]: id must not be the name of another middleware; got 'gzip'"
+    ]
+
+
 def test_the_environment_chooses_a_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIDDLEWARES_PROFILE", "local")
     assert "secure=False" in drawn(PROFILES)

@@ -72,6 +72,8 @@ class Vault:
 WRONG = [
     RIGHT.replace("secret_key", "secret_kye"),
     RIGHT.replace('store = "main"', f'store = "ftp://u:{MARKERS["password"]}@x"'),
+    RIGHT.replace('store = "main"', f'store = "redis//h?password={MARKERS["password"]}"'),
+    RIGHT.replace('store = "main"', f'store = "redis://h/1?x=1&password={MARKERS["password"]}"\nstroe = 1'),
     RIGHT.replace('detail = "${file:secret}"', 'retry_after = "${file:secret}"'),
     RIGHT.replace(
         'label = "${DB_PASSWORD}"', "fail = true\n[[middleware]]\nuse = 'maintenance'\nactive = ['${file:secret}']"
