@@ -52,7 +52,7 @@ class Report:
     def raise_if_any(self) -> None:
         """Raise `ConfigError` with all problems, in the order of the files."""
         if self.found:
-            shown = [self.blotted(self.found[key]) for key in sorted(self.found)]
+            shown = [_printable(self.blotted(self.found[key])) for key in sorted(self.found)]
             if len(shown) > _MOST:
                 shown[_MOST:] = [f"{self.documents[0].name}: and {len(shown) - _MOST} more"]
             raise ConfigError(*shown)
@@ -113,6 +113,11 @@ class TableReport:
     def _note(self, spot: Spot, place: Place, words: str) -> None:
         self.is_clean = False
         self.report.note(spot.document, place, words, owner=self.owner)
+
+
+def _printable(text: str) -> str:
+    """Return a text without characters that a terminal would obey."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _names(option: str) -> list[str | int]:
