@@ -32,7 +32,8 @@ MAY_IMPORT = {
     "when": BASE | {"core", "record"},
     "config": BASE | {"adapt", "core", "order", "registry", "record", "stack", "when"},
     "serve": BASE | {"config", "middlewares"},
-    "cli": BASE | {"config", "core", "order", "record", "registry", "serve", "testing", "middlewares", "sessions", "stores"},
+    "cli": BASE
+    | {"config", "core", "order", "record", "registry", "serve", "testing", "middlewares", "sessions", "stores"},
     "__main__": {"cli"},
     "testing": BASE | {"core"},
 }

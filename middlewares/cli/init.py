@@ -109,10 +109,29 @@ def _text(file: str, uses: Iterable[str], origins: tuple[str, ...], limit: str) 
     parts = [_HEAD.format(file=file)]
     for name in _in_order(uses):
         lines = [f"# {_summary(name)}", "[[middleware]]", f"use = {notation(name)}"]
-        settings = _SETTINGS.get(name, ())
+        settings = (*_SETTINGS.get(name, ()), *_required(name))
         lines += (line.replace("{origins}", values["origins"]).replace("{limit}", values["limit"]) for line in settings)
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
+
+
+def _required(name: str) -> list[str]:
+    """Return lines for the options that must be given, and that nothing above gives: to be set by variables."""
+    from middlewares.config.convert import choices
+    from middlewares.config.declared import option_hints, options_of
+    from middlewares.config.resolve import resolve_middleware
+    from middlewares.core.options import is_collection_type
+
+    cls = resolve_middleware(name)
+    given = {line.partition(" ")[0] for line in _SETTINGS.get(name, ())}
+    lines = []
+    for option in options_of(cls):
+        if option.is_required and option.name not in given:
+            wanted = choices(option_hints(cls)[option.name])
+            only_list = any(map(is_collection_type, wanted)) and str not in wanted
+            value = f'"${{{option.name.upper()}}}"'
+            lines.append(f"{option.name} = {f'[{value}]' if only_list else value}  # required: {option.type}")
+    return lines
 
 
 def _summary(name: str) -> str:
