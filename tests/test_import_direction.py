@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "order": BASE | {"core", "record", "registry", "stack", "when"},
     "when": BASE | {"core", "record"},
     "config": BASE | {"adapt", "core", "order", "registry", "record", "stack", "when"},
-    "serve": BASE | {"config", "middlewares"},
+    "serve": BASE | {"config", "reload", "middlewares"},
+    "reload": BASE | {"adapt", "core", "record", "stack", "when"},
     "cli": BASE
     | {"config", "core", "order", "record", "registry", "serve", "testing", "middlewares", "sessions", "stores"},
     "__main__": {"cli"},

@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
 from middlewares.core.cross_origin import InnerPolicy
-from middlewares.core.exchange import hand_back
-from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.exchange import EXCHANGE, hand_back, publish_scope
+from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
+from middlewares.core.lifetime import Lifetime
 from middlewares.core.options import check_types
 from middlewares.core.refusals import Refusal, refuse
 from middlewares.errors import OptionErrors
-from middlewares.stores import Store, StoreUnavailable
+from middlewares.stores import Store, StoreUnavailable, loop_problem
 
 from .building import build
 from .keeper import Keeper, WhenDown
@@ -54,6 +55,8 @@ class Sessions(Layer):
     Standard: RFC 6265 with draft-ietf-httpbis-rfc6265bis.
     """
 
+    publishes_scope: ClassVar[bool] = True
+
     app: ASGIApp = field(kw_only=False)
     secret_key: str | Collection[str] = field(repr=False)
     """Random text of at least 32 bytes, or several: the first signs, all verify. ``env:NAME`` and ``file:PATH`` are
@@ -87,7 +90,7 @@ class Sessions(Layer):
     revocations: str | Store | None = field(default=None, repr=False)
     """Store for the ids of sessions in cookies that were ended early; without it a copied cookie outlives a logout."""
     store_deadline: float = 0.25
-    """Seconds that a call of the store may take."""
+    """Seconds that a request may wait for its stores: what it loads and saves, all calls together."""
     when_down: WhenDown = "503"
     """What becomes of requests that need their session while the store does not answer: ``503``, or ``anonymous``:
     the session is empty, and a change of it is answered with 503."""
@@ -119,7 +122,12 @@ class Sessions(Layer):
     """Those that were opened here, and are closed here."""
     _preloads: bool = field(init=False, repr=False)
     _foreign: bool = field(init=False, repr=False)
+    _innermost: bool = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
+
+    _lifetime: Lifetime = field(init=False, repr=False)
+
+    kept: ClassVar = ("_keeper", "_stores", "_lifetime")
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -128,12 +136,14 @@ class Sessions(Layer):
         keeper, stores = build(self, problems)
         preloads = self.preload and keeper.waits
         foreign = is_foreign(self.app)
-        freeze(self, _keeper=keeper, _stores=stores, _preloads=preloads, _foreign=foreign, _inner=InnerPolicy(self.app))
+        freeze(self, _innermost=is_innermost(self.app))
+        freeze(self, _keeper=keeper, _stores=stores, _lifetime=Lifetime())
+        freeze(self, _preloads=preloads, _foreign=foreign, _inner=InnerPolicy(self.app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind != "http" and kind != "websocket":
-            if kind == "lifespan" and self._stores:
+            if kind == "lifespan" and (self._stores or self._keeper.waits):
                 return await self._until_shutdown(scope, receive, send)
             return await self.app(scope, receive, send)
         keeper = self._keeper
@@ -143,6 +153,8 @@ class Sessions(Layer):
         session = Session(keeper, scope["headers"])
         inner = {**scope, self.scope_key: session}
         size = len(inner)
+        if self._innermost and EXCHANGE in inner:
+            publish_scope(inner)
         wrapped = sending(keeper, session, scope, send)
         if self._foreign or kind == "websocket":
             mark_coroutine_function(wrapped)
@@ -156,8 +168,12 @@ class Sessions(Layer):
         except GeneratorExit:
             raise  # the call is thrown away, and may not wait any more
         except BaseException as error:
-            await abandon(keeper, session)
-            if not isinstance(error, Exception) or not await self._explained(error, session, scope, send):
+            is_answered = False
+            try:
+                is_answered = isinstance(error, Exception) and await self._explained(error, session, scope, send)
+            finally:
+                await abandon(keeper, session)
+            if not is_answered:
                 raise
         finally:
             if len(inner) != size:
@@ -181,6 +197,7 @@ class Sessions(Layer):
         if failure is None or session._sealed or not _comes_of(error, failure):
             return False
         _log.error("sessions: %s", failure)
+        session._sealed = True
         await refuse(scope, _connected, send, _UNAVAILABLE, inner=self._inner)
         return True
 
@@ -191,18 +208,33 @@ class Sessions(Layer):
                 f"Sessions: two layers with different options have the cookie {self._keeper.jar.name!r}; "
                 "give them different names (session_cookie), and different keys of the scope (scope_key)"
             )
+        if self._innermost and EXCHANGE in scope:
+            publish_scope(scope)
         await self.app(scope, receive, send)
 
     async def _until_shutdown(self, scope: Scope, receive: Receive, send: Send) -> None:
+        problems = [problem for store in self._keeper.stores() if (problem := loop_problem(store)) is not None]
+        if problems:
+            await receive()
+            return await send({"type": "lifespan.startup.failed", "message": f"Sessions: {problems[0]}"})
+        is_open = True
+
+        async def close() -> None:
+            nonlocal is_open
+            if is_open and self._lifetime.leave():
+                await self._close()
+            is_open = False
+
         async def send_closing(message: Message) -> None:
             if message["type"].startswith("lifespan.shutdown."):
-                await self._close()
+                await close()
             await send(message)
 
+        self._lifetime.enter()
         try:
             await self.app(scope, receive, mark_coroutine_function(send_closing))
         finally:
-            await self._close()
+            await close()
 
     async def _close(self) -> None:
         for store in self._stores:

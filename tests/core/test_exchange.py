@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from middlewares import Stack
-from middlewares.core.exchange import EXCHANGE, Coding, Each, Exchange, First, Last, hand_back, join
+from middlewares.core.exchange import EXCHANGE, Coding, Each, Exchange, First, Last, OfSpan, hand_back, join
 from middlewares.core.refusals import Refusal
 from middlewares.testing import http_scope, request
 
@@ -94,12 +95,30 @@ def test_two_exchanges_share_nothing():
     assert (other.expose, other.route) == ([], None)
 
 
+def test_ids_are_read_off_the_span_unless_they_were_published_by_themselves():
+    """Making text of ids takes time, and few ask for it."""
+    exchange = Exchange()
+    assert (exchange.trace_id, exchange.span_id, exchange.is_sampled) == (None, None, None)
+    exchange.span = SimpleNamespace(trace_id=0xABC, span_id=0xDEF, trace_flags=3)
+    assert exchange.trace_id == "0" * 29 + "abc"
+    assert exchange.span_id == "0" * 13 + "def"
+    assert exchange.is_sampled is True
+    exchange.trace_id = "of my own"
+    assert exchange.trace_id == "of my own"
+
+
 def test_each_fact_declares_its_rule():
     """Reading a fact from the class gives its declaration, by which documentation lists it."""
-    rules = {name: type(getattr(Exchange, name)) for name in Exchange.__annotations__ if name != "layers"}
+    rules = {name: type(getattr(Exchange, name)) for name in Exchange.__annotations__}
     assert rules == {
         "inner_scope": Last,
         "route": First,
+        "request_id": First,
+        "span": First,
+        "trace_id": OfSpan,
+        "span_id": OfSpan,
+        "is_sampled": OfSpan,
+        "error": First,
         "raw_bytes": First,
         "wire_bytes": Last,
         "expose": Each,
@@ -137,7 +156,7 @@ def test_once_its_maker_leaves_an_exchange_is_empty_and_nobody_joins_it():
     exchange.leave("inner")
     assert exchange.route == "/a"
     exchange.leave("outer")
-    assert vars(exchange) == {}
+    assert (exchange.layers, exchange.facts) == (None, None)
     late, _, made = join(scope, "inner")
     assert made
     assert late is not exchange
@@ -152,7 +171,7 @@ def test_leaving_twice_or_unjoined_does_no_harm():
     exchange.leave("outer")
     exchange.leave("outer")
     exchange.clear()
-    assert vars(exchange) == {}
+    assert (exchange.layers, exchange.facts) == (None, None)
 
 
 async def test_a_stack_in_a_mount_in_a_stack_has_one_exchange():
@@ -267,7 +286,7 @@ async def test_nothing_is_kept_alive_and_no_cycle_is_made(fails: bool):
         for _ in range(5):
             await once()
         assert [reference() for reference in watched] == [None] * len(watched)
-        assert [vars(exchange) for exchange in kept] == [{}] * 6
+        assert [(exchange.layers, exchange.facts) for exchange in kept] == [(None, None)] * 6
         assert gc.collect() == 0
     finally:
         gc.enable()
