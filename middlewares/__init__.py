@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from .compression import GZip as GZip
     from .compression import Zstd as Zstd
     from .concurrency_limit import ConcurrencyLimit as ConcurrencyLimit
+    from .config import ConfiguredApp as ConfiguredApp
     from .config import from_config as from_config
+    from .config import load_middleware as load_middleware
     from .cors import CORS as CORS
     from .cors import CORSPolicy as CORSPolicy
     from .decompress import Decompress as Decompress
@@ -51,6 +53,7 @@ _HOME = {
     "Compress": ".compression",
     "ConcurrencyLimit": ".concurrency_limit",
     "ConfigError": ".errors",
+    "ConfiguredApp": ".config",
     "Decompress": ".decompress",
     "Drain": ".drain",
     "GZip": ".compression",
@@ -76,6 +79,7 @@ _HOME = {
     "When": ".when",
     "Zstd": ".compression",
     "from_config": ".config",
+    "load_middleware": ".config",
 }
 
 __all__ = (  # noqa: RUF022 - in the order of dir()
@@ -86,6 +90,7 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "Compress",
     "ConcurrencyLimit",
     "ConfigError",
+    "ConfiguredApp",
     "Decompress",
     "Drain",
     "GZip",
@@ -112,6 +117,7 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "Zstd",
     "__version__",
     "from_config",
+    "load_middleware",
 )
 
 

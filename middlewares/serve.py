@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from middlewares.config import from_config
+from middlewares.config import ConfiguredApp, load
 from middlewares.config.resolve import Unresolved, describe_error, import_object, quoted
-from middlewares.errors import ConfigError
+from middlewares.errors import ConfigError, MiddlewaresError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +46,8 @@ CONFIG_VARIABLE = "MIDDLEWARES_CONFIG"
 DEFAULT_CONFIG = "middlewares.toml"
 """The file in the current directory that is taken where none is named."""
 
+_T = TypeVar("_T")
+
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable that names the directory where the processes of a server count together."""
@@ -70,24 +73,32 @@ def counting_together(workers: int) -> Iterator[None]:
 def app() -> ASGIApp:
     """Return the application that the environment names, inside the stack that its configuration file describes.
 
-    Reads ``MIDDLEWARES_APP`` and ``MIDDLEWARES_CONFIG`` (else ``middlewares.toml`` in the current directory).
-    Raises `ConfigError`.
+    Reads ``MIDDLEWARES_APP`` and ``MIDDLEWARES_CONFIG`` (else ``middlewares.toml`` in the current directory), and
+    ``MIDDLEWARES_PROFILE``. What is wrong goes to the standard error stream, and the server ends with status 2: an
+    exception would reach the reader as a long traceback of the server's own code.
     """
     name = os.environ.get(APP_VARIABLE)
-    if not name:
-        raise ConfigError(f"{APP_VARIABLE} is not set: it must name the application, as in 'shop:app'")
-    return configured_app(name, os.environ.get(CONFIG_VARIABLE) or None)
+    try:
+        if not name:
+            raise ConfigError(f"{APP_VARIABLE} is not set: it must name the application, as in 'shop:app'")
+        return configured_app(name, os.environ.get(CONFIG_VARIABLE) or None)
+    except MiddlewaresError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
 
 
-def configured_app(name: str, config: str | os.PathLike[str] | None = None) -> ASGIApp:
+def configured_app(
+    name: str, config: str | os.PathLike[str] | None = None, *, profile: str | None = None
+) -> ConfiguredApp:
     """Return the application ``name`` (see `load_app`) inside the stack of a configuration file (see `from_config`).
 
     Raises `ConfigError` with the problems of both.
     """
-    return build_app(name, *load_parts(name, lambda: from_config(_existing(config))))
+    configuration, inner = load_parts(name, lambda: load(_existing(config), profile=profile))
+    return _built(name, lambda: ConfiguredApp(inner, configuration))
 
 
-def load_parts(name: str, load_stack: Callable[[], Stack]) -> tuple[Stack, Any]:
+def load_parts(name: str, load_stack: Callable[[], _T]) -> tuple[_T, Any]:
     """Return a stack and the application ``name``; raises `ConfigError` with the problems of both."""
     problems: list[str] = []
     stack = inner = None
@@ -106,8 +117,12 @@ def load_parts(name: str, load_stack: Callable[[], Stack]) -> tuple[Stack, Any]:
 
 def build_app(name: str, stack: Stack, inner: Any) -> ASGIApp:
     """Return ``inner``, the application ``name``, inside a stack; raises `ConfigError`."""
+    return _built(name, lambda: stack(inner))
+
+
+def _built(name: str, build: Callable[[], _T]) -> _T:
     try:
-        return stack(inner)
+        return build()
     except Exception as error:  # building runs constructors that are not ours and may raise anything
         reason = describe_error(error)
         raise ConfigError(f"the middlewares cannot be built around {quoted(name)}: {reason}") from error

@@ -51,7 +51,7 @@ def check_options(layer: Any) -> tuple[list[Rule], tuple[Network, ...], tuple[Ne
     if isinstance(layer.store, str):
         found = url_problem(layer.store)
         problems.check(found is None, "store", found[0] if found else "", _scheme(layer.store), found and found[1])
-    rules = [as_rule(problems, rule) for rule in layer.rules]
+    rules = [as_rule(problems, rule, f"rules[{number}].") for number, rule in enumerate(layer.rules, 1)]
     allowed = parse_networks(problems, "allow", layer.allow)
     denied = parse_networks(problems, "deny", layer.deny)
     problems.check(layer.limit is not None or bool(rules), "limit", "must be given where there are no rules", None)

@@ -546,7 +546,7 @@ async def test_the_scope_that_was_handed_in_stays_as_it_is() -> None:
         ({"messages": "x"}, "messages must be limits"),
         ({"exclude_paths": ["x"]}, "exclude_paths must hold patterns"),
         ({"namespace": "a b"}, "namespace must be a name"),
-        ({"rules": [{"paths": ["/"]}]}, "rules must hold rules that are right: limit is required"),
+        ({"rules": [{"paths": ["/"]}]}, "rules[1].limit is required"),
         ({"rules": [{"limit": "1/minute", "path": "/"}]}, "did you mean 'paths'"),
         ({"rules": [{"limit": "1/minute", "paths": ["x"]}]}, "patterns that begin with '/'"),
         ({"rules": [{"limit": "1/minute", "methods": ["get"]}]}, "upper case"),
