@@ -39,7 +39,11 @@ class Joint:
             await send({"type": "lifespan.startup.complete"})
             await receive()
             return await send({"type": "lifespan.shutdown.complete"})
-        await self.inside[scope[STACK]](scope, receive, send)
+        # A layer may make a request of its own, or a late one: of no stack, or of one that is gone.
+        app = self.inside.get(scope.get(STACK)) or self.app
+        if app is None:
+            raise RuntimeError("this layer stands in no stack any more")
+        await app(scope, receive, send)
 
 
 class Foreign:
