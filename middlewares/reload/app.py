@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -52,6 +52,9 @@ class ReloadingApp:
     change, which is looked for each ``interval`` seconds. The signal and the files need a server that runs lifespans;
     each process of several loads for itself.
     """
+
+    exchanges_app: ClassVar[bool] = True
+    """What stands inside is to be looked for anew (`cross_origin.InnerPolicy`)."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ the request began with. Its lifespan is its own: it begins with the first stack 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp, Receive, Scope, Send
@@ -24,6 +24,9 @@ class Joint:
     """What a foreign layer wraps: the application inside it, which differs by stack."""
 
     __slots__ = ("inside",)
+
+    exchanges_app: ClassVar[bool] = True
+    """What stands inside is to be looked for anew."""
 
     def __init__(self) -> None:
         self.inside: dict[object, ASGIApp] = {}

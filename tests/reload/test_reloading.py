@@ -11,8 +11,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from middlewares import ConcurrencyLimit, Drain, Middleware, RateLimit, Sessions, Stack, When
+from middlewares import CORS, ConcurrencyLimit, Drain, Middleware, RateLimit, Sessions, Stack, When
 from middlewares.asgi import ASGIApp
+from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.layer import Layer, freeze
 from middlewares.core.lifetime import Lifetime
 from middlewares.errors import ConfigError, OptionError
@@ -288,6 +289,25 @@ async def test_an_application_without_lifespan_is_served() -> None:
     reloading = ReloadingApp(app, Source(Middleware(Counting)))
     async with lifespan(reloading):
         assert (await request(reloading)).status == 204
+
+
+async def test_layers_outside_see_the_policy_of_the_newest_stack() -> None:
+    source = Source(Middleware(CORS, allow_origins=["https://old.example"]), Middleware(Foreign))
+    app = ReloadingApp(App(), source)
+    inner = InnerPolicy(app)
+
+    async def allowed(origin: str) -> bool:
+        scope = http_scope(headers=[(b"origin", origin.encode())])
+        return (b"access-control-allow-origin", origin.encode()) in await inner.readable(scope, [])
+
+    assert await allowed("https://old.example")
+    for place in (0, 1):
+        source.entries = [Middleware(Foreign)]
+        assert await app.reload()
+        assert not await allowed("https://old.example")
+        source.entries.insert(place, Middleware(CORS, allow_origins=["https://new.example"]))
+        assert await app.reload()
+        assert await allowed("https://new.example")
 
 
 async def test_websockets_stay_with_their_stack() -> None:
