@@ -122,7 +122,10 @@ class ReloadingApp:
             raise StartupFailed("the application shuts down")
 
     async def _exchange(self) -> bool:
-        stack, files = await anyio.to_thread.run_sync(self._load, abandon_on_cancel=True)
+        try:
+            stack, files = await anyio.to_thread.run_sync(self._load, abandon_on_cancel=True)
+        except SystemExit as error:  # of a module that it imports
+            raise RuntimeError(f"loading it asked the process to end: {error}") from error
         self._files.watch(files)
         old = self._current
         if is_same([*stack], [*old.entries]):

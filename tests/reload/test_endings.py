@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import secrets
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,11 +16,12 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 
-from middlewares import ConcurrencyLimit, Drain, Health, Middleware, RateLimit, Sessions, When
+from middlewares import ConcurrencyLimit, Drain, Health, Middleware, RateLimit, Sessions, Stack, When
 from middlewares.asgi import ASGIApp
 from middlewares.core.layer import Layer
 from middlewares.errors import OptionError
 from middlewares.reload import ReloadingApp
+from middlewares.reload.app import Loaded
 from middlewares.reload.lifespans import StartupFailed
 from middlewares.testing import Driver, LifespanFailed, http_scope, lifespan, request
 
@@ -27,6 +29,7 @@ from .test_reloading import App, Counting, Foreign, Source, seen, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from middlewares.asgi import Receive, Scope, Send
 
@@ -110,6 +113,23 @@ async def test_a_stack_that_failed_is_forgotten(bad: Middleware) -> None:
         joint = app._current.foreign[0].joint
         assert [*joint.inside] == [app._current]
         assert [*app._runs] == [app._current]
+
+
+async def test_what_is_loaded_cannot_end_the_process(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """It may import modules that do not know where they are."""
+    file = tmp_path / "stack"
+    file.write_text("1")
+
+    def load() -> Loaded:
+        if file.read_text() == "2":
+            sys.exit("usage: …")
+        return Loaded(Stack(Middleware(Counting)), (str(file),))
+
+    app = ReloadingApp(App(), load, watch=True, interval=0.001)
+    async with lifespan(app):
+        file.write_text("2")
+        await until(lambda: "usage: …" in caplog.text)
+        assert await seen(app) == ["count 1"]
 
 
 async def test_a_layer_that_raises_while_it_starts_changes_nothing() -> None:
