@@ -254,6 +254,29 @@ async def test_what_is_loaded_anew_while_the_application_starts_is_opened_and_cl
     assert inner.events == ["startup", "shutdown"]
 
 
+async def test_what_is_loaded_anew_while_the_application_starts_and_cannot_start_is_not_served(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    inner = App()
+    source = Source(Middleware(Counting), Middleware(Foreign))
+    first: list[ReloadingApp] = []
+
+    async def starting(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            source.entries = (Middleware(Failing), Middleware(Foreign))
+            assert await first[0].reload()
+        await inner(scope, receive, send)
+
+    app = ReloadingApp(starting, source)
+    first.append(app)
+    with anyio.fail_after(5):
+        async with lifespan(app):
+            assert await seen(app) == ["foreign 1", "count 1"]
+            assert "no disk" in caplog.text
+            assert [*app._current.foreign[0].joint.inside] == [app._current]
+    assert Foreign.built[0].events == inner.events == ["startup", "shutdown"]
+
+
 async def test_a_stack_that_is_being_closed_at_the_end_is_waited_for() -> None:
     closing, closed = anyio.Event(), list[str]()
 
