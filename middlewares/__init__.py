@@ -8,12 +8,15 @@ from __future__ import annotations
 TYPE_CHECKING = False  # read by type checkers as true; importing typing would take longer than all the rest
 
 if TYPE_CHECKING:
+    from .access_log import AccessLog as AccessLog
     from .compression import Brotli as Brotli
     from .compression import Compress as Compress
     from .compression import GZip as GZip
     from .compression import Zstd as Zstd
     from .concurrency_limit import ConcurrencyLimit as ConcurrencyLimit
+    from .config import ConfiguredApp as ConfiguredApp
     from .config import from_config as from_config
+    from .config import load_middleware as load_middleware
     from .cors import CORS as CORS
     from .cors import CORSPolicy as CORSPolicy
     from .decompress import Decompress as Decompress
@@ -24,10 +27,14 @@ if TYPE_CHECKING:
     from .errors import OptionError as OptionError
     from .health import Health as Health
     from .maintenance import Maintenance as Maintenance
+    from .metrics import Metrics as Metrics
+    from .metrics import MetricsEndpoint as MetricsEndpoint
     from .order import OrderWarning as OrderWarning
     from .problem_details import ProblemDetails as ProblemDetails
     from .publish_route import PublishRoute as PublishRoute
     from .rate_limit import RateLimit as RateLimit
+    from .request_id import RequestID as RequestID
+    from .server_timing import ServerTiming as ServerTiming
     from .sessions import Session as Session
     from .sessions import Sessions as Sessions
     from .stack import Middleware as Middleware
@@ -39,17 +46,21 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "AccessLog": ".access_log",
     "Brotli": ".compression",
     "CORS": ".cors",
     "CORSPolicy": ".cors",
     "Compress": ".compression",
     "ConcurrencyLimit": ".concurrency_limit",
     "ConfigError": ".errors",
+    "ConfiguredApp": ".config",
     "Decompress": ".decompress",
     "Drain": ".drain",
     "GZip": ".compression",
     "Health": ".health",
     "Maintenance": ".maintenance",
+    "Metrics": ".metrics",
+    "MetricsEndpoint": ".metrics",
     "Middleware": ".stack",
     "MiddlewaresError": ".errors",
     "MissingExtra": ".errors",
@@ -58,6 +69,8 @@ _HOME = {
     "ProblemDetails": ".problem_details",
     "PublishRoute": ".publish_route",
     "RateLimit": ".rate_limit",
+    "RequestID": ".request_id",
+    "ServerTiming": ".server_timing",
     "Session": ".sessions",
     "Sessions": ".sessions",
     "Stack": ".stack",
@@ -66,20 +79,25 @@ _HOME = {
     "When": ".when",
     "Zstd": ".compression",
     "from_config": ".config",
+    "load_middleware": ".config",
 }
 
 __all__ = (  # noqa: RUF022 - in the order of dir()
+    "AccessLog",
     "Brotli",
     "CORS",
     "CORSPolicy",
     "Compress",
     "ConcurrencyLimit",
     "ConfigError",
+    "ConfiguredApp",
     "Decompress",
     "Drain",
     "GZip",
     "Health",
     "Maintenance",
+    "Metrics",
+    "MetricsEndpoint",
     "Middleware",
     "MiddlewaresError",
     "MissingExtra",
@@ -88,6 +106,8 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "ProblemDetails",
     "PublishRoute",
     "RateLimit",
+    "RequestID",
+    "ServerTiming",
     "Session",
     "Sessions",
     "Stack",
@@ -97,6 +117,7 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "Zstd",
     "__version__",
     "from_config",
+    "load_middleware",
 )
 
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = (
+    "REQUIRED",
+    "UNKNOWN",
     "ConfigError",
     "MiddlewaresError",
     "MissingExtra",
@@ -25,9 +28,19 @@ __all__ = (
     "OptionErrors",
     "Problem",
     "did_you_mean",
+    "shown",
 )
 
+UNKNOWN = "is unknown"
+"""The rule of a problem about an option that does not exist."""
+
+REQUIRED = "is required"
+"""The rule of a problem about an option that is missing."""
+
 _LONGEST_VALUE = 120
+
+# RFC 3986, 3.2.1: what stands before the "@" may be a password; one with "/" in it should have been percent-encoded.
+_CREDENTIALS = re.compile(r"(?<=://)[^\s'\"]*@")
 
 
 class MiddlewaresError(Exception):
@@ -115,7 +128,7 @@ class OptionErrors:
 
         The value of a secret, which is a field with ``repr=False``, is not shown.
         """
-        self.found.append(Problem(option, rule, None if self._is_secret(option) else _shown(value), hint))
+        self.found.append(Problem(option, rule, None if self._is_secret(option) else _shortened(value), hint))
 
     def raise_if_any(self) -> None:
         """Raise `OptionError` with everything found."""
@@ -134,7 +147,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     return f"did you mean {near[0]!r}?" if near else None
 
 
-def _shown(value: object) -> str:
-    """Return ``repr(value)``, cut to a length that fits a line."""
-    shown = repr(value)
-    return shown if len(shown) <= _LONGEST_VALUE else shown[: _LONGEST_VALUE - 1] + "…"
+def shown(value: object) -> str:
+    """Return ``repr(value)`` without what stands before the host in a URL, which may be a password."""
+    return _CREDENTIALS.sub("…@", repr(value))
+
+
+def _shortened(value: object) -> str:
+    """Return a value as it is shown, cut to a length that fits a line."""
+    text = shown(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"

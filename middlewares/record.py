@@ -11,7 +11,7 @@ from starlette.middleware import Middleware as StarletteMiddleware
 
 from middlewares.core.layer import is_self_checking, placeholder
 from middlewares.core.options import check_type, option_fields, option_types
-from middlewares.errors import OptionError, OptionErrors, Problem, did_you_mean
+from middlewares.errors import REQUIRED, UNKNOWN, OptionError, OptionErrors, Problem, did_you_mean, shown
 from middlewares.registry import BUILTIN, load_builtin
 
 if TYPE_CHECKING:
@@ -19,19 +19,13 @@ if TYPE_CHECKING:
 
     from middlewares.asgi import ASGIApp
 
-__all__ = ("CLASS", "REQUIRED", "UNKNOWN", "Entry", "Middleware", "as_record")
+__all__ = ("CLASS", "REQUIRED", "UNKNOWN", "Accepted", "Entry", "Middleware", "accepted", "as_record")
 
 Entry: TypeAlias = "StarletteMiddleware | Callable[..., Any]"
 """What a stack is built of: a record, a bare class, or anything else that takes an application and returns one."""
 
 CLASS = "class"
 """What a problem with the middleware itself is about, where others name an option."""
-
-UNKNOWN = "is unknown"
-"""The rule of a problem about an option that does not exist."""
-
-REQUIRED = "is required"
-"""The rule of a problem about an option that is missing."""
 
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -90,10 +84,10 @@ class Middleware(StarletteMiddleware):
 
     def _shown_options(self) -> list[str]:
         """Return the options as they are written, but for the values of secrets."""
-        is_secret = _accepted(self.cls).is_secret
-        by_position = zip(_accepted(self.cls).positional_names(len(self.args)), self.args, strict=True)
-        shown = ["…" if is_secret(name) else repr(value) for name, value in by_position]
-        return shown + [f"{name}={'…' if is_secret(name) else repr(value)}" for name, value in self.kwargs.items()]
+        is_secret = accepted(self.cls).is_secret
+        by_position = zip(accepted(self.cls).positional_names(len(self.args)), self.args, strict=True)
+        options = ["…" if is_secret(name) else shown(value) for name, value in by_position]
+        return options + [f"{name}={'…' if is_secret(name) else shown(value)}" for name, value in self.kwargs.items()]
 
 
 def as_record(entry: Entry) -> Middleware:
@@ -105,7 +99,7 @@ def as_record(entry: Entry) -> Middleware:
     return Middleware(entry)
 
 
-class _Accepted(NamedTuple):
+class Accepted(NamedTuple):
     """The options that a middleware takes."""
 
     names: tuple[str, ...]
@@ -119,6 +113,7 @@ class _Accepted(NamedTuple):
     any_position: bool = False
 
     def is_secret(self, name: str) -> bool:
+        """Return whether an option may not be shown: a field with ``repr=False``, or one whose name says so."""
         return bool(_SECRET.search(name)) if self.secrets is None else name in self.secrets
 
     def positional_names(self, count: int) -> Iterable[str]:
@@ -129,15 +124,15 @@ class _Accepted(NamedTuple):
 def _check(name: str, cls: Any, args: tuple[Any, ...], options: dict[str, Any]) -> None:
     """Raise `OptionError` with everything wrong about building ``cls`` from these options."""
     problems = OptionErrors(name)
-    accepted = _accepted(cls) if callable(cls) else None
-    if accepted is None or {"receive", "send"} <= {*accepted.required}:
+    taken = accepted(cls) if callable(cls) else None
+    if taken is None or {"receive", "send"} <= {*taken.required}:
         problems.add(CLASS, "must be a middleware class or factory", cls, _advice(cls))
         raise OptionError(name, problems.found)
-    if not accepted.takes_app:
+    if not taken.takes_app:
         problems.add(CLASS, "must take an application as its first argument", cls)
-    _check_names(problems, accepted, len(args), options)
+    _check_names(problems, taken, len(args), options)
     if is_self_checking(cls):
-        _check_values(problems, cls, {name: value for name, value in options.items() if name in accepted.names})
+        _check_values(problems, cls, {name: value for name, value in options.items() if name in taken.names})
     problems.raise_if_any()
 
 
@@ -150,20 +145,20 @@ def _advice(cls: Any) -> str | None:
     return "in code, give the class itself" if isinstance(cls, str) else None
 
 
-def _check_names(problems: OptionErrors, accepted: _Accepted, count: int, options: dict[str, Any]) -> None:
+def _check_names(problems: OptionErrors, taken: Accepted, count: int, options: dict[str, Any]) -> None:
     """Record a problem for each option that does not exist or is missing, and if too many are given by position."""
-    most = len(accepted.by_position)
-    if count > most and not accepted.any_position:
+    most = len(taken.by_position)
+    if count > most and not taken.any_position:
         rule = f"must be given by name but for the first {most}" if most else "must be given by name"
         problems.found.append(Problem("options", rule))
-    by_position = accepted.by_position[:count]
+    by_position = taken.by_position[:count]
     for option in options:
         if option in by_position:
             problems.found.append(Problem(option, "is given twice"))
-        elif option not in accepted.names and not accepted.any_name:
+        elif option not in taken.names and not taken.any_name:
             # The value is not shown: it may be a secret under a misspelt name.
-            problems.found.append(Problem(option, UNKNOWN, hint=did_you_mean(option, accepted.names)))
-    for option in accepted.required:
+            problems.found.append(Problem(option, UNKNOWN, hint=did_you_mean(option, taken.names)))
+    for option in taken.required:
         if option not in options and option not in by_position:
             problems.found.append(Problem(option, REQUIRED))
 
@@ -183,11 +178,11 @@ def _check_values(problems: OptionErrors, cls: Any, options: dict[str, Any]) -> 
         problems.found += error.problems
 
 
-def _accepted(cls: Any) -> _Accepted:
+def accepted(cls: Any) -> Accepted:
     """Return what options ``cls`` takes: by its fields if it is ours, else by its signature."""
     if is_self_checking(cls):
         options = option_fields(cls)
-        return _Accepted(
+        return Accepted(
             names=tuple(field.name for field in options),
             required=tuple(field.name for field in options if _has_no_default(field)),
             secrets=frozenset(field.name for field in options if not field.repr),
@@ -195,13 +190,13 @@ def _accepted(cls: Any) -> _Accepted:
     try:
         parameters = list(inspect.signature(cls).parameters.values())
     except (TypeError, ValueError):
-        return _Accepted((), (), any_name=True, any_position=True)
+        return Accepted((), (), any_name=True, any_position=True)
     any_name = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
     any_position = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
     named = [
         p for p in parameters[1:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]  # the first is the application
-    return _Accepted(
+    return Accepted(
         names=tuple(p.name for p in named if p.kind is not p.POSITIONAL_ONLY),
         required=tuple(p.name for p in named if p.default is p.empty),
         by_position=tuple(p.name for p in named if p.kind is not p.KEYWORD_ONLY),

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from middlewares.config import from_config
+from middlewares.config import ConfiguredApp, load
 from middlewares.config.resolve import Unresolved, describe_error, import_object, quoted
-from middlewares.errors import ConfigError
+from middlewares.errors import ConfigError, MiddlewaresError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from middlewares import Stack
     from middlewares.asgi import ASGIApp
@@ -29,6 +32,7 @@ __all__ = (
     "app",
     "build_app",
     "configured_app",
+    "counting_together",
     "load_app",
     "load_parts",
 )
@@ -42,28 +46,59 @@ CONFIG_VARIABLE = "MIDDLEWARES_CONFIG"
 DEFAULT_CONFIG = "middlewares.toml"
 """The file in the current directory that is taken where none is named."""
 
+_T = TypeVar("_T")
+
+
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable that names the directory where the processes of a server count together."""
+
+
+@contextmanager
+def counting_together(workers: int) -> Iterator[None]:
+    """Give several processes that are started meanwhile a directory for their metrics, unless they have one.
+
+    To be entered before prometheus_client is imported, which looks once.
+    """
+    if workers == 1 or METRICS_VARIABLE in os.environ:
+        yield
+        return
+    with TemporaryDirectory(prefix="middlewares-metrics-") as directory:
+        os.environ[METRICS_VARIABLE] = directory
+        try:
+            yield
+        finally:
+            del os.environ[METRICS_VARIABLE]
+
 
 def app() -> ASGIApp:
     """Return the application that the environment names, inside the stack that its configuration file describes.
 
-    Reads ``MIDDLEWARES_APP`` and ``MIDDLEWARES_CONFIG`` (else ``middlewares.toml`` in the current directory).
-    Raises `ConfigError`.
+    Reads ``MIDDLEWARES_APP`` and ``MIDDLEWARES_CONFIG`` (else ``middlewares.toml`` in the current directory), and
+    ``MIDDLEWARES_PROFILE``. What is wrong goes to the standard error stream, and the server ends with status 2: an
+    exception would reach the reader as a long traceback of the server's own code.
     """
     name = os.environ.get(APP_VARIABLE)
-    if not name:
-        raise ConfigError(f"{APP_VARIABLE} is not set: it must name the application, as in 'shop:app'")
-    return configured_app(name, os.environ.get(CONFIG_VARIABLE) or None)
+    try:
+        if not name:
+            raise ConfigError(f"{APP_VARIABLE} is not set: it must name the application, as in 'shop:app'")
+        return configured_app(name, os.environ.get(CONFIG_VARIABLE) or None)
+    except MiddlewaresError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
 
 
-def configured_app(name: str, config: str | os.PathLike[str] | None = None) -> ASGIApp:
+def configured_app(
+    name: str, config: str | os.PathLike[str] | None = None, *, profile: str | None = None
+) -> ConfiguredApp:
     """Return the application ``name`` (see `load_app`) inside the stack of a configuration file (see `from_config`).
 
     Raises `ConfigError` with the problems of both.
     """
-    return build_app(name, *load_parts(name, lambda: from_config(_existing(config))))
+    configuration, inner = load_parts(name, lambda: load(_existing(config), profile=profile))
+    return _built(name, lambda: ConfiguredApp(inner, configuration))
 
 
-def load_parts(name: str, load_stack: Callable[[], Stack]) -> tuple[Stack, Any]:
+def load_parts(name: str, load_stack: Callable[[], _T]) -> tuple[_T, Any]:
     """Return a stack and the application ``name``; raises `ConfigError` with the problems of both."""
     problems: list[str] = []
     stack = inner = None
@@ -82,8 +117,12 @@ def load_parts(name: str, load_stack: Callable[[], Stack]) -> tuple[Stack, Any]:
 
 def build_app(name: str, stack: Stack, inner: Any) -> ASGIApp:
     """Return ``inner``, the application ``name``, inside a stack; raises `ConfigError`."""
+    return _built(name, lambda: stack(inner))
+
+
+def _built(name: str, build: Callable[[], _T]) -> _T:
     try:
-        return stack(inner)
+        return build()
     except Exception as error:  # building runs constructors that are not ours and may raise anything
         reason = describe_error(error)
         raise ConfigError(f"the middlewares cannot be built around {quoted(name)}: {reason}") from error

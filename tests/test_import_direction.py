@@ -27,13 +27,15 @@ MAY_IMPORT = {
     "stores": BASE | {"core"},
     "adapt": BASE,
     "record": BASE | {"core", "registry"},
-    "stack": BASE | {"adapt", "record", "order"},  # for its advice, when it is asked
+    "stack": BASE | {"adapt", "record", "order", "observability"},  # when it is asked for
+    "observability": BASE | {"order", "record", "registry"},
     "order": BASE | {"core", "record", "registry", "stack", "when"},
     "when": BASE | {"core", "record"},
-    "config": BASE | {"registry", "record", "stack", "when"},
+    "config": BASE | {"observability", "adapt", "core", "order", "registry", "record", "stack", "when"},
     "serve": BASE | {"config", "reload", "middlewares"},
     "reload": BASE | {"adapt", "core", "record", "stack", "when"},
-    "cli": BASE | {"config", "serve", "testing", "middlewares", "sessions", "stores"},
+    "cli": BASE
+    | {"config", "core", "order", "record", "registry", "serve", "testing", "middlewares", "sessions", "stores"},
     "__main__": {"cli"},
     "testing": BASE | {"core"},
 }

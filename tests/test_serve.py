@@ -96,18 +96,23 @@ async def test_the_file_in_the_current_directory_is_taken_where_none_is_named(mo
     assert b"content-encoding" in await headers_of(serve.app())
 
 
-def test_without_a_file_to_take_it_is_told(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def test_without_a_file_to_take_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folder / "middlewares.toml").unlink()
     monkeypatch.setenv(serve.APP_VARIABLE, "servedshop:app")
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SystemExit) as caught:
         serve.app()
-    assert str(caught.value) == f"no configuration file is named, and there is no middlewares.toml in {folder}"
+    assert caught.value.code == 2
+    told = f"no configuration file is named, and there is no middlewares.toml in {folder}\n"
+    assert capsys.readouterr().err == told
 
 
-def test_without_an_application_it_is_told() -> None:
-    with pytest.raises(ConfigError) as caught:
+def test_without_an_application_it_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
         serve.app()
-    assert str(caught.value) == "MIDDLEWARES_APP is not set: it must name the application, as in 'shop:app'"
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "MIDDLEWARES_APP is not set: it must name the application, as in 'shop:app'\n"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from .loader import from_config
+from .app import ConfiguredApp
+from .loader import PROFILE_VARIABLE, from_config, load, load_middleware
+from .model import Configuration
 
-__all__ = ("from_config",)
+__all__ = ("PROFILE_VARIABLE", "Configuration", "ConfiguredApp", "from_config", "load", "load_middleware")

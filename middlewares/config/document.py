@@ -1,26 +1,33 @@
-"""Read a configuration file into plain data that knows where in the file each value stands."""
+"""Read a configuration file into plain data that knows where in the file each value stands.
+
+The name says the format: ``.yaml`` and ``.yml`` are YAML, ``.json`` is JSON, ``pyproject.toml`` holds it in the table
+``[tool.middlewares]``, and everything else is TOML.
+"""
 
 from __future__ import annotations
 
 import os
-import re
-import tomllib
 from codecs import BOM_UTF8
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from middlewares.errors import ConfigError
+from middlewares.errors import ConfigError, MissingExtra
 
-from .positions import MAX_DEPTH, Path, Place, Positions, TooDeep, locate
+from .positions import Malformed, Path, Place, Positions
 
-__all__ = ("MAX_BYTES", "Document", "read_document")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ("MAX_BYTES", "Document", "format_of", "read_bytes", "read_document")
 
 MAX_BYTES = 256 * 1024
 """The largest file that is read: hundreds of times what a full stack needs."""
 
-_MESSAGE = re.compile(r"(?s)(?P<reason>.*?)(?: \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\))?")
 _LARGEST_INTEGER = 2**63
+_PYPROJECT = "pyproject.toml"
+_PYPROJECT_TABLE = ("tool", "middlewares")
+_FORMATS = {".yaml": "YAML", ".yml": "YAML", ".json": "JSON"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +36,83 @@ class Document:
 
     name: str
     """The path of the file, as it was given."""
-    data: dict[str, Any]
-    positions: Positions
+    data: dict[str, Any] = field(repr=False)
+    positions: Positions = field(repr=False)
+    root: Path = ()
+    """Where in the file ``data`` stands."""
+
+    def __contains__(self, path: Path) -> bool:
+        return (*self.root, *path) in self.positions
+
+    def key(self, path: Path) -> Place:
+        """Return where the key at the end of ``path`` begins."""
+        return self.positions.key((*self.root, *path))
+
+    def value(self, path: Path) -> Place:
+        """Return where the value at the end of ``path`` begins."""
+        return self.positions.value((*self.root, *path))
 
     def where(self, place: Place) -> str:
         """Return ``file:line:column``, which editors and terminals open with a click."""
-        return f"{self.name}:{place.line}:{place.column}"
+        return _where(self.name, place)
+
+    @property
+    def folder(self) -> FilePath:
+        """The directory that relative paths in the file start from."""
+        return FilePath(self.name).parent
+
+    @property
+    def format(self) -> str:
+        """``TOML``, ``YAML`` or ``JSON``."""
+        return format_of(self.name)
+
+
+def format_of(name: str) -> str:
+    """Return the format of a file by its name: ``TOML``, ``YAML`` or ``JSON``."""
+    return _FORMATS.get(FilePath(name).suffix.lower(), "TOML")
 
 
 def read_document(path: str | os.PathLike[str]) -> Document:
-    """Read a TOML file of at most `MAX_BYTES`; raises `ConfigError` with one message if that cannot be done."""
+    """Read a file of at most `MAX_BYTES`; raises `ConfigError` if it cannot be read, or is not in its format."""
     name = os.fsdecode(path)  # which raises TypeError for what is no path, such as None
-    text = _decode(name, _read(name))
-    document = _parse(name, text)
-    _check_integers(document)
-    return document
+    found = _document_or_problems(name)
+    if isinstance(found, Document):
+        return found
+    # From here, where no variable holds the text: tools that show tracebacks show variables too, and it has secrets.
+    raise ConfigError(*found)
 
 
-def _read(name: str) -> bytes:
+def _document_or_problems(name: str) -> Document | tuple[str, ...]:
+    try:
+        return _read(name)
+    except ConfigError as error:
+        return error.problems
+
+
+def _read(name: str) -> Document:
+    text = _decode(name, read_bytes(name))
+    try:
+        data, positions = _parse(name, text)
+    except Malformed as error:
+        raise ConfigError(*(f"{_where(name, place)}: {words}" for place, words in error.problems)) from None
+    if data is None:
+        data = {}  # an empty YAML file
+    if not isinstance(data, dict):
+        raise ConfigError(f"{_where(name, positions.value(()))}: must be a table of keys and values")
+    document = Document(name, data, positions)
+    _check_scalars(document)
+    return _in_pyproject(document) if FilePath(name).name == _PYPROJECT else document
+
+
+def read_bytes(name: str) -> bytes:
+    """Return the content of a configuration file; raises `ConfigError` if it cannot be read or is too large."""
     try:
         with FilePath(name).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise ConfigError(f"{name}: there is no such file") from None
     except IsADirectoryError:
-        raise ConfigError(f"{name}: is a directory; it must be a TOML file") from None
+        raise ConfigError(f"{name}: is a directory; it must be a {format_of(name)} file") from None
     except (OSError, ValueError) as error:
         # ValueError: a path with a null character.
         reason = getattr(error, "strerror", None) or error
@@ -62,6 +121,10 @@ def _read(name: str) -> bytes:
     if len(content) > MAX_BYTES:
         raise ConfigError(f"{name}: is larger than {MAX_BYTES // 1024} KiB, the most that is read")
     return content
+
+
+def _where(name: str, place: Place | None) -> str:
+    return name if place is None else f"{name}:{place.line}:{place.column}"
 
 
 def _decode(name: str, content: bytes) -> str:
@@ -76,43 +139,63 @@ def _decode(name: str, content: bytes) -> str:
         raise ConfigError(f"{name}:{line}:{column}: is not UTF-8: byte 0x{byte:02x}") from None
 
 
-def _parse(name: str, text: str) -> Document:
-    try:
-        # First, since it bounds the nesting: `tomllib` calls itself for each level, and copies long keys.
-        positions = locate(text)
-        return Document(name, tomllib.loads(text), positions)
-    except TooDeep as error:
-        where = f"{name}:{error.place.line}:{error.place.column}"
-        raise ConfigError(f"{where}: is nested more than {MAX_DEPTH} levels deep") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(_not_toml(name, text, str(error))) from None
-    except ValueError as error:
-        # A decimal number beyond what Python converts, for which `tomllib` tells no place.
-        raise ConfigError(f"{name}: is not TOML: {error}") from None
+def _parse(name: str, text: str) -> tuple[Any, Positions]:
+    # Each reader is imported only by those who need it.
+    if format_of(name) == "JSON":
+        from .json_text import parse_json
+
+        return parse_json(text)
+    if format_of(name) == "YAML":
+        try:
+            from .yaml_text import parse_yaml
+        except ImportError:
+            raise MissingExtra(f"the YAML file {name!r}", "config") from None
+        return parse_yaml(text)
+    from .toml_text import parse_toml
+
+    return parse_toml(text)
 
 
-def _not_toml(name: str, text: str, message: str) -> str:
-    """Return `tomllib`'s message with the place in front."""
-    match = _MESSAGE.fullmatch(message)
-    assert match is not None  # noqa: S101 - for the type checker: the pattern matches every text
-    line, column = match["line"], match["column"]
-    if line is None:
-        line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
-    return f"{name}:{line}:{column}: is not TOML: {match['reason']}"
+def _check_scalars(document: Document) -> None:
+    """Refuse integers beyond 64 bits (TOML 1.0), which Python may be unable even to print, and halves of characters."""
+    problems = []
+    for path, value in _scalars(document.data):
+        where = _where(document.name, document.value(path))
+        if isinstance(value, int) and not -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
+            problems.append(f"{where}: is not {document.format}: an integer must fit 64 bits")
+        elif isinstance(value, str) and not _is_text(value):
+            problems.append(f"{where}: is not {document.format}: half of a surrogate pair is no character")
+    if problems:
+        raise ConfigError(*problems)
 
 
-def _check_integers(document: Document) -> None:
-    """Refuse integers that do not fit 64 bits, as TOML 1.0 asks: Python may be unable even to print them."""
-    pending: list[tuple[Path, Any]] = [((), document.data)]
-    problems: list[str] = []
+def _scalars(data: Any) -> Iterator[tuple[Path, Any]]:
+    """Yield all values that hold no others, and all keys, in the order of the file."""
+    pending: list[tuple[Path, Any]] = [((), data)]
     while pending:
         path, value = pending.pop()
         if isinstance(value, dict):
-            pending += (((*path, key), inner) for key, inner in value.items())
+            yield from (((*path, key), key) for key in value if not _is_text(key))
+            pending += reversed([((*path, key), inner) for key, inner in value.items()])
         elif isinstance(value, list):
-            pending += (((*path, index), inner) for index, inner in enumerate(value))
-        elif isinstance(value, int) and not -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
-            where = document.where(document.positions.value(path))
-            problems.append(f"{where}: is not TOML: an integer must fit 64 bits")
-    if problems:
-        raise ConfigError(*reversed(problems))
+            pending += reversed([((*path, index), inner) for index, inner in enumerate(value)])
+        else:
+            yield path, value
+
+
+def _is_text(text: str) -> bool:
+    """Return whether a string can be written: escapes of JSON and YAML may make one that cannot."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _in_pyproject(document: Document) -> Document:
+    """Return the part of a ``pyproject.toml`` that is ours."""
+    data: Any = document.data
+    for key in _PYPROJECT_TABLE:
+        data = data.get(key) if isinstance(data, dict) else None
+    if data is None:
+        raise ConfigError(f"{document.name}: there is no table [{'.'.join(_PYPROJECT_TABLE)}]")
+    if not isinstance(data, dict):
+        where = document.where(document.value(_PYPROJECT_TABLE))
+        raise ConfigError(f"{where}: must be a table: write [{'.'.join(_PYPROJECT_TABLE)}]")
+    return Document(document.name, data, document.positions, _PYPROJECT_TABLE)

@@ -1,4 +1,4 @@
-"""Build a `Stack` from a configuration file, or report everything that is wrong with the file at once.
+"""Build a `Stack` from a configuration file, or report everything that is wrong with it at once.
 
 The constructor of each middleware is the only declaration of its options: a problem that it finds is reported here
 at the place in the file where the option stands.
@@ -6,35 +6,50 @@ at the place in the file where the option stands.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from middlewares.errors import OptionError, OptionErrors, Problem, did_you_mean
-from middlewares.record import CLASS, REQUIRED, UNKNOWN, Middleware
+from middlewares.record import CLASS, UNKNOWN, Middleware, accepted
 from middlewares.stack import Stack
-from middlewares.when import When
+from middlewares.when import Conditional, When
 
-from .document import Document, read_document
+from .convert import convert
+from .costs import is_store_option
+from .declared import option_hints
+from .merging import (
+    apply_defaults,
+    apply_profile,
+    as_truth,
+    chosen_profiles,
+    expand_shorthands,
+    name_stores,
+)
+from .model import Configuration, Entry, Setting
 from .report import Report, TableReport
 from .resolve import Unresolved, describe_error, resolve_middleware
+from .sections import ENTRY_KEYS, MATCHERS, Sections, read_sections
+from .substitution import Input, Secret, Substitution
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from middlewares.asgi import ASGIApp
 
-__all__ = ("from_config",)
+    from .positions import Path
 
-_SECTION = "middleware"
-_OWN_KEYS = ("use", "enabled", "when")
-_MATCHERS = ("paths", "exclude_paths", "methods", "hosts")
+__all__ = ("PROFILE_VARIABLE", "from_config", "load", "load_middleware")
+
+PROFILE_VARIABLE = "MIDDLEWARES_PROFILE"
+"""The environment variable that chooses a profile where none is named."""
+
 _NOT_OPTIONS = ("app", "cls", "self")
 """Names that a Python call takes for something else, so that they cannot be handed on as options."""
 
 
-def from_config(path: str | os.PathLike[str]) -> Stack:
-    """Return the stack that a TOML file describes: its ``[[middleware]]`` tables in order, the first is outermost.
+def from_config(path: str | os.PathLike[str], *, profile: str | None = None) -> Stack:
+    """Return the stack that a TOML, YAML or JSON file describes: its entries in order, the first is outermost.
 
     ::
 
@@ -44,106 +59,214 @@ def from_config(path: str | os.PathLike[str]) -> Stack:
         when = { paths = ["/api/*"] }      # the matchers of `When`; optional
         minimum_size = 1000                # all other keys are options of the middleware
 
+    ``profile`` chooses one of the file's profiles; without it the variable ``MIDDLEWARES_PROFILE`` does.
     Raises `ConfigError` with every problem of the file, one per line, as ``file:line:column: what is wrong``.
     Entries are counted from 1: ``middleware[2]`` is the second table.
     """
-    document = read_document(path)
-    report = Report(document)
-    records = [_record(report, index, table) for index, table in enumerate(_tables(document, report))]
-    report.raise_if_any()
-    return Stack(*(record for record in records if record is not None))
+    return load(path, profile=profile).stack
 
 
-def _tables(document: Document, report: Report) -> list[dict[str, Any]]:
-    """Return the tables of the entries, after a look at the top level of the file."""
-    problems = TableReport(report, ())
-    for key in document.data.keys() - {_SECTION}:
-        problems.add(Problem(key, UNKNOWN, hint=did_you_mean(key, [_SECTION])))
-    if _SECTION not in document.data:
-        # The file may have been cut short, and a stack without its guards must not start as if all were well.
-        problems.say(_SECTION, f"there is no [[{_SECTION}]] table; write {_SECTION} = [] if none is meant")
-        return []
-    tables = document.data[_SECTION]
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        problems.say(_SECTION, f"{_SECTION} must be an array of tables: write [[{_SECTION}]]")
-        return []
-    return tables
+def load_middleware(path: str | os.PathLike[str], *, profile: str | None = None) -> list[Middleware]:
+    """Return the entries of a file for ``Starlette(middleware=…)`` and ``FastAPI(middleware=…)``; see `from_config`."""
+    return list(from_config(path, profile=profile))
 
 
-def _record(report: Report, index: int, table: dict[str, Any]) -> Middleware | None:
-    """Return the record of an entry; ``None`` if it is not enabled or not right."""
-    problems = TableReport(report, (_SECTION, index), f"{_SECTION}[{index + 1}]")
-    layer = _layer(problems, table)
-    matchers = _matchers(problems, table)
-    enabled = _get(problems, table, "enabled", bool, "true or false", default=True)
-    if layer is not None and matchers is not None:
-        unconditional = layer
-        layer = _attempt(problems, lambda: When(unconditional, **matchers))
-    return layer if enabled and problems.is_clean else None
+def load(
+    path: str | os.PathLike[str], *, profile: str | None = None, environment: Mapping[str, str] | None = None
+) -> Configuration:
+    """Return what a file describes, with where every value comes from; raises `ConfigError`, see `from_config`.
+
+    ``environment`` is what variables are looked up in, if it is not the process's own.
+    """
+    return _Loading(path, profile, environment).configuration()
 
 
-def _layer(problems: TableReport, table: dict[str, Any]) -> Middleware | None:
-    """Return the record of the middleware that an entry names, with its options; ``None`` if it is not right."""
-    if "use" not in table:
-        problems.add(Problem("use", REQUIRED))
-    use = _get(problems, table, "use", str, "a string", default=None)
-    if use is None:
+class _Loading:
+    """One reading of a configuration."""
+
+    def __init__(
+        self, path: str | os.PathLike[str], profile: str | None, environment: Mapping[str, str] | None
+    ) -> None:
+        environment = os.environ if environment is None else environment
+        self.path = path
+        self.profile = profile or environment.get(PROFILE_VARIABLE) or None
+        self.substitution = Substitution(environment)
+        self.report = Report(secrets=self.substitution.secrets)
+
+    def configuration(self) -> Configuration:
+        sections = read_sections(self.path, self.report)
+        chain = chosen_profiles(sections, self.profile, self.report)
+        reports = self._prepare(sections, chain)
+        for entry, problems in reports:
+            self._build(entry, sections, problems)
+        self.report.raise_if_any()
+        return Configuration(
+            path=os.fsdecode(self.path),
+            profile=self.profile,
+            profiles=tuple(sections.profiles),
+            documents=tuple(sections.documents),
+            entries=tuple(sections.entries),
+            stack=Stack(*(entry.record for entry in sections.entries if entry.enabled and entry.record is not None)),
+            secret_files=tuple(sorted(self.substitution.files)),
+        )
+
+    def _prepare(self, sections: Sections, chain: list[str]) -> list[tuple[Entry, TableReport]]:
+        """Bring together what is said of each entry, and return it with the report of its problems."""
+        expand_shorthands(sections, self.report, self._fill_alone)
+        apply_profile(sections, chain, self.report)
+        reports = []
+        for entry in sections.entries:
+            owner = f"middleware[{entry.number}]" if entry.number else entry.section
+            problems = TableReport(self.report, entry.spot, owner, also_known=ENTRY_KEYS)
+            _resolve(entry, problems)
+            reports.append((entry, problems))
+        apply_defaults(sections, self.report)
+        return reports
+
+    def _build(self, entry: Entry, sections: Sections, problems: TableReport) -> None:
+        """Make the record of an entry, unless something about it is not right."""
+        self._fill_switch(entry, problems)
+        matchers = self._matchers(entry, problems)
+        if entry.cls is None:
+            return
+        problems.places |= {name: setting.spot for name, setting in entry.options.items()}
+        self._fill_options(entry, problems)
+        name_stores(entry, sections, problems, self._fill_alone)
+        options = {name: setting.value for name, setting in entry.options.items() if name not in _NOT_OPTIONS}
+        for name in entry.options.keys() & {*_NOT_OPTIONS}:
+            problems.add(Problem(name, UNKNOWN))
+        _check_others(entry, problems)
+        layer = self._attempt(problems, lambda: Middleware(entry.cls, **options))
+        if layer is not None and matchers is not None:
+            unconditional = layer
+            layer = self._attempt(problems, lambda: When(unconditional, **matchers))
+        entry.record = layer if problems.is_clean else None
+
+    def _fill_switch(self, entry: Entry, problems: TableReport) -> None:
+        setting = entry.enabled_setting
+        if setting is None:
+            return
+        problems.places["enabled"] = setting.spot
+        value = self._fill(setting, "enabled", problems)
+        truth = as_truth(value)
+        checked = OptionErrors(problems.owner)
+        checked.check(truth is not None, "enabled", "must be true or false", value)
+        for problem in checked.found:
+            problems.add(problem)
+        setting.value = entry.enabled = truth is not False
+
+    def _matchers(self, entry: Entry, problems: TableReport) -> dict[str, Any] | None:
+        """Return the matchers of an entry; ``None`` if it has none, or if they are not right."""
+        if entry.when_setting is None:
+            return None
+        spot = problems.places["when"] = entry.when_setting.spot
+        if not entry.when:
+            problems.add(Problem("when", f"must hold at least one of {', '.join(MATCHERS)}"))
+            return None
+        known: dict[str, Any] = {}
+        for name, setting in entry.when.items():
+            problems.places[f"when.{name}"] = setting.spot
+            if name in MATCHERS:
+                self._fill(setting, f"when.{name}", problems)
+                setting.value = convert(setting.value, option_hints(Conditional)[name], _ignore)
+                known[name] = setting.value
+            else:
+                problems.places[f"when.{name}"] = spot.below(name)
+                problems.add(Problem(f"when.{name}", UNKNOWN, hint=did_you_mean(name, MATCHERS)))
+        if not known or any(f"when.{name}" in problems.silenced for name in known):
+            return None
+        # On a layer that does nothing, since the matchers are to be checked even where the middleware is not right.
+        checked = self._attempt(problems, lambda: When(_unchanged, **known), prefix="when.")
+        return None if checked is None else known
+
+    def _fill_options(self, entry: Entry, problems: TableReport) -> None:
+        hints, taken = option_hints(entry.cls), accepted(entry.cls)
+        for name, setting in entry.options.items():
+            # Of the URL of a store only a password is secret, and that is seen by itself.
+            setting.is_secret = taken.is_secret(name) and not is_store_option(name)
+            self._fill(setting, name, problems)
+            noted = _Noted(problems, name)
+            setting.value = convert(setting.value, hints.get(name, Any), noted)
+            problems.silenced |= noted.options
+
+    def _fill(self, setting: Setting, option: str, problems: TableReport) -> Any:
+        """Fill in a setting; an option with something missing is not judged further."""
+        noted = _Noted(problems, option)
+        inputs: list[Input] = []
+        folder = setting.spot.document.folder
+        setting.value = self.substitution.fill(setting.written, folder, noted, inputs, is_secret=setting.is_secret)
+        setting.inputs = tuple(inputs)
+        setting.is_secret = setting.is_secret or _holds_secret(setting.value)
+        problems.silenced |= noted.options
+        return setting.value
+
+    def _fill_alone(self, setting: Setting, option: str) -> Any:
+        """Fill in a setting that belongs to no entry."""
+        return self._fill(setting, option, TableReport(self.report, setting.spot, places={option: setting.spot}))
+
+    def _attempt(self, problems: TableReport, build: Callable[[], Middleware], prefix: str = "") -> Middleware | None:
+        """Return the record that ``build`` makes, or note why it cannot be made."""
+        try:
+            return build()
+        except OptionError as error:
+            for problem in error.problems:
+                if problem.option == CLASS and problem.rule != UNKNOWN:
+                    problems.say("use", str(problem))
+                else:
+                    problems.add(replace(problem, option=prefix + problem.option))
+        except Exception as error:  # noqa: BLE001 - constructors that are not ours may raise anything
+            problems.say("use", f"cannot be built: {describe_error(error, self.report.blotted)}")
         return None
+
+
+class _Noted:
+    """Notes problems of one option, and that there were any."""
+
+    def __init__(self, problems: TableReport, option: str) -> None:
+        self.problems = problems
+        self.option = option
+        self.options: set[str] = set()
+
+    def __call__(self, path: Path, words: str) -> None:
+        self.options.add(self.option)
+        spot = self.problems.spot_of(self.option).below(*path)
+        shown = self.option + "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in path)
+        self.problems.is_clean = False
+        self.problems.report.note(spot.document, spot.value, f"{shown} {words}", owner=self.problems.owner)
+
+
+def _resolve(entry: Entry, problems: TableReport) -> None:
+    """Find the middleware of an entry."""
+    if entry.use is None:
+        return
     try:
-        cls = resolve_middleware(use)
+        entry.cls = resolve_middleware(entry.use)
     except Unresolved as error:
         problems.say("use", str(error))
-        return None
-    problems.owner += f" ({use})"
-    options = {name: value for name, value in table.items() if name not in _OWN_KEYS}
-    for name in options.keys() & _NOT_OPTIONS:
-        problems.add(Problem(name, UNKNOWN))
-        del options[name]
-    return _attempt(problems, lambda: Middleware(cls, **options))
+    else:
+        problems.owner += f" ({entry.id or entry.use})"
 
 
-def _matchers(problems: TableReport, table: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the matchers of an entry; ``None`` if it has none, or if they are not right."""
-    matchers = _get(problems, table, "when", dict, f"a table of {', '.join(_MATCHERS)}", default=None)
-    if matchers is None:
-        return None
-    if not matchers:
-        problems.add(Problem("when", f"must hold at least one of {', '.join(_MATCHERS)}"))
-        return None
-    known = {name: value for name, value in matchers.items() if name in _MATCHERS}
-    for name in matchers.keys() - known:
-        problems.add(Problem(f"when.{name}", UNKNOWN, hint=did_you_mean(name, _MATCHERS)))
-    if not known:
-        return None
-    # On a layer that does nothing, since the matchers are to be checked even where the middleware is not right.
-    checked = _attempt(problems, lambda: When(_unchanged, **known), prefix="when.")
-    return None if checked is None else known
+def _check_others(entry: Entry, problems: TableReport) -> None:
+    """Check the names of the options that other profiles give to an entry."""
+    taken = accepted(entry.cls)
+    for name, setting in entry.others:
+        if name not in taken.names and not taken.any_name:
+            other = TableReport(problems.report, setting.spot, f"{setting.section} ({entry.label})")
+            other.places[name] = setting.spot
+            other.add(Problem(name, UNKNOWN, hint=did_you_mean(name, taken.names)))
 
 
-def _get(problems: TableReport, table: dict[str, Any], key: str, kind: type, words: str, *, default: Any) -> Any:
-    """Return the value of one of the keys that every entry knows, or the default if it is of the wrong type."""
-    if key not in table:
-        return default
-    checked = OptionErrors(problems.owner)
-    if checked.check(isinstance(table[key], kind), key, f"must be {words}", table[key]):
-        return table[key]
-    problems.add(*checked.found)
-    return default
+def _holds_secret(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_secret, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_secret, value))
+    return isinstance(value, Secret)
 
 
-def _attempt(problems: TableReport, build: Callable[[], Middleware], prefix: str = "") -> Middleware | None:
-    """Return the record that ``build`` makes, or note why it cannot be made."""
-    try:
-        return build()
-    except OptionError as error:
-        for problem in error.problems:
-            if problem.option == CLASS and problem.rule != UNKNOWN:
-                problems.say("use", str(problem))
-            else:
-                problems.add(replace(problem, option=prefix + problem.option))
-    except Exception as error:  # noqa: BLE001 - constructors that are not ours may raise anything
-        problems.say("use", f"cannot be built: {describe_error(error)}")
-    return None
+def _ignore(_path: Path, _words: str) -> None:
+    """Take no callables: matchers name none."""
 
 
 def _unchanged(app: ASGIApp) -> ASGIApp:

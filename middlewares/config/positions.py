@@ -12,7 +12,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-__all__ = ("MAX_DEPTH", "Path", "Place", "Positions", "TooDeep", "locate")
+__all__ = ("MAX_DEPTH", "Malformed", "Path", "Place", "Positions", "Scanner", "TooDeep", "locate")
 
 Path: TypeAlias = tuple[str | int, ...]
 """The way to a value: keys, and indices into arrays from 0, as in ``("middleware", 2, "when", "paths")``."""
@@ -40,12 +40,20 @@ class Place(NamedTuple):
     column: int
 
 
-class TooDeep(Exception):
+class Malformed(Exception):
+    """A text is not in its format; each problem has its place, where that is known."""
+
+    def __init__(self, *problems: tuple[Place | None, str]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(words for _, words in problems))
+
+
+class TooDeep(Malformed):
     """Something stands deeper than `MAX_DEPTH` in tables and arrays."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        super().__init__(f"line {place.line}, column {place.column}: nested more than {MAX_DEPTH} deep")
+        super().__init__((place, f"is nested more than {MAX_DEPTH} levels deep"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +65,14 @@ class Positions:
     """
 
     _lines: list[int]
+    """The offset at which each line begins."""
     _keys: dict[Path, int] = field(default_factory=dict)
     _values: dict[Path, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, text: str) -> Positions:
+        """Return an empty index of a text."""
+        return cls([0, *(match.end() for match in re.finditer("\n", text))])
 
     def __contains__(self, path: Path) -> bool:
         return path in self._values
@@ -92,16 +106,16 @@ def locate(text: str) -> Positions:
 
     Raises `TooDeep`. It never raises anything else, and what it finds in a text that is not TOML means nothing.
     """
-    return _Scanner(text).scan()
+    return Scanner(text).scan()
 
 
-class _Scanner:
+class Scanner:
     """One pass over one text; ``at`` is the offset of the next character to read and never goes back."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
-        self.positions = Positions([0, *(match.end() for match in re.finditer("\n", text))])
+        self.positions = Positions.of(text)
         self.lengths: dict[Path, int] = {}
         """How many tables each array of tables has so far."""
 

@@ -17,8 +17,12 @@ from middlewares.registry import BUILTIN, load_builtin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from importlib.metadata import EntryPoint
 
-__all__ = ("Unresolved", "describe_error", "import_object", "quoted", "resolve_middleware")
+__all__ = ("PLUGINS", "Unresolved", "describe_error", "import_object", "plugins", "quoted", "resolve_middleware")
+
+PLUGINS = "middlewares.plugins"
+"""The group of entry points by which packages offer middlewares under a short name."""
 
 _T = TypeVar("_T")
 
@@ -33,19 +37,31 @@ class Unresolved(Exception):
     """A name means nothing; the message says why, in one line."""
 
 
+def plugins() -> dict[str, EntryPoint]:
+    """Return the middlewares that installed packages offer by a name, as entry points of `PLUGINS`."""
+    from importlib.metadata import entry_points  # reads the file system: only where such a name is asked for
+
+    return {plugin.name: plugin for plugin in entry_points(group=PLUGINS) if plugin.name not in BUILTIN}
+
+
 def resolve_middleware(use: str) -> Callable[..., Any]:
-    """Return the middleware that ``use`` names: a built-in name, or ``package.module:Class``.
+    """Return the middleware that ``use`` names: a built-in, one of a package's entry points, or ``module:Class``.
 
     Raises `Unresolved`.
     """
     if use in BUILTIN:
         return _loaded(use, lambda: load_builtin(use))
     if ":" not in use:
-        raise Unresolved(_unknown_builtin(use))
-    found: Callable[..., Any] = import_object(use)
+        known = plugins()
+        if use not in known:
+            raise Unresolved(_unknown_builtin(use, [*BUILTIN, *known]))
+        found: Any = _loaded(use, known[use].load)
+    else:
+        found = import_object(use)
     if not callable(found):
         raise Unresolved(f"{quoted(use)} is no middleware class but an object of type {type(found).__name__!r}")
-    return found
+    checked: Callable[..., Any] = found
+    return checked
 
 
 def import_object(name: str) -> Any:
@@ -61,9 +77,12 @@ def import_object(name: str) -> Any:
     return found
 
 
-def describe_error(error: BaseException) -> str:
-    """Return an exception in one line: its type, its words, and the place in foreign code where it was raised."""
-    words = " ".join(str(error).split())
+def describe_error(error: BaseException, blotted: Callable[[str], str] = str) -> str:
+    """Return an exception in one line: its type, its words, and the place in foreign code where it was raised.
+
+    ``blotted`` takes secrets out of its words, before they are cut to a length that fits a line.
+    """
+    words = " ".join(blotted(str(error)).split())
     if len(words) > _LONGEST_REASON:
         words = words[: _LONGEST_REASON - 1] + "…"
     if isinstance(error, MiddlewaresError):
@@ -79,15 +98,15 @@ def quoted(word: str) -> str:
     return repr(word if len(word) <= _LONGEST_WORD else word[: _LONGEST_WORD - 1] + "…")
 
 
-def _unknown_builtin(use: str) -> str:
+def _unknown_builtin(use: str, known: list[str]) -> str:
     message = f"unknown middleware {quoted(use)}"
-    hint = did_you_mean(use.lower(), BUILTIN)
+    hint = did_you_mean(use.lower(), known)
     if hint:
         return f"{message}; {hint}"
     module, _, attribute = use.rpartition(".")
     if _is_dotted_name(module) and attribute.isidentifier():
         return f"{message}; did you mean {quoted(f'{module}:{attribute}')}?"
-    return f"{message}; known are {', '.join(sorted(BUILTIN))}, and any class as 'package.module:Class'"
+    return f"{message}; known are {', '.join(sorted(known))}, and any class as 'package.module:Class'"
 
 
 def _is_dotted_name(name: str) -> bool:

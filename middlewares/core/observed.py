@@ -166,12 +166,17 @@ class ObservedCall:
 
     def hand_on(self, key: str, value: Any) -> None:
         """Hand the application a scope with another value, while the call begins."""
-        self.inner = {**self.inner, key: value}
+        if self.inner is self.scope:
+            self.inner = {**self.inner, key: value}
+        else:  # it was made for this call, and nobody has it yet
+            self.inner[key] = value
 
     # How it goes on.
 
     def begin_response(self, message: Message, status: int | None = None) -> Message:
         """Note how a response begins; return the message as observers want it to."""
+        if self.first_byte is not None:
+            return message  # it has begun: a server refuses another start
         headers = message.get("headers", ())
         if not isinstance(headers, (list, tuple)):
             headers = [*headers]

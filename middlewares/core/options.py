@@ -18,7 +18,17 @@ from typing import Any, Literal, Union, get_args, get_origin
 if typing.TYPE_CHECKING:
     from middlewares.errors import OptionErrors
 
-__all__ = ("check_type", "check_types", "describe", "matches", "option_fields", "option_types")
+__all__ = (
+    "check_type",
+    "check_types",
+    "describe",
+    "is_collection_type",
+    "is_mapping_type",
+    "item_type",
+    "matches",
+    "option_fields",
+    "option_types",
+)
 
 _LONGEST_ADVICE = 80
 
@@ -109,6 +119,24 @@ def describe(hint: Any, *, plural: bool = False) -> str:
     if origin in _WORDS:
         return _WORDS[origin][plural]
     return f"{getattr(origin, '__name__', str(hint))}{' objects' if plural else ''}"
+
+
+def is_collection_type(hint: Any) -> bool:
+    """Return whether the annotation ``hint`` is that of a list: ``Collection[T]`` and its kin."""
+    return (get_origin(hint) or hint) in _COLLECTIONS
+
+
+def is_mapping_type(hint: Any) -> bool:
+    """Return whether the annotation ``hint`` is that of a table: ``Mapping[K, V]`` and its kin."""
+    return (get_origin(hint) or hint) in _MAPPINGS
+
+
+def item_type(hint: Any, index: int) -> Any:
+    """Return the annotation of one item of a collection; for ``tuple[T, U]`` each has its own."""
+    parts = _parts(hint)
+    if not isinstance(parts, tuple):
+        return parts
+    return parts[index] if index < len(parts) else Any
 
 
 def _is_collection(value: object) -> bool:

@@ -102,6 +102,20 @@ class Prepared:
         self.refusal = refusal
         self.rendered: Memo[tuple[HeaderList, bytes]] = Memo(partial(rendered, refusal))
 
+    def for_flood(self, scope: Scope) -> tuple[HeaderList, bytes] | None:
+        """Return headers and body of the answer to an HTTP request where sending them is all there is to do.
+
+        ``None`` where layers outside, or a log, are to be told: then `refuse` does it. Of several lines of ``Accept``
+        only the first is read, which a server is free to do (RFC 9110, 12.5.1).
+        """
+        if EXCHANGE in scope or _log.isEnabledFor(logging.DEBUG):
+            return None
+        headers = scope["headers"]
+        for name, value in headers:
+            if name == b"accept":
+                return self.rendered[value]
+        return self.rendered[joined(headers, b"accept") or b""]
+
 
 async def refuse(
     scope: Scope,
@@ -149,9 +163,15 @@ async def refuse(
 
 def _accept(headers: Headers) -> bytes:
     """Return the whole value of ``Accept``; servers give names in lower case, so a look for others comes second."""
-    values = [value for name, value in headers if name == b"accept"]
-    if len(values) == 1:
-        return values[0]
+    found = None
+    for name, value in headers:
+        if name == b"accept":
+            if found is not None:
+                break
+            found = value
+    else:
+        if found is not None:
+            return found
     return joined(headers, b"accept") or b""
 
 

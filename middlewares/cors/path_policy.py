@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from middlewares.core.options import check_type, option_fields, option_types
 from middlewares.core.paths import path_problem
-from middlewares.errors import OptionError, OptionErrors, Problem, did_you_mean
+from middlewares.errors import UNKNOWN, OptionError, OptionErrors, Problem, did_you_mean
 
 from .check import check_policy
 from .options import PolicyOptions
@@ -44,7 +44,7 @@ class CORSPolicy(PolicyOptions):
 def as_policies(problems: OptionErrors, given: Iterable[CORSPolicy | Mapping[str, Any]]) -> tuple[CORSPolicy, ...]:
     """Return policies as objects, and record what is wrong with those given as tables of options."""
     made = []
-    for index, policy in enumerate(given):
+    for number, policy in enumerate(given, 1):
         if isinstance(policy, CORSPolicy):
             made.append(policy)
             continue
@@ -52,7 +52,7 @@ def as_policies(problems: OptionErrors, given: Iterable[CORSPolicy | Mapping[str
             made.append(_build(policy))
         except OptionError as error:
             problems.found += (
-                Problem(f"policies[{index}].{problem.option}", problem.rule, problem.value, problem.hint)
+                Problem(f"policies[{number}].{problem.option}", problem.rule, problem.value, problem.hint)
                 for problem in error.problems
             )
     return tuple(made)
@@ -60,11 +60,7 @@ def as_policies(problems: OptionErrors, given: Iterable[CORSPolicy | Mapping[str
 
 def _build(options: Mapping[str, Any]) -> CORSPolicy:
     known = [option.name for option in fields(CORSPolicy)]
-    found = [
-        Problem(str(name), "is no option of a policy", None, did_you_mean(str(name), known))
-        for name in options
-        if name not in known
-    ]
+    found = [Problem(str(name), UNKNOWN, None, did_you_mean(str(name), known)) for name in options if name not in known]
     if "paths" not in options:
         found.append(Problem("paths", "must be given", None, "such as ['/api/*']"))
     try:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
-from middlewares.core.fields import is_token
+from middlewares.core.matching import check_matchers
 from middlewares.core.options import check_type, option_types
-from middlewares.core.paths import host_hint, host_problem, path_problem
-from middlewares.errors import OptionErrors, did_you_mean
+from middlewares.errors import REQUIRED, UNKNOWN, OptionErrors, Problem, did_you_mean
 
 from .algorithms import make_algorithm
 from .keys import compile_key
@@ -88,26 +87,28 @@ class Rule:
     """Seconds that a request may wait for its turn instead of being refused."""
 
 
-def as_rule(problems: OptionErrors, given: Rule | Mapping[str, Any]) -> Rule | None:
-    """Return a rule as it stands in code or in a file; what is wrong with it goes to ``problems``."""
+def as_rule(problems: OptionErrors, given: Rule | Mapping[str, Any], where: str = "") -> Rule | None:
+    """Return a rule as it stands in code or in a file; what is wrong with it goes to ``problems``.
+
+    ``where`` stands before the names of its options there, as in ``rules[2].``.
+    """
     options = (
         given if isinstance(given, Mapping) else {field.name: getattr(given, field.name) for field in fields(Rule)}
     )
     found = OptionErrors("rule")
     known = option_types(Rule)
     for name in options.keys() - known.keys():
-        found.add(name, "is unknown", options[name], did_you_mean(str(name), known))
+        found.found.append(Problem(str(name), UNKNOWN, hint=did_you_mean(str(name), known)))
     if "limit" not in options:
-        found.add("limit", "is required", None)
+        found.found.append(Problem("limit", REQUIRED))
     for field in fields(Rule):
         if field.name in options:
             check_type(found, field, options[field.name], known[field.name])
     rule = None if found.found else Rule(**options)
     if rule is not None:
-        _check_matchers(found, rule)
+        check_matchers(found, rule)
         check_limits(found, rule)
-    for problem in found.found:
-        problems.add("rules", f"must hold rules that are right: {problem}", given)
+    problems.found += (replace(problem, option=where + problem.option) for problem in found.found)
     return None if found.found else rule
 
 
@@ -147,16 +148,3 @@ def _check(problems: OptionErrors, option: str, given: object, read: Callable[[]
         read()
     except ValueError as error:
         problems.add(option, str(error), given)
-
-
-def _check_matchers(problems: OptionErrors, rule: Rule) -> None:
-    for option in ("paths", "exclude_paths"):
-        for pattern in getattr(rule, option):
-            words = path_problem(pattern)
-            problems.check(words is None, option, words or "", pattern)
-    for host in rule.hosts:
-        words = host_problem(host)
-        problems.check(words is None, "hosts", words or "", host, host_hint(host))
-    for method in rule.methods:
-        fits = is_token(method) and method == method.upper()
-        problems.check(fits, "methods", "must hold request methods in upper case", method)

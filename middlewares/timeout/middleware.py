@@ -13,7 +13,7 @@ from middlewares.core.layer import Layer, freeze, is_innermost
 from middlewares.core.options import check_types, matches
 from middlewares.core.paths import compile_paths, path_problem, route_path
 from middlewares.core.refusals import Refusal, refuse
-from middlewares.errors import OptionErrors, did_you_mean
+from middlewares.errors import UNKNOWN, OptionErrors, Problem, did_you_mean
 
 from .call import Limits, ResponseTimeout, TimedCall, new_call
 from .watch import Watch
@@ -67,8 +67,8 @@ class Timeout(Layer):
         given = {name: getattr(self, name) for name in _LIMITS}
         for name, value in given.items():
             _check_seconds(problems, name, value)
-        for rule in self.rules:
-            _check_rule(problems, rule)
+        for number, rule in enumerate(self.rules, 1):
+            _check_rule(problems, f"rules[{number}]", rule)
         problems.raise_if_any()
         rules = tuple((compile_paths(rule["paths"]), self._per_type({**given, **rule})) for rule in self.rules)
         shortest = [value for table in (given, *self.rules) for name in _LIMITS if (value := table.get(name))]
@@ -127,16 +127,17 @@ def _check_seconds(problems: OptionErrors, option: str, value: float) -> None:
     problems.check(0 <= value < float("inf"), option, "must be a number of seconds, or 0 for no limit", value)
 
 
-def _check_rule(problems: OptionErrors, rule: Mapping[str, Any]) -> None:
+def _check_rule(problems: OptionErrors, where: str, rule: Mapping[str, Any]) -> None:
     known = ("paths", *_LIMITS)
-    for name in rule:
-        problems.check(name in known, "rules", f"must hold only {', '.join(known)}", name, did_you_mean(name, known))
+    for name in rule.keys() - {*known}:
+        problems.found.append(Problem(f"{where}.{name}", UNKNOWN, hint=did_you_mean(str(name), known)))
     paths = rule.get("paths", ())
     has_paths = matches(paths, Collection[str]) and len(paths) > 0
-    if problems.check(has_paths, "rules", "must each hold paths, a list of path patterns", rule):
+    if problems.check(has_paths, f"{where}.paths", "must be a list of path patterns", paths):
         for pattern in paths:
             wrong = path_problem(pattern)
-            problems.check(wrong is None, "rules", wrong or "", pattern)
-    for name in _LIMITS:
-        if name in rule and problems.check(matches(rule[name], float), "rules", "must hold numbers", rule[name]):
-            _check_seconds(problems, "rules", rule[name])
+            problems.check(wrong is None, f"{where}.paths", wrong or "", pattern)
+    for name in rule.keys() & {*_LIMITS}:
+        seconds = rule[name]
+        if problems.check(matches(seconds, float), f"{where}.{name}", "must be a number", seconds):
+            _check_seconds(problems, f"{where}.{name}", seconds)

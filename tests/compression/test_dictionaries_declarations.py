@@ -78,7 +78,7 @@ def test_problems_of_tables_name_the_table() -> None:
     with pytest.raises(OptionError) as caught:
         problems.raise_if_any()
     assert str(caught.value).splitlines() == [
-        "Compress: dictionaries[2].mach is no option of a dictionary (did you mean 'match'?)",
+        "Compress: dictionaries[2].mach is unknown (did you mean 'match'?)",
         "Compress: dictionaries[2].match is required",
         "Compress: dictionaries[3].match must be a path that begins with one '/', such as '/static/app.*.js'; got 'b'",
     ]

@@ -175,7 +175,7 @@ async def test_a_file_gives_policies_as_tables(tmp_path: Path) -> None:
     assert_fields(await request(app, path="/public/x", headers={"origin": A}), origin="*")
     assert_fields(await request(app, path="/", headers={"origin": A}))
     file.write_text(f'{table}["null"]')
-    with pytest.raises(ConfigError, match=r"middleware\[1\] \(cors\): policies\[0\].allow_origins must hold origins"):
+    with pytest.raises(ConfigError, match=r"middleware\[1\] \(cors\): policies\[1\].allow_origins must hold origins"):
         from_config(file)
 
 

@@ -115,6 +115,9 @@ async def test_disabled_entry_works_once_it_is_turned_on(tmp_path: Path, opened:
     text = (FOLDER / "middlewares.toml").read_text()
     entries = tomllib.loads(text)["middleware"]
     assert [entry["use"] for entry in entries if entry.get("enabled", True)] == [
+        "request_id",
+        "access_log",
+        "server_timing",
         "health",
         "problem_details",
         "compress",
@@ -126,6 +129,7 @@ async def test_disabled_entry_works_once_it_is_turned_on(tmp_path: Path, opened:
         "timeout",
         "concurrency_limit",
         "drain",
+        "metrics",
         "tracing",
         "publish_route",
     ]

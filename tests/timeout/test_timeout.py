@@ -444,12 +444,12 @@ def test_on_trio_too() -> None:
         ({"total": float("nan")}, "Timeout: total must be a number of seconds, or 0 for no limit; got nan"),
         ({"idle": float("inf")}, "Timeout: idle must be a number of seconds, or 0 for no limit; got inf"),
         ({"idle": "5"}, "Timeout: idle must be a number; got '5'"),
-        ({"rules": [{"first_byte": 1}]}, "Timeout: rules must each hold paths, a list of path patterns; got"),
-        ({"rules": [{"paths": "/a"}]}, "Timeout: rules must each hold paths, a list of path patterns; got"),
-        ({"rules": [{"paths": ["a"]}]}, "Timeout: rules must hold patterns that begin with '/'; got 'a'"),
-        ({"rules": [{"paths": ["/a"], "totl": 1}]}, "got 'totl' (did you mean 'total'?)"),
-        ({"rules": [{"paths": ["/a"], "total": "1"}]}, "Timeout: rules must hold numbers; got '1'"),
-        ({"rules": [{"paths": ["/a"], "idle": -2}]}, "Timeout: rules must be a number of seconds"),
+        ({"rules": [{"first_byte": 1}]}, "Timeout: rules[1].paths must be a list of path patterns; got"),
+        ({"rules": [{"paths": "/a"}]}, "Timeout: rules[1].paths must be a list of path patterns; got"),
+        ({"rules": [{"paths": ["a"]}]}, "Timeout: rules[1].paths must hold patterns that begin with '/'; got 'a'"),
+        ({"rules": [{"paths": ["/a"], "totl": 1}]}, "Timeout: rules[1].totl is unknown (did you mean 'total'?)"),
+        ({"rules": [{"paths": ["/a"], "total": "1"}]}, "Timeout: rules[1].total must be a number; got '1'"),
+        ({"rules": [{"paths": ["/a"], "idle": -2}]}, "Timeout: rules[1].idle must be a number of seconds"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from middlewares.core.options import check_type, option_types
-from middlewares.errors import OptionError, OptionErrors, Problem, did_you_mean
+from middlewares.errors import REQUIRED, UNKNOWN, OptionError, OptionErrors, Problem, did_you_mean
 
 from .fields import is_sf_string
 from .patterns import pattern_problem
@@ -111,9 +111,9 @@ def _from_table(table: Mapping[str, Any]) -> Dictionary:
     options = {name: value for name, value in table.items() if name in known}
     for name in table.keys() - options.keys():
         # The names that the field itself uses are written with a hyphen; a file may follow them.
-        problems.found.append(Problem(name, "is no option of a dictionary", hint=did_you_mean(name, known)))
+        problems.found.append(Problem(name, UNKNOWN, hint=did_you_mean(name, known)))
     if "match" not in options:
-        problems.found.append(Problem("match", "is required"))
+        problems.found.append(Problem("match", REQUIRED))
     else:
         try:
             declared = Dictionary(**options)
