@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .errors import OptionError as OptionError
     from .maintenance import Maintenance as Maintenance
     from .order import OrderWarning as OrderWarning
+    from .publish_route import PublishRoute as PublishRoute
     from .rate_limit import RateLimit as RateLimit
     from .sessions import Session as Session
     from .sessions import Sessions as Sessions
@@ -53,6 +54,7 @@ _HOME = {
     "MissingExtra": ".errors",
     "OptionError": ".errors",
     "OrderWarning": ".order",
+    "PublishRoute": ".publish_route",
     "RateLimit": ".rate_limit",
     "Session": ".sessions",
     "Sessions": ".sessions",
@@ -81,6 +83,7 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "MissingExtra",
     "OptionError",
     "OrderWarning",
+    "PublishRoute",
     "RateLimit",
     "Session",
     "Sessions",

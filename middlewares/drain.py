@@ -8,13 +8,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import anyio
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.cross_origin import InnerPolicy
-from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.exchange import EXCHANGE, publish_scope
+from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
+from middlewares.core.lifetime import Lifetime
 from middlewares.core.options import check_types
 from middlewares.core.refusals import Refusal, refuse
 from middlewares.errors import OptionErrors
@@ -28,9 +30,10 @@ __all__ = ("Drain",)
 class _Flights:
     """The requests in flight of one application, and whether it is shutting down."""
 
-    __slots__ = ("_landed", "count", "is_closing")
+    __slots__ = ("_landed", "count", "is_closing", "lifetime")
 
     def __init__(self) -> None:
+        self.lifetime = Lifetime()
         self.count = 0
         self.is_closing = False
         self._landed: anyio.Event | None = None
@@ -64,6 +67,8 @@ class Drain(Layer):
     Standard: RFC 9110, 15.6.4 (503); RFC 9112, 9.6 (``Connection: close``); ASGI lifespan.
     """
 
+    publishes_scope: ClassVar[bool] = True
+
     app: ASGIApp = field(kw_only=False)
     grace: float = 20.0
     """Seconds for which the shutdown is held back at most."""
@@ -72,6 +77,9 @@ class Drain(Layer):
     _flights: _Flights = field(init=False, repr=False)
     _refusals: dict[bool, Refusal] = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
+    _innermost: bool = field(init=False, repr=False)
+
+    kept: ClassVar = ("_flights",)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -83,6 +91,7 @@ class Drain(Layer):
         problems.raise_if_any()
         refusals = {closes: self._refusal(closes=closes) for closes in (False, True)}
         freeze(self, _flights=_Flights(), _refusals=refusals, _inner=InnerPolicy(self.app))
+        freeze(self, _innermost=is_innermost(self.app))
 
     @property
     def in_flight(self) -> int:
@@ -104,6 +113,8 @@ class Drain(Layer):
             # RFC 9113, 8.2.2: there is no Connection field in HTTP/2 and later.
             refusal = self._refusals[kind == "http" and scope.get("http_version", "1.1") in ("1.0", "1.1")]
             return await refuse(scope, receive, send, refusal, inner=self._inner)
+        if self._innermost and EXCHANGE in scope:
+            publish_scope(scope)
         flights.count += 1
         try:
             await self.app(scope, receive, send)
@@ -116,8 +127,9 @@ class Drain(Layer):
         async def receive_late() -> Message:
             event = await receive()
             if event["type"] == "lifespan.startup":
+                flights.lifetime.enter()
                 flights.is_closing = False  # as tests and reloaders do, it may begin anew
-            elif event["type"] == "lifespan.shutdown":
+            elif event["type"] == "lifespan.shutdown" and flights.lifetime.leave():
                 await flights.close(self.grace)
             return event
 

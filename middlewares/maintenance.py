@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.cross_origin import InnerPolicy
-from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.exchange import EXCHANGE, publish_scope
+from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
 from middlewares.core.matching import ask
 from middlewares.core.memo import Memo
 from middlewares.core.options import check_types
@@ -64,6 +65,8 @@ class Maintenance(Layer):
     Standard: RFC 9110, 15.6.4 (503) and 10.2.3 (``Retry-After``).
     """
 
+    publishes_scope: ClassVar[bool] = True
+
     app: ASGIApp = field(kw_only=False)
     active: bool | str | Path | Callable[..., Any] = True
     """Whether it is active: true or false; the path of a file, while that exists; or a function, sync or async, that
@@ -85,6 +88,7 @@ class Maintenance(Layer):
     _allowed: Memo[bool] = field(init=False, repr=False)
     _refusal: Refusal = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
+    _innermost: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -114,6 +118,7 @@ class Maintenance(Layer):
             _allowed=Memo(partial(_is_in, networks)),
             _refusal=refusal,
             _inner=InnerPolicy(self.app),
+            _innermost=is_innermost(self.app),
         )
 
     def hands_on_send(self) -> bool:
@@ -121,6 +126,8 @@ class Maintenance(Layer):
         return is_foreign(self.app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._innermost and EXCHANGE in scope:
+            publish_scope(scope)
         if self.active is False or scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         if not await self._is_on(scope) or self._passes(scope):

@@ -19,6 +19,7 @@ BUILTIN: dict[str, str] = {
     "zstd": "middlewares.compression:Zstd",
     "maintenance": "middlewares.maintenance:Maintenance",
     "timeout": "middlewares.timeout:Timeout",
+    "publish_route": "middlewares.publish_route:PublishRoute",
 }
 
 

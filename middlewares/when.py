@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
+from middlewares.core.exchange import EXCHANGE, publish_scope
 from middlewares.core.fields import is_token
-from middlewares.core.layer import Layer, freeze, is_foreign, placeholder
+from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost, placeholder
 from middlewares.core.matching import ask, compile_matchers
 from middlewares.core.options import check_types
 from middlewares.core.paths import host_hint, host_problem, path_problem
@@ -89,6 +90,8 @@ class Conditional(Layer):
     handshake is a ``GET`` request (RFC 6455, 4.1).
     """
 
+    publishes_scope: ClassVar[bool] = True
+
     app: ASGIApp = field(kw_only=False)
     layer: Middleware
     """The middleware to apply."""
@@ -104,6 +107,7 @@ class Conditional(Layer):
     """A function, sync or async, that is given the ``HTTPConnection`` and returns whether to apply the middleware."""
     _wrapped: ASGIApp = field(init=False, repr=False)
     _tests: tuple[_Test, ...] = field(init=False, repr=False)
+    _innermost: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         problems = OptionErrors("When")
@@ -127,11 +131,13 @@ class Conditional(Layer):
         tests = compile_matchers(
             methods=self.methods, paths=self.paths, exclude_paths=self.exclude_paths, hosts=self.hosts
         )
-        freeze(self, _wrapped=wrapped, _tests=tests)
+        freeze(self, _wrapped=wrapped, _tests=tests, _innermost=is_innermost(self.app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self._wrapped(scope, receive, send)
+        if self._innermost and EXCHANGE in scope:
+            publish_scope(scope)
         for test in self._tests:
             if not test(scope):
                 return await self.app(scope, receive, send)

@@ -30,8 +30,9 @@ MAY_IMPORT = {
     "stack": BASE | {"adapt", "record", "order"},  # for its advice, when it is asked
     "order": BASE | {"core", "record", "registry", "stack", "when"},
     "when": BASE | {"core", "record"},
-    "config": BASE | {"adapt", "core", "order", "registry", "record", "stack", "when"},
-    "serve": BASE | {"config", "middlewares"},
+    "config": BASE | {"adapt", "core", "order", "registry", "record", "reload", "stack", "when"},
+    "reload": BASE | {"adapt", "core", "record", "stack", "when"},
+    "serve": BASE | {"config", "reload", "middlewares"},
     "cli": BASE | {"config", "core", "registry", "serve", "testing", "middlewares", "sessions", "stores"},
     "__main__": {"cli"},
     "testing": BASE | {"core"},

@@ -14,6 +14,8 @@ from . import (
     load_control,
     passthrough,
     rate_limit,
+    reload,
+    routes,
     session_stores,
     sessions,
     stack,
@@ -36,7 +38,9 @@ ALL: tuple[Case, ...] = (
     *sessions.CASES,
     *session_stores.CASES,
     *stack.CASES,
+    *reload.CASES,
     *lint.CASES,
+    *routes.CASES,
 )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
-from middlewares.core.exchange import hand_back
+from middlewares.core.exchange import EXCHANGE, hand_back, publish_scope
 from middlewares.core.headers import HeaderList
-from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
 from middlewares.core.options import check_types
 from middlewares.core.paths import compile_paths, path_problem, route_path
 from middlewares.errors import OptionErrors
@@ -32,6 +32,8 @@ _ZEROCOPY = "http.response.zerocopysend"
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
 class CompressionLayer(Layer):
     """Options of every layer that compresses, and its work."""
+
+    publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)
     minimum_size: int = 500
@@ -57,6 +59,7 @@ class CompressionLayer(Layer):
     _plan: Plan = field(init=False, repr=False)
     _is_excluded: Callable[[str], object] | None = field(init=False, repr=False)
     _foreign: bool = field(init=False, repr=False)
+    _innermost: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -91,9 +94,12 @@ class CompressionLayer(Layer):
             _plan=plan,
             _is_excluded=compile_paths(self.exclude_paths) if self.exclude_paths else None,
             _foreign=is_foreign(self.app),
+            _innermost=is_innermost(self.app),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._innermost and EXCHANGE in scope:
+            publish_scope(scope)
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         if self._is_excluded is not None and self._is_excluded(route_path(scope)):
@@ -103,6 +109,8 @@ class CompressionLayer(Layer):
         inner = scope
         if "extensions" in scope or plan.tags is not None:
             inner = self._inner_scope(scope, response)
+            if inner is not scope and self._innermost and EXCHANGE in scope:
+                publish_scope(inner)
         taking = response.send
         if plan.dictionaries is not None:
             taking = AnnouncingSend(plan.dictionaries, scope, taking).send

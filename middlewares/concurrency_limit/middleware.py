@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.cross_origin import InnerPolicy
-from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.exchange import EXCHANGE, publish_scope
+from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
 from middlewares.core.matching import ask
 from middlewares.core.options import check_types
 from middlewares.core.paths import HEALTH_PATHS, compile_paths, path_problem, route_path
@@ -40,6 +41,8 @@ class ConcurrencyLimit(Layer):
     type ``temporary-reduced-capacity``).
     """
 
+    publishes_scope: ClassVar[bool] = True
+
     app: ASGIApp = field(kw_only=False)
     limit: int | Literal["auto"] = "auto"
     """How many requests may be in the application at once; ``"auto"``: found by the layer."""
@@ -67,7 +70,10 @@ class ConcurrencyLimit(Layer):
     _until_end: bool = field(init=False, repr=False)
     _is_exempt: Callable[[str], object] = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
+    _innermost: bool = field(init=False, repr=False)
     _refusals: tuple[Refusal, Refusal] = field(init=False, repr=False)
+
+    kept: ClassVar = ("_gate",)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -87,6 +93,7 @@ class ConcurrencyLimit(Layer):
             _until_end=self.hold == "end",
             _is_exempt=compile_paths(self.exempt_paths),
             _inner=InnerPolicy(self.app),
+            _innermost=is_innermost(self.app),
             _refusals=tuple(self._refusal(code) for code in ("full", "wait")),
         )
 
@@ -104,6 +111,8 @@ class ConcurrencyLimit(Layer):
         kind = scope["type"]
         if kind not in ("http", "websocket"):
             return await self.app(scope, receive, send)
+        if self._innermost and EXCHANGE in scope:
+            publish_scope(scope)
         if self._is_exempt(route_path(scope) if scope.get("root_path") else scope["path"]):
             return await self.app(scope, receive, send)
         gate = self._gate

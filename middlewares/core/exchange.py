@@ -18,19 +18,21 @@ if TYPE_CHECKING:
 
     from .refusals import Refusal
 
-__all__ = ("EXCHANGE", "Coding", "Each", "Exchange", "First", "Last", "hand_back", "join")
+__all__ = ("EXCHANGE", "Coding", "Each", "Exchange", "First", "Last", "hand_back", "join", "publish_scope")
 
 EXCHANGE = "middlewares.exchange"
 """The scope key."""
 
 _T = TypeVar("_T")
 
+_NOTHING: dict[str, Any] = {}
+
 _HANDED_BACK = ("route", "endpoint", "path_params", "path_template", "session", "user", "auth")
 """Scope keys that frameworks add for the layers outside them."""
 
 
 class _Fact(Generic[_T]):
-    """A named value in the instance's own dictionary, absent until somebody publishes it."""
+    """A named value among the facts of the exchange, absent until somebody publishes it."""
 
     name: str
 
@@ -42,21 +44,27 @@ class _Fact(Generic[_T]):
     @overload
     def __get__(self, exchange: Exchange, owner: type) -> _T | None: ...
     def __get__(self, exchange: Exchange | None, owner: type) -> _T | _Fact[_T] | None:
-        return self if exchange is None else exchange.__dict__.get(self.name)
+        return self if exchange is None else (exchange.facts or _NOTHING).get(self.name)
 
 
 class First(_Fact[_T]):
     """The first writer wins: what is known best where it is met first."""
 
     def __set__(self, exchange: Exchange, value: _T) -> None:
-        exchange.__dict__.setdefault(self.name, value)
+        if exchange.facts is None:
+            exchange.facts = {self.name: value}
+        else:
+            exchange.facts.setdefault(self.name, value)
 
 
 class Last(_Fact[_T]):
     """The last writer wins: what outer layers may still change."""
 
     def __set__(self, exchange: Exchange, value: _T) -> None:
-        exchange.__dict__[self.name] = value
+        if exchange.facts is None:
+            exchange.facts = {self.name: value}
+        else:
+            exchange.facts[self.name] = value
 
 
 class Each(Generic[_T]):
@@ -74,7 +82,9 @@ class Each(Generic[_T]):
     def __get__(self, exchange: Exchange | None, owner: type) -> list[_T] | Each[_T]:
         if exchange is None:
             return self
-        found: list[_T] = exchange.__dict__.setdefault(self.name, [])
+        if exchange.facts is None:
+            exchange.facts = {}
+        found: list[_T] = exchange.facts.setdefault(self.name, [])
         return found
 
     def __set__(self, exchange: Exchange, value: object) -> None:
@@ -100,13 +110,29 @@ class Coding:
 class Exchange:
     """The facts of one request. Reading one that nobody published gives ``None``, or an empty list."""
 
-    layers: list[object] | None = None
-    """The layers that have joined it and not left yet; the first made it, and clears it when it leaves."""
+    __slots__ = ("facts", "layers")
+
+    def __init__(self, maker: object = None) -> None:
+        self.layers: list[object] | None = [maker]
+        """The layers that have joined it and not left yet; the first made it, and clears it when it leaves."""
+        self.facts: dict[str, Any] | None = None
+        """What was published, by name; no dictionary as long as that is nothing."""
 
     inner_scope: Last[MutableMapping[str, Any]] = Last()
     """The innermost scope seen: what the framework's router writes into."""
     route: First[str] = First()
-    """The template of the matched route, such as ``/users/{id}``."""
+    """The template of the matched route, such as ``/users/{id}``, where the framework does not write it into the scope;
+    without the prefix of mounts that do."""
+    request_id: First[str] = First()
+    """The id of the request."""
+    trace_id: First[str] = First()
+    """The id of the trace that the request belongs to, 32 hexadecimal digits; the outermost tracer's."""
+    span_id: First[str] = First()
+    """The id of the span of the request, 16 hexadecimal digits."""
+    is_sampled: First[bool] = First()
+    """Whether that span is recorded."""
+    error: First[BaseException] = First()
+    """What the application raised, where a layer made an answer of it."""
     raw_bytes: First[int] = First()
     """Bytes of body that the application sent."""
     wire_bytes: Last[int] = Last()
@@ -128,15 +154,15 @@ class Exchange:
 
     def leave(self, layer: object) -> None:
         """Say that the call of a layer which joined has ended; once its maker leaves, the exchange is cleared."""
-        layers = self.__dict__.get("layers")
+        layers = self.layers
         if layers is None or layers[0] is layer:
-            self.__dict__.clear()
+            self.layers = self.facts = None
         elif layer in layers:
             layers.remove(layer)
 
     def clear(self) -> None:
         """Forget everything, so that no scope or exception is kept alive through the exchange."""
-        self.__dict__.clear()
+        self.layers = self.facts = None
 
 
 def join(scope: MutableMapping[str, Any], layer: object) -> tuple[Exchange, MutableMapping[str, Any], bool]:
@@ -152,9 +178,34 @@ def join(scope: MutableMapping[str, Any], layer: object) -> tuple[Exchange, Muta
         if layers and layer not in layers:
             layers.append(layer)
             return exchange, scope, False
-    exchange = Exchange()
-    exchange.layers = [layer]
+    exchange = Exchange(layer)
     return exchange, {**scope, EXCHANGE: exchange}, True
+
+
+def publish_scope(scope: MutableMapping[str, Any]) -> None:
+    """Publish the scope that goes to an application which is not ours, as `Exchange.inner_scope`.
+
+    For the innermost layers (`layer.is_innermost`), where there is an exchange at all::
+
+        if self._innermost and EXCHANGE in scope:
+            publish_scope(scope)
+    """
+    exchange = scope[EXCHANGE]
+    if exchange.layers is None:
+        return  # the request has ended, and a scope would be kept alive by what is in it
+    if exchange.facts is None:
+        exchange.facts = {"inner_scope": scope}
+    elif "inner_scope" not in exchange.facts or not _is_routed(exchange.facts["inner_scope"]):
+        exchange.facts["inner_scope"] = scope
+
+
+def _is_routed(scope: MutableMapping[str, Any]) -> bool:
+    """Return whether a request has arrived: what is entered now belongs to a request that its endpoint dispatches.
+
+    What is mounted may go on routing.
+    """
+    route = scope.get("route")
+    return bool(scope.get("path_template")) or (route is not None and not hasattr(type(route), "routes"))
 
 
 def hand_back(inner: MutableMapping[str, Any], outer: MutableMapping[str, Any]) -> None:

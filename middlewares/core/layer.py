@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
 from middlewares.asgi import ASGIApp  # noqa: TC001 - annotations of layers are read when one is built
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .cross_origin import CrossOrigin
 
-__all__ = ("Layer", "freeze", "is_foreign", "is_self_checking", "placeholder")
+__all__ = ("Layer", "freeze", "is_foreign", "is_innermost", "is_self_checking", "placeholder")
 
 
 class Layer:
@@ -24,6 +24,18 @@ class Layer:
     __slots__ = ()
 
     app: ASGIApp
+
+    publishes_scope: ClassVar[bool] = False
+    """Whether it publishes the scope of a request in the exchange, where it is the innermost (`is_innermost`)."""
+
+    kept: ClassVar[tuple[str, ...]] = ()
+    """The computed fields that hold state, such as counters: what passes to a layer that takes the place of this one.
+
+    What they hold must know nothing of the application, and be closed by its `Lifetime`."""
+
+    def take_over(self, old: Self) -> None:
+        """Go on with the state of a layer that has the same options and stands in a stack that is about to end."""
+        freeze(self, **{name: getattr(old, name) for name in self.kept})
 
     async def inner(self, scope: Scope) -> ASGIApp:
         """Return the application that a request of ``scope`` would be handed to, unless it is answered here."""
@@ -49,6 +61,14 @@ def is_foreign(app: ASGIApp) -> bool:
     This holds for HTTP. Requests of other types pass most layers untouched: mark what they are handed in any case.
     """
     return not isinstance(app, Layer) or app.hands_on_send()
+
+
+def is_innermost(app: ASGIApp) -> bool:
+    """Return whether a layer around ``app`` has to publish the scope (`exchange.publish_scope`): nobody inside does.
+
+    Routers write what they match into the scope. Layers outside one that copies the scope see it in the exchange.
+    """
+    return not (isinstance(app, Layer) and app.publishes_scope)
 
 
 def freeze(layer: object, **values: object) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.cross_origin import InnerPolicy, is_preflight
-from middlewares.core.exchange import hand_back, join
+from middlewares.core.exchange import EXCHANGE, hand_back, join, publish_scope
 from middlewares.core.headers import HeaderList, find, find_all
-from middlewares.core.layer import Layer, freeze
+from middlewares.core.layer import Layer, freeze, is_innermost
 from middlewares.core.options import check_types
 from middlewares.core.paths import compile_paths, route_path
 from middlewares.core.refusals import Refusal, refuse
@@ -45,6 +45,8 @@ class CORS(PolicyOptions, Layer):
     Standard: the Fetch standard, 3.3 (CORS protocol); RFC 9110, 12.5.5 (Vary); RFC 6455, 10.2 (origins).
     """
 
+    publishes_scope: ClassVar[bool] = True
+
     app: ASGIApp = field(kw_only=False)
     policies: Collection[CORSPolicy | Mapping[str, Any]] = ()
     """Other policies for some paths, as ``CORSPolicy`` or a table of its options; the first whose ``paths`` match
@@ -56,6 +58,7 @@ class CORS(PolicyOptions, Layer):
     _by_path: tuple[tuple[Callable[[str], object], Policy], ...] = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
     """Another layer of this class further in, which decides. What is not ours is not asked: it may lead elsewhere."""
+    _innermost: bool = field(init=False, repr=False)
     _checks_handshakes: bool = field(init=False, repr=False)
     _joins: bool = field(init=False, repr=False)
     """Whether layers further in may leave something in the exchange."""
@@ -79,6 +82,7 @@ class CORS(PolicyOptions, Layer):
             _default=default,
             _by_path=by_path,
             _inner=inner,
+            _innermost=is_innermost(self.app),
             _checks_handshakes=any(policy.checks_handshakes for policy in policies),
             _joins=isinstance(app, Layer) or any(policy.exposes_more for policy in policies),
         )
@@ -92,6 +96,8 @@ class CORS(PolicyOptions, Layer):
         return self._own(scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._innermost and EXCHANGE in scope:
+            publish_scope(scope)
         if scope["type"] != "http":
             if scope["type"] == "websocket" and self._checks_handshakes:
                 policy = self._only or await self.policy_of(scope)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import ClassVar, Final
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.cross_origin import InnerPolicy
-from middlewares.core.exchange import hand_back
+from middlewares.core.exchange import EXCHANGE, hand_back, publish_scope
 from middlewares.core.fields import parse_digits, split_list
 from middlewares.core.headers import find, joined, remove
-from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
 from middlewares.core.memo import Memo
 from middlewares.core.options import check_types
 from middlewares.core.refusals import Refusal, refuse
@@ -46,6 +46,8 @@ class Decompress(Layer):
     Standard: RFC 9110, 8.4, 12.5.3 and 15.5.16; RFC 1950, 1952, 7932, 8878 and 9659.
     """
 
+    publishes_scope: ClassVar[bool] = True
+
     app: ASGIApp = field(kw_only=False)
     codings: Collection[str] = CODINGS
     """Content codings to decode: ``gzip``, ``deflate``, ``br`` and ``zstd``; the last is left out of the default
@@ -66,6 +68,7 @@ class Decompress(Layer):
     _cors: InnerPolicy = field(init=False, repr=False)
     """The CORS policy inside, so that pages can read refusals."""
     _threads: DecodingThreads = field(init=False, repr=False)
+    _innermost: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -94,12 +97,15 @@ class Decompress(Layer):
         decoding = Memo(partial(_decoding, makers, self.max_codings, unsupported))
         limits = Limits(self.max_size, self.max_ratio, self.ratio_floor)
         freeze(self, _decoding=decoding, _limits=limits, _cors=InnerPolicy(self.app), _threads=DecodingThreads())
+        freeze(self, _innermost=is_innermost(self.app))
 
     def hands_on_send(self) -> bool:
         """Return whether the application inside, which is handed the very ``send``, is not ours."""
         return is_foreign(self.app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._innermost and EXCHANGE in scope:
+            publish_scope(scope)
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         for name, _ in scope["headers"]:
@@ -122,6 +128,8 @@ class Decompress(Layer):
     async def _decoded(self, body: DecodedBody, scope: Scope) -> None:
         # RFC 9110, 8.4 and 8.6: both describe the bytes as they were sent.
         inner = {**scope, "headers": remove(scope["headers"], b"content-encoding", b"content-length")}
+        if self._innermost and EXCHANGE in inner:
+            publish_scope(inner)
         try:
             await self.app(inner, body.receive, body.send)
         except Exception as error:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
 from middlewares.core.cross_origin import InnerPolicy
-from middlewares.core.exchange import EXCHANGE, hand_back
-from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.exchange import EXCHANGE, hand_back, publish_scope
+from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
+from middlewares.core.lifetime import Lifetime
 from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
 from middlewares.core.refusals import refuse
 
@@ -54,6 +55,8 @@ class RateLimit(Layer):
     """
 
     order_role: ClassVar[Any] = staticmethod(_order_role)
+
+    publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)
     limit: Limit | None = "100/minute"
@@ -128,6 +131,10 @@ class RateLimit(Layer):
     _inner: InnerPolicy = field(init=False, repr=False)
     _messages: MessageLimits | None = field(init=False, repr=False)
     _foreign: bool = field(init=False, repr=False)
+    _innermost: bool = field(init=False, repr=False)
+    _lifetime: Lifetime = field(init=False, repr=False)
+
+    kept: ClassVar = ("_engine", "_lifetime")
 
     def __post_init__(self) -> None:
         rules, allowed, denied = check_options(self)
@@ -142,6 +149,8 @@ class RateLimit(Layer):
             _inner=InnerPolicy(self.app),
             _messages=MessageLimits.of(self),
             _foreign=is_foreign(self.app),
+            _innermost=is_innermost(self.app),
+            _lifetime=Lifetime(),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -179,10 +188,12 @@ class RateLimit(Layer):
                     engine.count(decision)
                     return await self._deny(scope, receive, send, decision)
                 plain.allowed += 1
-                if EXCHANGE in scope:
-                    scope[EXCHANGE].quotas.append(decision)
                 inner = {**scope, DECISION: decision}
                 size = len(inner)
+                if EXCHANGE in scope:
+                    scope[EXCHANGE].quotas.append(decision)
+                    if self._innermost:
+                        publish_scope(inner)
                 if self._is_simple:
                     # As a method it has the mark of its function, which to set would cost as much as all the rest.
                     send = MethodType(_send_told, (send, plain, decision.states[0], decision.now))
@@ -243,11 +254,12 @@ class RateLimit(Layer):
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, decision: Decision) -> None:
         """Hand on a request that fits, with the decision in its scope and in the fields of its response."""
-        exchange = scope.get(EXCHANGE)
-        if exchange is not None:
-            exchange.quotas.append(decision)
         inner = {**scope, DECISION: decision}
         size = len(inner)
+        if EXCHANGE in scope:
+            scope[EXCHANGE].quotas.append(decision)
+            if self._innermost:
+                publish_scope(inner)
         if scope["type"] == "websocket":
             receive, send = self._limited(receive, send)
         elif self._fields is not None:
@@ -263,6 +275,8 @@ class RateLimit(Layer):
         if scope["type"] == "websocket":
             receive, send = self._limited(receive, send)
         inner = scope if DECISION in scope else {**scope, DECISION: Decision(True, (), (), 0, scope, self)}
+        if self._innermost and EXCHANGE in inner:
+            publish_scope(inner)
         try:
             await self.app(inner, receive, send)
         finally:
@@ -273,10 +287,13 @@ class RateLimit(Layer):
         return (receive, send) if self._messages is None else self._messages.connect(receive, send)
 
     async def _pass_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            return await self.app(scope, receive, send)
+        self._lifetime.enter()
         try:
             await self.app(scope, receive, send)
         finally:
-            if scope["type"] == "lifespan":
+            if self._lifetime.leave():
                 await self._engine.aclose()
 
     async def hit(self, key: str, cost: int = 1) -> Decision:

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
 from middlewares.core.cross_origin import InnerPolicy
-from middlewares.core.exchange import hand_back
-from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.exchange import EXCHANGE, hand_back, publish_scope
+from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
+from middlewares.core.lifetime import Lifetime
 from middlewares.core.options import check_types
 from middlewares.core.refusals import Refusal, refuse
 from middlewares.errors import OptionErrors
@@ -53,6 +54,8 @@ class Sessions(Layer):
     Order: outside everything that needs to know the user, inside what refuses requests cheaply.
     Standard: RFC 6265 with draft-ietf-httpbis-rfc6265bis.
     """
+
+    publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)
     secret_key: str | Collection[str] = field(repr=False)
@@ -119,7 +122,12 @@ class Sessions(Layer):
     """Those that were opened here, and are closed here."""
     _preloads: bool = field(init=False, repr=False)
     _foreign: bool = field(init=False, repr=False)
+    _innermost: bool = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
+
+    _lifetime: Lifetime = field(init=False, repr=False)
+
+    kept: ClassVar = ("_keeper", "_stores", "_lifetime")
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -128,7 +136,9 @@ class Sessions(Layer):
         keeper, stores = build(self, problems)
         preloads = self.preload and keeper.waits
         foreign = is_foreign(self.app)
-        freeze(self, _keeper=keeper, _stores=stores, _preloads=preloads, _foreign=foreign, _inner=InnerPolicy(self.app))
+        freeze(self, _innermost=is_innermost(self.app))
+        freeze(self, _keeper=keeper, _stores=stores, _lifetime=Lifetime())
+        freeze(self, _preloads=preloads, _foreign=foreign, _inner=InnerPolicy(self.app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -143,6 +153,8 @@ class Sessions(Layer):
         session = Session(keeper, scope["headers"])
         inner = {**scope, self.scope_key: session}
         size = len(inner)
+        if self._innermost and EXCHANGE in inner:
+            publish_scope(inner)
         wrapped = sending(keeper, session, scope, send)
         if self._foreign or kind == "websocket":
             mark_coroutine_function(wrapped)
@@ -191,18 +203,29 @@ class Sessions(Layer):
                 f"Sessions: two layers with different options have the cookie {self._keeper.jar.name!r}; "
                 "give them different names (session_cookie), and different keys of the scope (scope_key)"
             )
+        if self._innermost and EXCHANGE in scope:
+            publish_scope(scope)
         await self.app(scope, receive, send)
 
     async def _until_shutdown(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_open = True
+
+        async def close() -> None:
+            nonlocal is_open
+            if is_open and self._lifetime.leave():
+                await self._close()
+            is_open = False
+
         async def send_closing(message: Message) -> None:
             if message["type"].startswith("lifespan.shutdown."):
-                await self._close()
+                await close()
             await send(message)
 
+        self._lifetime.enter()
         try:
             await self.app(scope, receive, mark_coroutine_function(send_closing))
         finally:
-            await self._close()
+            await close()
 
     async def _close(self) -> None:
         for store in self._stores:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.cross_origin import InnerPolicy
-from middlewares.core.layer import Layer, freeze
+from middlewares.core.exchange import EXCHANGE, publish_scope
+from middlewares.core.layer import Layer, freeze, is_innermost
 from middlewares.core.options import check_types, matches
 from middlewares.core.paths import compile_paths, path_problem, route_path
 from middlewares.core.refusals import Refusal, refuse
@@ -37,6 +38,8 @@ class Timeout(Layer):
     Standard: RFC 9110, 15.6.5 (504); RFC 9112, 8 (incomplete messages).
     """
 
+    publishes_scope: ClassVar[bool] = True
+
     app: ASGIApp = field(kw_only=False)
     first_byte: float = 30.0
     """Seconds until a response must have begun, or a WebSocket handshake been answered; 0: no limit."""
@@ -55,6 +58,7 @@ class Timeout(Layer):
     _rules: tuple[tuple[Callable[[str], object], _PerType], ...] = field(init=False, repr=False)
     _watch: Watch = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
+    _innermost: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -70,11 +74,14 @@ class Timeout(Layer):
         shortest = [value for table in (given, *self.rules) for name in _LIMITS if (value := table.get(name))]
         watch = Watch(min(shortest, default=1.0))
         freeze(self, _limits=self._per_type(given), _rules=rules, _watch=watch, _inner=InnerPolicy(self.app))
+        freeze(self, _innermost=is_innermost(self.app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind != "http" and kind != "websocket":
             return await self.app(scope, receive, send)
+        if self._innermost and EXCHANGE in scope:
+            publish_scope(scope)
         per_type = self._limits
         if self._rules:
             path = route_path(scope)

@@ -16,6 +16,7 @@ from middlewares import (
     GZip,
     Maintenance,
     Middleware,
+    PublishRoute,
     Session,
     Sessions,
     Stack,
@@ -23,6 +24,7 @@ from middlewares import (
     When,
     Zstd,
 )
+from middlewares.core.exchange import EXCHANGE
 from middlewares.core.headers import find
 from tests.stand_ins import Upload
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import HTTPConnection
 
-    from middlewares.asgi import ASGIApp, Message
+    from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
     from middlewares.timeout.call import TimedCall
 
     from .requests import Request
@@ -256,6 +258,29 @@ class Drained(Subject):
         assert not any(layer.in_flight for layer in self.layers), "still counted as under way"
 
 
+class Published(Subject):
+    """The scope that goes to the router is known to those who ask, and handed on as it is."""
+
+    builtin = "publish_route"
+
+    def __init__(self) -> None:
+        self.is_published: list[bool] = []
+
+    def record(self) -> Middleware:
+        return Middleware(partial(self._build))
+
+    def _build(self, app: ASGIApp) -> PublishRoute:
+        async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+            if EXCHANGE in scope:
+                self.is_published.append(scope[EXCHANGE].inner_scope is scope)
+            await app(scope, receive, send)
+
+        return PublishRoute(noting)
+
+    def check(self, seen: Seen) -> None:
+        assert all(self.is_published), "the scope is not published"
+
+
 class Closed(Subject):
     """Clients with a spent key are refused, as if it was maintenance for them alone; nobody else notices."""
 
@@ -401,5 +426,6 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "concurrency-limit-to-the-end": lambda: Admitted(limit=3, hold="end"),
     "maintenance": Closed,
     "drain": Drained,
+    "publish-route": Published,
 }
 """By a name for reports. A new middleware joins with one line here, and a subject that tells its duty."""

@@ -96,10 +96,15 @@ def test_two_exchanges_share_nothing():
 
 def test_each_fact_declares_its_rule():
     """Reading a fact from the class gives its declaration, by which documentation lists it."""
-    rules = {name: type(getattr(Exchange, name)) for name in Exchange.__annotations__ if name != "layers"}
+    rules = {name: type(getattr(Exchange, name)) for name in Exchange.__annotations__}
     assert rules == {
         "inner_scope": Last,
         "route": First,
+        "request_id": First,
+        "trace_id": First,
+        "span_id": First,
+        "is_sampled": First,
+        "error": First,
         "raw_bytes": First,
         "wire_bytes": Last,
         "expose": Each,
@@ -137,7 +142,7 @@ def test_once_its_maker_leaves_an_exchange_is_empty_and_nobody_joins_it():
     exchange.leave("inner")
     assert exchange.route == "/a"
     exchange.leave("outer")
-    assert vars(exchange) == {}
+    assert (exchange.layers, exchange.facts) == (None, None)
     late, _, made = join(scope, "inner")
     assert made
     assert late is not exchange
@@ -152,7 +157,7 @@ def test_leaving_twice_or_unjoined_does_no_harm():
     exchange.leave("outer")
     exchange.leave("outer")
     exchange.clear()
-    assert vars(exchange) == {}
+    assert (exchange.layers, exchange.facts) == (None, None)
 
 
 async def test_a_stack_in_a_mount_in_a_stack_has_one_exchange():
@@ -267,7 +272,7 @@ async def test_nothing_is_kept_alive_and_no_cycle_is_made(fails: bool):
         for _ in range(5):
             await once()
         assert [reference() for reference in watched] == [None] * len(watched)
-        assert [vars(exchange) for exchange in kept] == [{}] * 6
+        assert [(exchange.layers, exchange.facts) for exchange in kept] == [(None, None)] * 6
         assert gc.collect() == 0
     finally:
         gc.enable()

@@ -124,6 +124,7 @@ async def test_disabled_entry_works_once_it_is_turned_on(tmp_path: Path, opened:
         "timeout",
         "concurrency_limit",
         "drain",
+        "publish_route",
     ]
     file = tmp_path / "middlewares.toml"
     file.write_text(text.replace("enabled = false", "enabled = true"))

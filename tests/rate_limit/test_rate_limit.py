@@ -532,7 +532,7 @@ async def test_the_scope_that_was_handed_in_stays_as_it_is() -> None:
         ({"cost": -1}, "cost must not be negative"),
         ({"refund_on": ["6xx"]}, "refund_on must hold statuses"),
         ({"allow": ["here"]}, "allow must hold addresses or networks"),
-        ({"deny": ["10.0.0.1/8"]}, "deny must hold networks"),
+        ({"deny": ["10.0.0.1/8"]}, "deny must hold addresses or networks"),
         ({"headers": ["draft-11"]}, "headers must be a list of one of"),
         ({"store": "mysql://x"}, "store must be the URL of a store"),
         ({"deadline": 0}, "deadline must be above 0"),

@@ -56,20 +56,20 @@ class Cache(Whole):
     """Keeps what a GET got, by path alone, unless it sees a session or a user."""
 
     order_role: ClassVar = "cache"
-    kept: dict[str, tuple[Message, bytes]] = field(default_factory=dict[str, tuple[Any, bytes]])
+    answers: dict[str, tuple[Message, bytes]] = field(default_factory=dict[str, tuple[Any, bytes]])
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "GET" or scope.get("session") or scope.get("user"):
             return await self.app(scope, receive, send)
-        if scope["path"] not in self.kept:
+        if scope["path"] not in self.answers:
             return await super().serve(scope, receive, send)
-        start, body = self.kept[scope["path"]]
+        start, body = self.answers[scope["path"]]
         await send({**start})
         await send({"type": "http.response.body", "body": body})
 
     def answer(self, scope: Scope, start: Message, body: bytes) -> tuple[Message, bytes]:
         if start["status"] == 200:
-            self.kept[scope["path"]] = start, body
+            self.answers[scope["path"]] = start, body
         return start, body
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
-from middlewares.core.layer import Layer, freeze, is_foreign
+from middlewares.core.exchange import EXCHANGE, Exchange, publish_scope
+from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
 from middlewares.core.options import check_types
 from middlewares.errors import OptionErrors, did_you_mean
 
@@ -63,6 +64,7 @@ class Lint(Layer):
     """
 
     order_role: ClassVar[str] = "anywhere"
+    publishes_scope: ClassVar[bool] = True
 
     app: ASGIApp = field(kw_only=False)
     name: str | None = None
@@ -82,6 +84,7 @@ class Lint(Layer):
     findings: list[Finding] = field(init=False, repr=False)
     inside: Inside = field(init=False, repr=False)
     course: Course = field(init=False, repr=False)
+    _innermost: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -98,10 +101,11 @@ class Lint(Layer):
         inside = look_inside(self.app, Lint)
         if inside.lint is not None:
             inside.lint.course.is_led = True
-        freeze(self, findings=findings, inside=inside, course=course)
+        freeze(self, findings=findings, inside=inside, course=course, _innermost=is_innermost(self.app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.mode == "sample" and not self._is_sampled(scope):
+            self._publish(scope)
             return await self.app(scope, receive, send)
         kind = scope.get("type")
         if not isinstance(kind, str):
@@ -110,6 +114,7 @@ class Lint(Layer):
         outcome = "raised"
         try:
             handed, receive, send = self._open(face, scope, kind)
+            self._publish(handed)
             result: Any = await self.app(handed, receive, send)  # type: ignore[func-returns-value]  # it is checked
             face.returned(result)
             outcome = "returned"
@@ -129,6 +134,10 @@ class Lint(Layer):
 
     def hands_on_send(self) -> bool:
         return self.mode == "sample" and is_foreign(self.app)
+
+    def _publish(self, scope: Scope) -> None:
+        if self._innermost and isinstance(scope.get(EXCHANGE), Exchange):  # whatever else stands there
+            publish_scope(scope)
 
     def found(self, rule: str, side: str, detail: str, level: Level, face: Sides) -> None:
         """Tell of a broken rule; called by the faces of this lint."""

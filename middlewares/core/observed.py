@@ -1,0 +1,224 @@
+"""One request or WebSocket as those who watch it see it: times, status, bytes, and how it ended.
+
+A call is watched by one or several observers (see `observer`) through one pair of channels, so that what a metric, a
+span and a line of a log say of a request is the same.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from .routes import route_template
+
+if TYPE_CHECKING:
+    from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
+
+    from .exchange import Exchange
+    from .headers import Headers
+    from .observer import Plan
+
+__all__ = ("ObservedCall", "Outcome", "error_name")
+
+Outcome = Literal["completed", "raised", "cancelled", "disconnected", "unanswered", "truncated"]
+"""How a call ended: the response was complete (or the WebSocket closed); the application raised; it was cancelled; the
+client was gone; it returned without an answer; it returned before its response was complete."""
+
+_ERROR_TYPES: Final[dict[str, str]] = {
+    "cancelled": "cancelled",
+    "disconnected": "client_disconnected",
+    "unanswered": "no_response",
+    "truncated": "incomplete_response",
+}
+_SIGNS_OF_ABSENCE: Final = frozenset({"ClientDisconnect", "ClientDisconnected", "WebSocketDisconnect"})
+"""Names of what servers and frameworks raise when the client is gone."""
+_BODILESS: Final = frozenset({204, 304})  # RFC 9110, 6.4.1
+_FAILURE: Final = 500
+
+
+class ObservedCall:
+    """What is known of a call so far; times are of the clock of its plan, in seconds."""
+
+    __slots__ = (
+        "_route",
+        "began",
+        "close_code",
+        "ended",
+        "error",
+        "exchange",
+        "first_byte",
+        "has_trailers",
+        "inner",
+        "is_complete",
+        "is_disconnected",
+        "messages_received",
+        "messages_sent",
+        "plan",
+        "receive",
+        "received",
+        "response_headers",
+        "scope",
+        "send",
+        "sent",
+        "states",
+        "status",
+        "target",
+    )
+
+    def __init__(
+        self, plan: Plan, scope: Scope, inner: Scope, exchange: Exchange, receive: Receive, send: Send
+    ) -> None:
+        self.plan = plan
+        self.scope = scope
+        """The scope that the outermost observer was handed."""
+        self.inner = inner
+        """The scope that is handed on. It may be of another layer: `hand_on` changes it."""
+        self.exchange = exchange
+        self.receive = receive
+        self.send = send
+        self.target: ASGIApp = plan.target
+        """What the call is handed to; an observer may put an application of its own there when the call begins."""
+        self.states: list[Any] = []
+        """What observers made of it when it began."""
+        self.status: int | None = None
+        """The status that was sent: 101 for a WebSocket that was accepted; ``None`` as long as nothing was."""
+        self.response_headers: Headers = ()
+        """The headers that the response began with, before observers changed them; to be read more than once."""
+        self.first_byte: float | None = None
+        """When the response began."""
+        self.ended: float | None = None
+        """When the last byte had been sent, or the call ended without one."""
+        self.close_code: int | None = None
+        """The code with which a WebSocket was closed, by whichever side was first."""
+        self.error: BaseException | None = None
+        """What the application raised; also what a framework outside of it made a response with 500 of."""
+        self._route: str | None = None
+        self.sent = self.received = 0
+        """Bytes of body, or of WebSocket messages: those that left, and those that came and were asked for."""
+        self.messages_sent = self.messages_received = 0
+        """WebSocket messages."""
+        self.has_trailers = self.is_disconnected = self.is_complete = False
+        """Whether the response was sent to its end, or the WebSocket was closed; or the client left before."""
+        self.began: float = plan.clock()
+        """When the call began."""
+
+    # What observers ask.
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether this is a WebSocket."""
+        return bool(self.scope["type"] == "websocket")
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the beginning to the last byte, or until now."""
+        return (self.plan.clock() if self.ended is None else self.ended) - self.began
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the call ended."""
+        if self.is_complete:
+            return "completed"
+        error = self.error
+        if self.is_disconnected or type(error).__name__ in _SIGNS_OF_ABSENCE:
+            return "disconnected"
+        if error is None:
+            return "unanswered" if self.status is None else "truncated"
+        return "raised" if isinstance(error, Exception) else "cancelled"
+
+    @property
+    def final_status(self) -> int | None:
+        """The status that was sent; 500 if the application failed to send one; ``None`` if none will be."""
+        if self.status is None and self.outcome in ("raised", "unanswered"):
+            return _FAILURE  # what frameworks and servers make of it, outside of here
+        return self.status
+
+    @property
+    def error_type(self) -> str | None:
+        """The low-cardinality name of what went wrong: a class, a status from 500, or how the call ended.
+
+        Standard: OpenTelemetry semantic conventions, ``error.type``.
+        """
+        outcome = self.outcome
+        if outcome != "completed" and outcome != "raised":
+            return _ERROR_TYPES[outcome]
+        if self.error is not None:
+            return error_name(self.error)
+        status = self.status
+        return str(status) if isinstance(status, int) and status >= _FAILURE else None
+
+    @property
+    def route(self) -> str | None:
+        """The template of the route that the request matched, if that is known by now."""
+        if self._route is None:
+            self._route = route_template(self.inner, self.exchange)
+        return self._route
+
+    @property
+    def response_size(self) -> int:
+        """Bytes of body that the client was sent: none where a response has no body, whatever the application says."""
+        bodiless = self.status in _BODILESS or self.scope.get("method") == "HEAD"
+        return 0 if bodiless else self.sent
+
+    def hand_on(self, key: str, value: Any) -> None:
+        """Hand the application a scope with another value, while the call begins."""
+        self.inner = {**self.inner, key: value}
+
+    # How it goes on.
+
+    def begin_response(self, message: Message, status: int | None = None) -> Message:
+        """Note how a response begins; return the message as observers want it to."""
+        headers = message.get("headers", ())
+        if not isinstance(headers, (list, tuple)):
+            headers = [*headers]
+            message = {**message, "headers": headers}
+        self.response_headers = headers
+        self.first_byte = self.plan.clock()
+        self.status = status = message["status"] if status is None else status
+        self.has_trailers = bool(message.get("trailers"))
+        if isinstance(status, int) and status >= _FAILURE:
+            self.error = _raised(status) or self.exchange.error
+        for index, start in self.plan.starts:
+            try:
+                message = start(self, self.states[index], message)
+            except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
+                self.plan.failed(index, error)
+        return message
+
+    async def send_last(self, message: Message) -> None:
+        """Send what ends a response, and finish."""
+        try:
+            await self.send(message)
+        except OSError:  # ASGI HTTP & WebSocket, 2.4: the client has gone
+            self.is_disconnected = True
+            raise
+        if self.ended is None:
+            self.is_complete = True
+            self.finish()
+
+    def finish(self) -> None:
+        """Tell observers that all is known, the innermost first. To be called once."""
+        plan = self.plan
+        self.ended = plan.clock()
+        states = self.states
+        for index, finish in plan.finishes:
+            try:
+                if states[index] is not None:
+                    finish(self, states[index])
+            except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
+                plan.failed(index, error)
+
+
+def error_name(error: BaseException) -> str:
+    """Return the name of the class of an exception, with its module unless that is built in."""
+    cls = type(error)
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _raised(status: int) -> BaseException | None:
+    """Return the exception of which a framework makes a response, while it does so.
+
+    One that says itself what status it stands for is a way to answer.
+    """
+    error = sys.exception()
+    return None if getattr(error, "status_code", None) == status else error

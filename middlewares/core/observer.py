@@ -1,0 +1,156 @@
+"""Layers that watch a call and change little: metrics, traces, ids, logs.
+
+Observers that stand next to each other watch through one pair of wrapped channels: the outermost does it for all,
+and each of the others adds what it does at the beginning, the start of the response and the end, and no more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from .exchange import EXCHANGE, Exchange, hand_back, join, publish_scope
+from .layer import Layer
+from .observed_channels import HTTPCall, WebSocketCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
+
+    from .observed import ObservedCall
+
+__all__ = ("INTERNAL_ERRORS", "Observer", "Plan", "observe")
+
+LOGGER: Final = logging.getLogger("middlewares.observer")
+
+INTERNAL_ERRORS: Final[Counter[str]] = Counter()
+"""How often an observer of a class failed while it watched: the call goes on, so this is where it shows."""
+
+
+class Observer(Layer):
+    """Base of layers that watch. What is overridden is called; what is not costs nothing.
+
+    A subclass declares ``_plan: Plan = field(init=False, repr=False)`` and ends its ``__post_init__`` with
+    ``freeze(self, _plan=observe(self))``. Failures of the four methods never reach the application.
+    """
+
+    __slots__ = ()
+
+    publishes_scope: ClassVar[bool] = True
+
+    _plan: Plan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind != "http" and kind != "websocket":
+            return await self.pass_on(scope, receive, send)
+        plan = self._plan
+        if EXCHANGE in scope:
+            exchange, inner, is_maker = join(scope, self)
+        else:  # as `join` does it, spared the call
+            exchange = Exchange(self)
+            inner, is_maker = {**scope, EXCHANGE: exchange}, True
+        call = (HTTPCall if kind == "http" else WebSocketCall)(plan, scope, inner, exchange, receive, send)
+        try:
+            plan.begin(call)
+            if not is_maker:  # who made it may be out of sight of what the router writes
+                publish_scope(call.inner)
+            await call.target(call.inner, call.receive_observed, call.send_observed)
+        except BaseException as error:
+            if call.ended is None:
+                call.error = error
+            raise
+        finally:
+            if call.ended is None:
+                call.finish()
+            if plan.leaves:
+                plan.leave(call)
+            exchange.leave(self)
+            if len(call.inner) > len(scope) + 1:  # more than the exchange was added
+                hand_back(call.inner, scope)
+            call.error = None  # a traceback leads back to this frame, and would keep all of it alive
+
+    async def pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a lifespan, or another scope that is not watched."""
+        await self.app(scope, receive, send)
+
+    def begin(self, call: ObservedCall) -> Any:
+        """Begin to watch, outermost observer first; return what the other methods are handed, ``None`` to look away."""
+        return self
+
+    def start(self, call: ObservedCall, state: Any, message: Message) -> Message:
+        """Return the message that begins the response, or a copy with other headers; innermost observer first.
+
+        ``state`` is ``None`` if this observer looks away.
+        """
+        return message
+
+    def finish(self, call: ObservedCall, state: Any) -> None:
+        """Note what became of the call, just after its last byte, or when it ends without one; innermost first."""
+
+    def leave(self, call: ObservedCall, state: Any) -> None:
+        """Undo what surrounds the application, after it has returned: later than `finish` by any background work."""
+
+
+class Plan:
+    """What an observer, and those just inside it, do with a call."""
+
+    __slots__ = ("_begins", "clock", "finishes", "leaves", "observers", "starts", "target")
+
+    def __init__(self, observers: tuple[Observer, ...], target: ASGIApp, clock: Callable[[], float]) -> None:
+        self.observers = observers
+        """The outermost first."""
+        self.target = target
+        """The application inside them all."""
+        self.clock = clock
+        self._begins = tuple(observer.begin for observer in observers)
+        self.starts = self._overridden("start")
+        self.finishes = self._overridden("finish")
+        self.leaves = self._overridden("leave")
+
+    def begin(self, call: ObservedCall) -> None:
+        """Have all observers begin, the outermost first."""
+        states = call.states
+        for begin in self._begins:
+            try:
+                states.append(begin(call))
+            except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
+                self.failed(len(states), error)
+                states.append(None)
+
+    def leave(self, call: ObservedCall) -> None:
+        """Have all observers undo what surrounded the application, the innermost first."""
+        for index, leave in self.leaves:
+            state = call.states[index]
+            if state is not None:
+                try:
+                    leave(call, state)
+                except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
+                    self.failed(index, error)
+
+    def failed(self, index: int, error: Exception) -> None:
+        """Count a failure of an observer, and log the first of its class."""
+        name = type(self.observers[index]).__name__
+        INTERNAL_ERRORS[name] += 1
+        level = logging.ERROR if INTERNAL_ERRORS[name] == 1 else logging.DEBUG
+        LOGGER.log(level, "%s failed; the request goes on, and what it should have noted is lost", name, exc_info=error)
+
+    def _overridden(self, name: str) -> tuple[tuple[int, Any], ...]:
+        """Return the methods called ``name`` that do something, with their places; the innermost first."""
+        return tuple(
+            (index, getattr(observer, name))
+            for index, observer in reversed([*enumerate(self.observers)])
+            if getattr(type(observer), name) is not getattr(Observer, name)
+        )
+
+
+def observe(observer: Observer, clock: Callable[[], float] = perf_counter) -> Plan:
+    """Return the plan of an observer that has its application; ``clock`` counts for those just inside as well."""
+    app = observer.app
+    if isinstance(app, Observer):
+        inner = app._plan  # noqa: SLF001 - an observer is built after those inside it, whose work it does
+        return Plan((observer, *inner.observers), inner.target, clock)
+    return Plan((observer,), app, clock)
