@@ -52,9 +52,11 @@ def convert(value: Any, hint: Any, note: Callable[[Path, str], None], path: Path
         except Unresolved as error:
             note(path, str(error))
             return _nothing
+    text = str(value)
+    if isinstance(value, Filled) and bool in choices(hint) and text.strip().lower() in ("true", "false"):
+        return _truth(text)  # even where the option takes text as well
     if isinstance(value, Secret) and _takes_text(hint):
         return value
-    text = str(value)
     if matches(text, hint):
         return text
     return _parsed(text, hint, is_filled=isinstance(value, Filled), as_it_is=value)
@@ -95,8 +97,8 @@ def _parsed(text: str, hint: Any, *, is_filled: bool, as_it_is: str) -> Any:
     for read in readers:
         try:
             return read(text)
-        except (ValueError, re.error):
-            continue
+        except (ValueError, OverflowError, RecursionError, re.error):
+            continue  # some patterns are beyond measure
     return as_it_is
 
 

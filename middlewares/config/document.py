@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from codecs import BOM_UTF8
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,16 @@ class Document:
     def folder(self) -> FilePath:
         """The directory that relative paths in the file start from."""
         return FilePath(self.name).parent
+
+    def table(self, name: str) -> str:
+        """Return how an array of tables at the top is written, as in ``[[middleware]]``."""
+        if self.format == "TOML":
+            return f"[[{'.'.join((*map(str, self.root), name))}]]"
+        return f'"{name}": [{{…}}]' if self.format == "JSON" else f"{name}: with a list below it"
+
+    def empty(self, name: str) -> str:
+        """Return how an empty array is written."""
+        return {"TOML": f"{name} = []", "JSON": f'"{name}": []', "YAML": f"{name}: []"}[self.format]
 
     @property
     def format(self) -> str:
@@ -148,6 +159,9 @@ def _check_scalars(document: Document) -> None:
         where = _where(document.name, document.value(path))
         if isinstance(value, int) and not -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
             problems.append(f"{where}: is not {document.format}: an integer must fit 64 bits")
+        elif isinstance(value, float) and document.format == "JSON" and not isfinite(value):
+            # RFC 8259, 6; a number that is too large is none either.
+            problems.append(f"{where}: is not JSON: must be a finite number")
         elif isinstance(value, str) and not _is_text(value):
             problems.append(f"{where}: is not {document.format}: half of a surrogate pair is no character")
     if problems:

@@ -12,11 +12,12 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path as FilePath
 
     from .positions import Path
 
@@ -73,6 +74,8 @@ class Substitution:
     """The secret files that were read, or should have been."""
     secrets: set[str] = field(default_factory=set, repr=False)
     """What may not be shown."""
+    _texts: dict[FilePath, str] = field(default_factory=dict, repr=False)
+    """What the secret files held: each is read once, so that all of its uses agree."""
 
     def fill(
         self,
@@ -122,9 +125,7 @@ class Substitution:
         inputs += used
         holds_secret = is_secret or _PASSWORD.search(filled) is not None
         if holds_secret or any(one.kind == "file" or looks_secret(one.name) for one in used):
-            # Of a URL only what stands before the host is secret: what is told of stores names their schemes.
-            scheme, _, rest = filled.partition("://")
-            self.secrets.add(rest.rpartition("@")[0] if rest and scheme.isascii() and scheme.isalnum() else filled)
+            self.secrets |= _secret_parts(filled)
             return Secret(filled)
         return Filled(filled) if used else filled
 
@@ -134,6 +135,9 @@ class Substitution:
             used.append(Input("file", body.removeprefix(_FILE)))
             return self._from_file(body.removeprefix(_FILE), folder, note)
         match = _VARIABLE.fullmatch(body)
+        if match is not None and "${" in body:
+            note(f"must not hold a reference inside of {_shortened('${' + match['name'] + ':-')!r}; {_FORM}")
+            return ""
         if match is None:
             note(f"must not hold {_shortened('${' + body + '}')!r}; {_FORM}")
             return ""
@@ -141,19 +145,25 @@ class Substitution:
         found = self.environment.get(name)
         if default is not None and not found:
             used.append(Input("default", name))
-            return default
+            return default.replace("$$", "$")
         used.append(Input("variable", name))
         if found is None:
             note(f"needs the variable {name}, which is not set; set it, or write ${{{name}:-default}}")
             return ""
+        if not _is_unicode(found):
+            note(f"needs the variable {name}, which is not UTF-8")
+            return ""
+        if looks_secret(name):
+            self.secrets.add(found)
         return found
 
     def _from_file(self, name: str, folder: FilePath, note: Callable[[str], None]) -> str:
         path = folder / name
         self.files.add(str(path))
+        if path in self._texts:
+            return self._texts[path]
         try:
-            content = _read(path)
-            text = content.decode()
+            text = _read(path).decode()
         except UnicodeDecodeError:
             note(f"needs the file {_shortened(name)!r}, which is not UTF-8")
             return ""
@@ -163,6 +173,7 @@ class Substitution:
             return ""
         text = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
         self.secrets.add(text)
+        self._texts[path] = text
         return text
 
 
@@ -181,6 +192,30 @@ def references(value: Any) -> Iterator[str]:
             yield from references(inner)
     elif isinstance(value, str):
         yield from (match[0] for match in _REFERENCE.finditer(value) if match[0] != "$$")
+
+
+def _is_unicode(text: str) -> bool:
+    """Return whether text from the environment is what it seems: bytes that are no UTF-8 are half characters there."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _secret_parts(text: str) -> set[str]:
+    """Return what is secret in a secret text, in the forms in which somebody may repeat it.
+
+    Of a URL it is what stands before the host and in the query: what is told of stores names their schemes.
+    """
+    scheme, _, rest = text.partition("://")
+    if not rest or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+        return {text}
+    rest, _, query = rest.partition("?")
+    credentials = rest.rpartition("@")[0]
+    values = [pair.partition("=")[2] for pair in re.split("[&#]", query)]
+    parts = {credentials, credentials.partition(":")[2], *values}
+    return parts | {unquote(part) for part in parts}
 
 
 def _read(path: FilePath) -> bytes:
