@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "config": BASE | {"adapt", "core", "order", "registry", "record", "reload", "stack", "when"},
     "reload": BASE | {"adapt", "core", "record", "stack", "when"},
     "serve": BASE | {"config", "reload", "middlewares"},
-    "cli": BASE | {"config", "core", "registry", "serve", "testing", "middlewares", "sessions", "stores"},
+    "cli": BASE
+    | {"config", "core", "order", "record", "registry", "serve", "testing", "middlewares", "sessions", "stores"},
     "__main__": {"cli"},
     "testing": BASE | {"core"},
 }

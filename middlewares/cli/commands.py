@@ -6,8 +6,15 @@ import click
 
 from middlewares import __version__
 
+from .bench import bench
+from .catalog import list_, show
+from .check import check
+from .completion import completion
+from .explain import explain
+from .init import init
 from .lint import lint
 from .run import run
+from .schema import schema
 from .sessions import sessions
 
 __all__ = ("cli",)
@@ -22,3 +29,5 @@ def cli() -> None:
 cli.add_command(run)
 cli.add_command(lint)
 cli.add_command(sessions)
+for _command in (check, explain, init, list_, show, bench, schema, completion):
+    cli.add_command(_command)

@@ -3,57 +3,119 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from middlewares.errors import MiddlewaresError, MissingExtra
+from middlewares.config import PROFILE_VARIABLE
+from middlewares.config.costs import memory_stores
+from middlewares.errors import MissingExtra
 from middlewares.serve import APP_VARIABLE, CONFIG_VARIABLE, DEFAULT_CONFIG, configured_app
 
-from .common import Refused, find_modules_here
+from .common import Refused, config_options, find_modules_here, refusing
+
+if TYPE_CHECKING:
+    from middlewares.config import Configuration
 
 __all__ = ("run",)
+
+_ADDRESS_USERS = ("rate_limit", "access_log", "maintenance")
+"""Middlewares that act on, or note, the address of the client."""
 
 
 @click.command(short_help="Serve an application inside the middlewares of a file.")
 @click.argument("app", metavar="MODULE:APP")
-@click.option("--config", metavar="FILE", help=f"The configuration file.  [default: {DEFAULT_CONFIG}, if it exists]")
+@config_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="The port to listen on; 0: any."
 )
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1), help="How many processes.")
-@click.option("--reload", is_flag=True, help="Start anew when a Python or TOML file changes.")
-def run(app: str, config: str | None, host: str, port: int, workers: int, reload: bool) -> None:
+@click.option("--reload", is_flag=True, help="Start anew when a Python or configuration file changes.")
+def run(app: str, config: str | None, profile: str | None, host: str, port: int, workers: int, reload: bool) -> None:
     """Serve MODULE:APP inside the middlewares of a configuration file, with uvicorn.
 
     MODULE:APP is an ASGI application, as in shop:app, or a function that makes one, as in 'shop:create_app()'.
     Modules are found in the current directory too. The file and the application are checked first; if anything is
     wrong with them, every problem is listed, nothing is served, and the exit status is 2.
+
+    A store in memory is refused for several workers: each would keep its own.
     """
     if reload and workers > 1:
         raise click.UsageError("--reload serves with one process: leave out --workers")
     find_modules_here()
-    try:
+    with refusing():
         # Forwarded headers are for the middlewares to judge: the file says which proxies are trusted.
         options: dict[str, Any] = {"host": host, "port": port, "proxy_headers": False}
-        _serve(app, config, workers, reload, options)
-    except MiddlewaresError as error:
-        raise Refused(str(error)) from None
+        _serve(app, config, profile, workers, reload, options)
 
 
-def _serve(app: str, config: str | None, workers: int, reload: bool, options: dict[str, Any]) -> None:
+def _serve(
+    app: str, config: str | None, profile: str | None, workers: int, reload: bool, options: dict[str, Any]
+) -> None:
     try:
         import uvicorn  # an optional dependency
     except ImportError:
         raise MissingExtra("middlewares run", "cli") from None
-    configured = configured_app(app, config)
+    configured = configured_app(app, config, profile=profile)
+    _check_workers(configured.configuration, workers)
+    _check_proxies(configured.configuration, str(options["host"]))
+    if any(entry.use == "access_log" and entry.enabled for entry in configured.configuration.entries):
+        options["access_log"] = False  # each request would be logged twice
     if workers == 1 and not reload:
         uvicorn.run(configured, workers=1, **options)
         return
     # Each process builds the application again: these find it as this one did.
     os.environ[APP_VARIABLE] = app
     os.environ[CONFIG_VARIABLE] = config or DEFAULT_CONFIG
+    if profile is not None:
+        os.environ[PROFILE_VARIABLE] = profile
     if reload:
-        options |= {"reload": True, "reload_includes": ["*.py", "*.toml"]}
+        options |= {"reload": True, "reload_includes": ["*.py", "*.toml", "*.yaml", "*.yml", "*.json"]}
     uvicorn.run("middlewares.serve:app", factory=True, workers=workers, **options)
+
+
+def _check_workers(configuration: Configuration, workers: int) -> None:
+    """Refuse what each worker would keep for itself, and so get wrong; raises `Refused`."""
+    if workers == 1:
+        return
+    in_memory = [
+        f"{entry.spot}: {entry.label} keeps its {option} in memory, which {workers} workers do not share; "
+        f'write {option} = "sqlite:///{entry.use}.db", or a redis:// URL for several machines'
+        for entry in configuration.entries
+        if entry.enabled
+        for option in memory_stores(entry)
+    ]
+    if in_memory:
+        raise Refused("\n".join(in_memory))
+    counts = [entry for entry in configuration.entries if entry.enabled and entry.use == "metrics"]
+    if counts and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        _warn(
+            f"{counts[0].spot}: metrics are counted in each worker apart; set PROMETHEUS_MULTIPROC_DIR to a directory"
+        )
+
+
+def _check_proxies(configuration: Configuration, host: str) -> None:
+    """Warn where clients may come through a proxy that nothing in the stack knows of."""
+    from middlewares.order.layers import layers_of
+
+    layers = layers_of(configuration.stack, {})
+    users = [entry for entry in configuration.entries if entry.enabled and entry.use in _ADDRESS_USERS]
+    if _is_loopback(host) or not users or any(layer.role == "proxy_headers" for layer in layers):
+        return
+    _warn(
+        f"{users[0].spot}: {users[0].label} goes by the address of the client; behind a proxy that is the proxy's, "
+        "the same for everybody: put a layer in front that reads X-Forwarded-For from proxies you trust"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _warn(words: str) -> None:
+    click.echo(f"{click.style('warning', fg='yellow')}: {words}", err=True)

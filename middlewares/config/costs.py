@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from middlewares.core.layer import is_self_checking
+from middlewares.core.options import option_fields
 from middlewares.order.roles import role_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ("COSTS", "cost_of", "is_store_option")
+    from .model import Entry
+
+__all__ = ("COSTS", "cost_of", "is_store_option", "memory_stores")
 
 COSTS: Final = {
     "light": "microseconds",
@@ -46,6 +49,19 @@ def cost_of(cls: Any, options: Mapping[str, Any]) -> str:
 def is_store_option(name: str) -> bool:
     """Return whether an option takes the URL of a store, or the name of one under ``[stores]``."""
     return name in ("store", "revocations") or name.endswith("_store")
+
+
+def memory_stores(entry: Entry) -> list[str]:
+    """Return the options of an entry whose store is in the memory of one process, by default too."""
+    if not is_self_checking(entry.cls):
+        return []
+    defaults = {option.name: option.default for option in option_fields(entry.cls)}
+    given = defaults | {name: setting.value for name, setting in entry.options.items()}
+    return [
+        name
+        for name, value in given.items()
+        if is_store_option(name) and isinstance(value, str) and value.startswith("memory:")
+    ]
 
 
 def _store_cost(value: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .notation import toml_key, toml_lines
@@ -26,11 +27,11 @@ def to_toml(configuration: Configuration) -> str:
     """Return the text of a TOML file that describes the same entries."""
     if not configuration.entries:
         return f"{SECTION} = []\n"
-    folder = str(configuration.documents[-1].folder)
+    folder = configuration.documents[-1].folder
     return "\n".join("\n".join(_entry(entry, folder)) + "\n" for entry in configuration.entries)
 
 
-def _entry(entry: Entry, folder: str) -> list[str]:
+def _entry(entry: Entry, folder: Path) -> list[str]:
     lines = [f"[[{SECTION}]]", *toml_lines("use", entry.use)]
     if entry.id is not None:
         lines += toml_lines("id", entry.id)
@@ -49,7 +50,7 @@ def _entry(entry: Entry, folder: str) -> list[str]:
     return lines
 
 
-def _option(entry: Entry, name: str, setting: Setting, folder: str) -> list[str]:
+def _option(entry: Entry, name: str, setting: Setting, folder: Path) -> list[str]:
     given = setting.written if setting.named is None else setting.named.written
     owner = setting if setting.named is None else setting.named
     if setting.is_secret and not _is_harmless(setting, given):
@@ -78,9 +79,9 @@ def _is_harmless(setting: Setting, given: Any) -> bool:
     return bool(used) and not own and not holds_default
 
 
-def _moved(setting: Setting, value: Any, folder: str) -> Any:
+def _moved(setting: Setting, value: Any, folder: Path) -> Any:
     """Return a value with the paths of ``${file:…}`` as they are from the directory of the whole configuration."""
-    own = str(setting.spot.document.folder)
+    own = setting.spot.document.folder
     if own == folder:
         return value
     if isinstance(value, dict):
@@ -91,8 +92,8 @@ def _moved(setting: Setting, value: Any, folder: str) -> Any:
         return value
 
     def move(match: re.Match[str]) -> str:
-        if match[2] is None or os.path.isabs(match[2]):
+        if match[2] is None or Path(match[2]).is_absolute():
             return match[0]
-        return f"${{file:{os.path.relpath(os.path.join(own, match[2]), folder)}}}"
+        return f"${{file:{os.path.relpath(own / match[2], folder)}}}"
 
     return _FILE.sub(move, value)
