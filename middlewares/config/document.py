@@ -155,8 +155,8 @@ def _parse(name: str, text: str) -> tuple[Any, Positions]:
 def _check_scalars(document: Document) -> None:
     """Refuse integers beyond 64 bits (TOML 1.0), which Python may be unable even to print, and halves of characters."""
     problems = []
-    for path, value in _scalars(document.data):
-        where = _where(document.name, document.value(path))
+    for path, value, is_key in _scalars(document.data):
+        where = document.where(document.key(path) if is_key else document.value(path))
         if isinstance(value, int) and not -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
             problems.append(f"{where}: is not {document.format}: an integer must fit 64 bits")
         elif isinstance(value, float) and document.format == "JSON" and not isfinite(value):
@@ -168,18 +168,18 @@ def _check_scalars(document: Document) -> None:
         raise ConfigError(*problems)
 
 
-def _scalars(data: Any) -> Iterator[tuple[Path, Any]]:
-    """Yield all values that hold no others, and all keys, in the order of the file."""
+def _scalars(data: Any) -> Iterator[tuple[Path, Any, bool]]:
+    """Yield all values that hold no others, and all keys that are no text, in the order of the file."""
     pending: list[tuple[Path, Any]] = [((), data)]
     while pending:
         path, value = pending.pop()
         if isinstance(value, dict):
-            yield from (((*path, key), key) for key in value if not _is_text(key))
+            yield from (((*path, key), key, True) for key in value if not _is_text(key))
             pending += reversed([((*path, key), inner) for key, inner in value.items()])
         elif isinstance(value, list):
             pending += reversed([((*path, index), inner) for index, inner in enumerate(value)])
         else:
-            yield path, value
+            yield path, value, False
 
 
 def _is_text(text: str) -> bool:

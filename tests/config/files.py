@@ -40,7 +40,10 @@ def _toml(prefix: str, data: dict[str, Any]) -> list[str]:
     lines = [f"[{prefix[:-1]}]"] if prefix else []
     lines += [f"{toml_key(key)} = {notation(value)}" for key, value in plain.items()]
     for key, table in tables.items():
-        lines += [f"[{prefix}{toml_key(key)}]", *(f"{toml_key(name)} = {notation(item)}" for name, item in table.items())]
+        lines += [
+            f"[{prefix}{toml_key(key)}]",
+            *(f"{toml_key(name)} = {notation(item)}" for name, item in table.items()),
+        ]
     for entry in entries.get("middleware", []):
         lines += [f"[[{prefix}middleware]]", *(f"{toml_key(name)} = {notation(item)}" for name, item in entry.items())]
     return lines

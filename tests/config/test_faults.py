@@ -38,7 +38,9 @@ class Fault(NamedTuple):
 
 
 FAULTS = [
-    Fault({"use": "gzip", "minimum_siz": 1}, "minimum_siz", "unknown option 'minimum_siz'; did you mean 'minimum_size'?"),
+    Fault(
+        {"use": "gzip", "minimum_siz": 1}, "minimum_siz", "unknown option 'minimum_siz'; did you mean 'minimum_size'?"
+    ),
     Fault({"use": "gzip", "compresslevel": "wrong-1"}, "wrong-1", "compresslevel must be an integer or None"),
     Fault({"use": "cors", "allow_orgins": []}, "allow_orgins", "did you mean 'allow_origins'?"),
     Fault({"use": "cors", "max_age": "wrong-2"}, "wrong-2", "max_age must be an integer; got 'wrong-2'"),
@@ -60,8 +62,18 @@ FAULTS = [
         "policies[1].max_age must be an integer",
     ),
     Fault({"use": "cors", "allow_origins": ["wrong-6"]}, "wrong-6", "allow_origins must hold origins", in_schema=False),
-    Fault({"use": "decompress", "max_size": "${MISSING_1}"}, "${MISSING_1}", "needs the variable MISSING_1", in_schema=False),
-    Fault({"use": "decompress", "max_size": "${file:no.txt}"}, "${file:no.txt}", "needs the file 'no.txt'", in_schema=False),
+    Fault(
+        {"use": "decompress", "max_size": "${MISSING_1}"},
+        "${MISSING_1}",
+        "needs the variable MISSING_1",
+        in_schema=False,
+    ),
+    Fault(
+        {"use": "decompress", "max_size": "${file:no.txt}"},
+        "${file:no.txt}",
+        "needs the file 'no.txt'",
+        in_schema=False,
+    ),
     Fault(
         {"use": "starlette.middleware.trustedhost:TrustedHostMiddleware", "allowed_host": ["a"]},
         "allowed_host",
@@ -141,4 +153,8 @@ def test_every_missing_variable_is_told() -> None:
     write("m.toml", {"middleware": [entry]})
     with pytest.raises(ConfigError) as caught:
         load("m.toml")
-    assert [re.findall("variable (\\w+)", problem) for problem in caught.value.problems] == [["ONE"], ["TWO"], ["THREE"]]
+    assert [re.findall("variable (\\w+)", problem) for problem in caught.value.problems] == [
+        ["ONE"],
+        ["TWO"],
+        ["THREE"],
+    ]
