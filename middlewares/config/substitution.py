@@ -26,6 +26,9 @@ __all__ = ("MAX_SECRET_BYTES", "Filled", "Input", "Secret", "Substitution", "loo
 MAX_SECRET_BYTES: Final = 64 * 1024
 """The largest file that ``${file:…}`` reads."""
 
+MAX_FILLED: Final = 1024 * 1024
+"""Characters that may be filled into one configuration."""
+
 _NULL: Final = "${null}"
 _REFERENCE = re.compile(r"\$(?:\$|\{(?P<body>[^}]*)(?P<end>\}?))")
 _VARIABLE = re.compile(r"(?s)(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?")
@@ -74,6 +77,8 @@ class Substitution:
     """The secret files that were read, or should have been."""
     secrets: set[str] = field(default_factory=set, repr=False)
     """What may not be shown."""
+    _size: int = field(default=0, repr=False)
+    """How much was filled in."""
     _texts: dict[FilePath, str] = field(default_factory=dict, repr=False)
     """What the secret files held: each is read once, so that all of its uses agree."""
 
@@ -123,6 +128,10 @@ class Substitution:
 
         filled = _REFERENCE.sub(replace, text) if "$" in text else text
         inputs += used
+        self._size += len(filled) if used else 0
+        if self._size > MAX_FILLED:
+            note(f"makes the file more than {MAX_FILLED // 1024} KiB larger by what is filled in")
+            return Secret()
         holds_secret = is_secret or _PASSWORD.search(filled) is not None
         if holds_secret or any(one.kind == "file" or looks_secret(one.name) for one in used):
             self.secrets |= _secret_parts(filled)

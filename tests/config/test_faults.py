@@ -1,4 +1,4 @@
-"""A right file with k faults gives exactly k reports, each at its place and with the right suggestion, in any format."""
+"""A right file with k faults gives exactly k reports, each at its place with the right suggestion, in any format."""
 
 from __future__ import annotations
 
