@@ -24,13 +24,16 @@ if TYPE_CHECKING:
 
     from .positions import Path
 
-__all__ = ("TRUTH", "choices", "convert", "names_callable", "takes_callable")
+__all__ = ("TRUTH", "WRITTEN", "choices", "convert", "names_callable", "takes_callable")
 
 TRUTH = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
 }
 """What a variable may hold where an option takes a boolean; upper and lower case are the same."""
+
+WRITTEN = (bool, int, float, str, type(None), dt.date, dt.datetime, FilePath, re.Pattern)
+"""The types of values that a file may hold, or that its text becomes."""
 
 _CALLABLE = re.compile(r"\w+(?:\.\w+)*:\w+(?:\.\w+)*")
 _DOTTED_CALLABLE = re.compile(r"\w+(?:\.\w+)+:\w+(?:\.\w+)*")

@@ -204,7 +204,7 @@ class _Reader:
         for label, change in _table(problems, SECTION).items():
             place = spot.below(SECTION, label)
             if not isinstance(change, dict):
-                problems.say(f"{SECTION}.{label}", "must be a table of what is changed")
+                problems.say(f"{SECTION}.{label}", f"{SECTION}.{label} must be a table of what is changed")
                 continue
             changes = TableReport(self.report, place, f"profile {name} ({label})")
             for key in ("use", "id"):

@@ -6,15 +6,16 @@ another profile may well be missing here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from typing import TYPE_CHECKING, Any, get_origin
 
 from middlewares.core.layer import is_self_checking
-from middlewares.core.options import check_type, option_fields, option_types
+from middlewares.core.options import describe, is_collection_type, is_mapping_type, matches, option_fields, option_types
 from middlewares.errors import OptionErrors, Problem, did_you_mean
 from middlewares.record import UNKNOWN, accepted
 from middlewares.when import Conditional
 
-from .convert import convert, takes_callable
+from .convert import WRITTEN, choices, convert, takes_callable
 from .report import TableReport
 from .resolve import quoted
 from .sections import MATCHERS
@@ -83,12 +84,29 @@ def _type_problems(cls: Any, name: str, setting: Setting) -> list[Problem]:
     if not is_self_checking(cls) or any(references(setting.written)):
         return []
     hint = option_types(cls)[name]
-    if takes_callable(hint):
-        return []  # to find it is to import it
+    if "Callable" in str(hint) and any(":" in text for text in _texts(setting.written)):
+        return []  # to find it would be to import it
     [field] = [field for field in option_fields(cls) if field.name == name]
     problems = OptionErrors(cls)
-    check_type(problems, field, convert(setting.written, hint, _ignore), hint)
+    value = convert(setting.written, hint, _ignore)
+    if not any(matches(value, choice) for choice in choices(hint) if _is_written(choice)):
+        problems.add(field.name, f"must be {describe(hint)}", value)
     return problems.found
+
+
+def _is_written(hint: Any) -> bool:
+    """Return whether a file can hold what an annotation asks for, and not code alone, such as a store."""
+    origin = get_origin(hint) or hint
+    is_class = isinstance(origin, type) and not dataclasses.is_dataclass(origin)
+    known = origin in WRITTEN or is_collection_type(hint) or is_mapping_type(hint) or takes_callable(hint)
+    return known or not is_class
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, (dict, list)):
+        inner = value.values() if isinstance(value, dict) else value
+        return [text for one in inner for text in _texts(one)]
+    return [value] if isinstance(value, str) else []
 
 
 def _check_switch(table: TableReport, setting: Setting) -> None:
