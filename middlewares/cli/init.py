@@ -65,7 +65,7 @@ def init(file: str, uses: tuple[str, ...], origins: tuple[str, ...], limit: str 
     if not file.endswith(".toml"):
         raise Refused(f"{file}: init writes TOML; name a file that ends in .toml")
     chosen = [*uses, *(["cors"] if origins else []), *(["rate_limit"] if limit else [])]
-    if not chosen and sys.stdin.isatty():
+    if not chosen and _is_asked():
         chosen, origins, limit = _asked()
     text = _text(file, dict.fromkeys(chosen or ["compress", "timeout", "drain"]), origins, limit or "100/minute")
     try:
@@ -73,6 +73,10 @@ def init(file: str, uses: tuple[str, ...], origins: tuple[str, ...], limit: str 
     except OSError as error:
         raise Refused(f"{file}: cannot be written: {error.strerror}") from None
     click.echo(f"{file}: written. Next: middlewares check {file}")
+
+
+def _is_asked() -> bool:
+    return sys.stdin.isatty()
 
 
 def _asked() -> tuple[list[str], tuple[str, ...], str | None]:
@@ -105,12 +109,29 @@ def _text(file: str, uses: Iterable[str], origins: tuple[str, ...], limit: str) 
     parts = [_HEAD.format(file=file)]
     for name in _in_order(uses):
         lines = [f"# {_summary(name)}", "[[middleware]]", f"use = {notation(name)}"]
-        settings = _SETTINGS.get(name, ())
-        lines += (
-            line.replace("{origins}", values["origins"]).replace("{limit}", values["limit"]) for line in settings
-        )
+        settings = (*_SETTINGS.get(name, ()), *_required(name))
+        lines += (line.replace("{origins}", values["origins"]).replace("{limit}", values["limit"]) for line in settings)
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
+
+
+def _required(name: str) -> list[str]:
+    """Return lines for the options that must be given, and that nothing above gives: to be set by variables."""
+    from middlewares.config.convert import choices
+    from middlewares.config.declared import option_hints, options_of
+    from middlewares.config.resolve import resolve_middleware
+    from middlewares.core.options import is_collection_type
+
+    cls = resolve_middleware(name)
+    given = {line.partition(" ")[0] for line in _SETTINGS.get(name, ())}
+    lines = []
+    for option in options_of(cls):
+        if option.is_required and option.name not in given:
+            wanted = choices(option_hints(cls)[option.name])
+            only_list = any(map(is_collection_type, wanted)) and str not in wanted
+            value = f'"${{{option.name.upper()}}}"'
+            lines.append(f"{option.name} = {f'[{value}]' if only_list else value}  # required: {option.type}")
+    return lines
 
 
 def _summary(name: str) -> str:

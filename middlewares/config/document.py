@@ -86,6 +86,21 @@ def format_of(name: str) -> str:
 def read_document(path: str | os.PathLike[str]) -> Document:
     """Read a file of at most `MAX_BYTES`; raises `ConfigError` if it cannot be read, or is not in its format."""
     name = os.fsdecode(path)  # which raises TypeError for what is no path, such as None
+    found = _document_or_problems(name)
+    if isinstance(found, Document):
+        return found
+    # From here, where no variable holds the text: tools that show tracebacks show variables too, and it has secrets.
+    raise ConfigError(*found)
+
+
+def _document_or_problems(name: str) -> Document | tuple[str, ...]:
+    try:
+        return _read(name)
+    except ConfigError as error:
+        return error.problems
+
+
+def _read(name: str) -> Document:
     text = _decode(name, read_bytes(name))
     try:
         data, positions = _parse(name, text)

@@ -16,6 +16,7 @@ from middlewares.stack import Stack
 from middlewares.when import Conditional, When
 
 from .convert import convert
+from .costs import is_store_option
 from .declared import option_hints
 from .merging import (
     apply_defaults,
@@ -198,7 +199,8 @@ class Loading:
     def _fill_options(self, entry: Entry, problems: TableReport) -> None:
         hints, taken = option_hints(entry.cls), accepted(entry.cls)
         for name, setting in entry.options.items():
-            setting.is_secret = taken.is_secret(name) and not callable(setting.value)
+            # Of the URL of a store only a password is secret, and that is seen by itself.
+            setting.is_secret = taken.is_secret(name) and not is_store_option(name)
             self._fill(setting, name, problems)
             noted = _Noted(problems, name)
             setting.value = convert(setting.value, hints.get(name, Any), noted)

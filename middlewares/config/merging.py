@@ -6,6 +6,7 @@ by ``[defaults]``. A profile changes entries, and never adds or moves one: the o
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from middlewares.core.layer import is_self_checking
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from .sections import Profile, Sections
 
 __all__ = ("apply_defaults", "apply_profile", "as_truth", "chosen_profiles", "expand_shorthands", "name_stores")
+
+_NAME = re.compile(r"[\w.-]+")
+"""What may be the name of a store: anything else is a URL, perhaps a wrong one with a password in it."""
 
 
 def expand_shorthands(sections: Sections, report: Report, fill: Callable[[Setting, str], Any]) -> None:
@@ -53,32 +57,32 @@ def _wanted(
 ) -> list[tuple[str, Any]]:
     """Return the middlewares that a shorthand turns on, each with its table of options where it has one."""
     given = setting.written
-    before = len(problems.report.found)
-    if isinstance(given, dict):
-        for name in given.keys() - {*names}:
-            problems.add(Problem(f"{key}.{name}", UNKNOWN, hint=did_you_mean(name, names)))
-        switches = {name: _switch(setting, given, name, key, fill) for name in names}
-    else:
-        switches = dict.fromkeys(names, fill(setting, key))
-        if len(problems.report.found) > before:
-            return []
-        if as_truth(switches[names[0]]) is None:
-            problems.say(key, f"{key} must be true or false, or a table of {', '.join(names)}")
-            return []
+    if not isinstance(given, dict):
+        truth = _switch(setting, problems, key, f"{key} must be true or false, or a table of {', '.join(names)}", fill)
+        return [(name, truth) for name in names if truth]
+    for name in given.keys() - {*names}:
+        problems.add(Problem(f"{key}.{name}", UNKNOWN, hint=did_you_mean(name, names)))
     found = []
-    for name, switch in switches.items():
-        truth = True if isinstance(switch, dict) else as_truth(switch)
-        if truth is None and len(problems.report.found) == before:
-            problems.say(f"{key}.{name}", f"{name} must be true or false, or a table of options")
-        elif truth:
+    for name in names:
+        switch = given.get(name, True)
+        if not isinstance(switch, dict):
+            one = Setting(switch, setting.spot.below(name))
+            words = f"{name} must be true or false, or a table of options"
+            switch = _switch(one, problems, f"{key}.{name}", words, fill)
+        if switch is not False:
             found.append((name, switch))
     return found
 
 
-def _switch(setting: Setting, given: dict[str, Any], name: str, key: str, fill: Callable[[Setting, str], Any]) -> Any:
-    """Return what the table of a shorthand says of one middleware: a boolean, filled in, or a table of options."""
-    value = given.get(name, True)
-    return value if isinstance(value, dict) else fill(Setting(value, setting.spot.below(name)), f"{key}.{name}")
+def _switch(
+    setting: Setting, problems: TableReport, option: str, words: str, fill: Callable[[Setting, str], Any]
+) -> bool:
+    """Return the boolean that a setting holds once it is filled in; false if it is none, which is reported."""
+    before = len(problems.report.found)
+    truth = as_truth(fill(setting, option))
+    if truth is None and len(problems.report.found) == before:  # else enough has been said of it
+        problems.say(option, words)
+    return truth is True
 
 
 def as_truth(value: Any) -> bool | None:
@@ -185,7 +189,7 @@ def name_stores(entry: Entry, sections: Sections, problems: TableReport, fill: C
     """Put the URL of a store in the place of its name under ``[stores]``."""
     for option, setting in entry.options.items():
         value = setting.value
-        if not is_store_option(option) or not isinstance(value, str) or "://" in value:
+        if not is_store_option(option) or not isinstance(value, str) or not _NAME.fullmatch(value):
             continue
         named = sections.stores.get(value)
         if named is not None:

@@ -53,7 +53,7 @@ class Report:
         """Raise `ConfigError` with all problems, in the order of the files."""
         if self.found:
             keys = sorted(self.found)
-            shown = [self.blotted(self.found[key]) for key in keys[:_MOST]]
+            shown = [_printable(self.blotted(self.found[key])) for key in keys[:_MOST]]
             if len(keys) > _MOST:
                 shown.append(f"{self.documents[0].name}: and {len(keys) - _MOST} more")
             raise ConfigError(*shown)
@@ -108,6 +108,11 @@ class TableReport:
     def _note(self, spot: Spot, place: Place, words: str) -> None:
         self.is_clean = False
         self.report.note(spot.document, place, words, owner=self.owner)
+
+
+def _printable(text: str) -> str:
+    """Return a text without characters that a terminal would obey."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _names(option: str) -> list[str | int]:

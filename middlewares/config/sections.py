@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from middlewares.errors import ConfigError, OptionErrors, Problem, did_you_mean
 from middlewares.record import REQUIRED, UNKNOWN
+from middlewares.registry import BUILTIN
 
 from .document import Document, read_document
 from .model import Entry, Setting, Spot
@@ -222,6 +223,9 @@ def _parse_entry(problems: TableReport, table: dict[str, Any], number: int, sect
     spot = problems.spot
     entry = Entry(_get(problems, table, "use", str, "a string"), spot, number)
     entry.id = _get(problems, table, "id", str, "a string")
+    if entry.id in BUILTIN and entry.id != entry.use:
+        # Profiles know entries by both, and so do readers.
+        problems.say("id", f"id must not be the name of another middleware; got {entry.id!r}")
     if "enabled" in table:
         entry.enabled_setting = Setting(table["enabled"], spot.below("enabled"), section)
     when = _get(problems, table, "when", dict, f"a table of {', '.join(MATCHERS)}")

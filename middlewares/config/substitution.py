@@ -34,8 +34,8 @@ _REFERENCE = re.compile(r"\$(?:\$|\{(?P<body>[^}]*)(?P<end>\}?))")
 _VARIABLE = re.compile(r"(?s)(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?")
 _FILE: Final = "file:"
 _SECRET_NAME = re.compile(r"secret|passw|passphrase|token|credential|\bdsn\b|_dsn|_key$|^key$|_pwd", re.IGNORECASE)
-_PASSWORD = re.compile(r"://[^\s/@]*:[^\s@]+@")
-"""RFC 3986, 3.2.1: a password in a URL."""
+_PASSWORD = re.compile(r"://[^\s/@]*:[^\s@]+@|://\S*[?&]\w*(?:passw|secret|token)\w*=", re.IGNORECASE)
+"""RFC 3986, 3.2.1: a password in a URL, or one in its query."""
 _FORM: Final = "write ${NAME}, ${NAME:-default} or ${file:/path}, and $$ for a dollar sign"
 
 

@@ -107,7 +107,7 @@ class RateLimit(Layer):
     """Limit of the bytes of these messages."""
     over_messages: Literal["close", "delay", "drop"] = "close"
     """What happens to a WebSocket message over its limit; ``close``: with code 1008."""
-    store: str | LimitStore = "memory://"
+    store: str | LimitStore = field(default="memory://", repr=False)
     """Where quotas are counted: ``memory://`` for one process, ``sqlite:///limits.db`` for all of a machine,
     ``redis://host:6379/0`` for many machines; or a store object, to share it."""
     namespace: str = "default"

@@ -53,7 +53,12 @@ def _table(draw: st.DrawFn, options: dict[str, list[Any]], always: tuple[str, ..
 
 
 def _when(draw: st.DrawFn) -> dict[str, Any]:
-    matchers = {"paths": _PATHS, "exclude_paths": _PATHS, "methods": [["GET"], ["GET", "POST"]], "hosts": [["a.example"]]}
+    matchers = {
+        "paths": _PATHS,
+        "exclude_paths": _PATHS,
+        "methods": [["GET"], ["GET", "POST"]],
+        "hosts": [["a.example"]],
+    }
     return _table(draw, matchers, (draw(st.sampled_from([*matchers])),))
 
 

@@ -1,137 +1,157 @@
-"""What the loader accepts the schema accepts; unknown keys, wrong types and missing keys are wrong to both."""
+"""The schema for editors accepts what the loader accepts, and the shipped one is that of the classes."""
 
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import json
-import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from middlewares import ConfigError
 from middlewares.config import load
-from middlewares.config.schema import config_schema
+from middlewares.config.schema import SCHEMA_FILE, config_schema
+from middlewares.core.option_docs import option_docs
+from middlewares.registry import BUILTIN, load_builtin
 from tests.config.files import write
-from tests.config.generated import VARIABLES, configurations, junk, paths_of
+from tests.config.test_describe import ENTRIES
 
 SCHEMA = config_schema(with_plugins=False)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
-SLOW = settings(
-    deadline=None, max_examples=int(__import__("os").environ.get("N","150")), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+EXAMPLE = Path(__file__).parents[2] / "examples/middlewares.toml"
+KEY = "mVq7-3kd93jf8sXk2-0sdfk3jd93kdjf8w"
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 2000),
+    st.floats(-1, 50).map(lambda number: number + 0.25),
+    st.sampled_from(
+        ["a", "auto", "${N}", "${null}", "5/second", "memory://", "https://a.example", "os.path:join", "off"]
+    ),
+    st.lists(st.sampled_from(["GET", "https://a.example", "gzip", "br", "/a", 3]), max_size=2),
+    st.dictionaries(
+        st.sampled_from(["limit", "paths", "match", "path"]), st.sampled_from(["1/hour", ["/a"], "/b", 1]), max_size=2
+    ),
+    st.lists(st.fixed_dictionaries({"paths": st.just(["/a"]), "limit": st.just("1/hour")}), max_size=1),
 )
+OPTIONS = sorted((name, doc.name) for name in BUILTIN for doc in option_docs(load_builtin(name)) if doc.name != "clock")
 
 
-def problems_of(data: Any, profile: str | None = None) -> list[str]:
+def accepts(data: dict[str, Any]) -> bool:
     write("m.json", data)
     try:
-        load("m.json", profile=profile, environment=VARIABLES)
-    except ConfigError as error:
-        return list(error.problems)
-    return []
+        load(
+            "m.json", profile="p" if "p" in data.get("profile", {}) else None, environment={"N": "3", "SECRET_KEY": KEY}
+        )
+    except ConfigError:
+        return False
+    return True
 
 
-def faults_of(data: Any) -> list[str]:
-    return [f"{[*error.absolute_path]}: {error.message[:200]}" for error in VALIDATOR.iter_errors(data)]
+def test_the_shipped_schema_is_that_of_the_classes() -> None:
+    shipped = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    assert shipped == json.loads(json.dumps(SCHEMA)), (
+        f"write it anew: middlewares schema --no-plugins --output {SCHEMA_FILE.name}"
+    )
 
 
-def test_it_is_a_schema() -> None:
+def test_the_schema_is_one() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-@given(configurations())
-@SLOW
-def test_what_is_right_is_right_to_both(data: dict[str, Any]) -> None:
-    assert problems_of(data) == []
-    if "profile" in data:
-        assert problems_of(data, "dev") == []
-    assert faults_of(data) == []
+def test_the_example_is_right_by_the_schema() -> None:
+    assert list(VALIDATOR.iter_errors(tomllib.loads(EXAMPLE.read_text(encoding="utf-8")))) == []
 
 
-STRUCTURE = re.compile(r"unknown option|is required|must be (a|an|true|one of|anything|None)\b|must be a table")
+@given(entries=st.lists(st.sampled_from(ENTRIES), max_size=4))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_right_entries_are_right_by_the_schema(entries: list[dict[str, Any]]) -> None:
+    data = {"middleware": entries}
+    assert accepts(data)
+    VALIDATOR.validate(data)
 
 
-@given(configurations(), st.data())
-@settings(SLOW, max_examples=4*int(__import__("os").environ.get("N","100")))
-def test_what_was_changed_at_random_is_wrong_to_the_loader_where_it_is_to_the_schema(
-    data: dict[str, Any], drawn: st.DataObject
-) -> None:
-    data = copy.deepcopy(data)
-    path = drawn.draw(st.sampled_from(paths_of(data)))
-    holder: Any = data
-    for part in path[:-1]:
-        holder = holder[part]
-    holder[path[-1]] = drawn.draw(junk)
-    problems = problems_of(data)
-    faults = faults_of(data)
-    assert problems or not faults, faults
+@given(
+    option=st.sampled_from(OPTIONS), value=VALUES, place=st.sampled_from(["entry", "options", "defaults", "profile"])
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_the_loader_accepts_the_schema_accepts(option: tuple[str, str], value: Any, place: str) -> None:
+    use, name = option
+    entry: dict[str, Any] = {"use": use} | ({"secret_key": KEY} if use == "sessions" and name != "secret_key" else {})
+    data: dict[str, Any] = {"middleware": [entry]}
+    if place == "entry":
+        entry[name] = value
+    elif place == "options":
+        entry["options"] = {name: value}
+    elif place == "defaults":
+        data["defaults"] = {name: value}
+    else:
+        data["profile"] = {"p": {"middleware": {use: {name: value}}}}
+    if accepts(data):
+        VALIDATOR.validate(data)
 
 
-@given(configurations(), st.data())
-@settings(SLOW, max_examples=3*int(__import__("os").environ.get("N","100")))
-def test_an_unknown_key_is_wrong_to_both(data: dict[str, Any], drawn: st.DataObject) -> None:
-    data = copy.deepcopy(data)
-    tables = [(), *(path for path in paths_of(data) if isinstance(_at(data, path), dict))]
-    path = drawn.draw(st.sampled_from([path for path in tables if not _takes_any_key(data, path)]))
-    _at(data, path)["unheard_of"] = drawn.draw(junk)
-    assert [problem for problem in problems_of(data) if "unheard_of" in problem]
-    assert faults_of(data)
+WRONG_TYPES: dict[type, Any] = {bool: "no", int: "7", float: "1.5", str: 7}
 
 
-@given(configurations(), st.data())
-@settings(SLOW, max_examples=3*int(__import__("os").environ.get("N","100")))
-def test_a_value_of_the_wrong_type_is_wrong_to_both(data: dict[str, Any], drawn: st.DataObject) -> None:
-    """To the schema wherever it is to the loader: what is left to the loader is what it says of the form of values."""
-    data = copy.deepcopy(data)
-    path = drawn.draw(st.sampled_from([path for path in paths_of(data) if not _is_foreign(data, path)]))
-    _at(data, path[:-1])[path[-1]] = drawn.draw(junk.filter(lambda value: value != "${SIZE}"))
-    told = [problem for problem in problems_of(data) if STRUCTURE.search(problem)]
-    assert faults_of(data) or not told, told
+@given(option=st.sampled_from(OPTIONS), data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_unknown_keys_and_wrong_types_are_refused_by_both(option: tuple[str, str], data: st.DataObject) -> None:
+    use, name = option
+    entry: dict[str, Any] = {"use": use} | ({"secret_key": KEY} if use == "sessions" else {})
+    [doc] = [doc for doc in option_docs(load_builtin(use)) if doc.name == name]
+    if data.draw(st.booleans()) or type(doc.default) not in WRONG_TYPES:
+        entry[f"{name}_"] = 1
+    else:
+        kind = type(doc.default)
+        entry[name] = {"nested": {"too": 1}} if kind is str else WRONG_TYPES[kind]
+    config = {"middleware": [entry]}
+    if kind_is_wide(use, name) and name in entry:
+        return
+    assert not accepts(config)
+    assert not VALIDATOR.is_valid(config)
 
 
-@given(configurations(), st.data())
-@SLOW
-def test_a_missing_key_is_wrong_to_both(data: dict[str, Any], drawn: st.DataObject) -> None:
-    data = {"middleware": copy.deepcopy(data["middleware"])}
-    needed = [(index, key) for index, entry in enumerate(data["middleware"]) for key in NEEDED.get(entry["use"], ())]
-    index, key = drawn.draw(st.sampled_from([(0, "use"), *needed]))
-    entry = data["middleware"][index]
-    entry.get("options", {}).pop(key, None)
-    entry.pop(key, None)
-    assert [problem for problem in problems_of(data) if f"{key} is required" in problem]
-    assert faults_of(data)
+def kind_is_wide(use: str, name: str) -> bool:
+    """Return whether an option takes strings besides numbers or booleans."""
+    [doc] = [doc for doc in option_docs(load_builtin(use)) if doc.name == name]
+    return ("string" in doc.type and not isinstance(doc.default, str)) or "table" in doc.type
 
 
-NEEDED = {"sessions": ("secret_key",)}
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"middleware": [{"minimum_size": 1}]},
+        {"middleware": [{"use": "sessions"}]},
+        {"middleware": [{"use": "rate_limit", "rules": [{"paths": ["/"]}]}]},
+        {"middleware": [{"use": "cors", "policies": [{"allow_origins": ["*"]}]}]},
+        {"middleware": [{"use": "gzip", "when": {}}]},
+        {"middleware": [{"use": "gzip", "when": {"path": ["/"]}}]},
+        {"middleware": [{"use": "gzip", "enabled": 1}]},
+        {"middleware": {}},
+        {"middlewares": []},
+        {},
+        {"middleware": [], "include": 1},
+        {"middleware": [], "stores": {"a": 1}, "x": 1},
+        {"middleware": [{"use": "gzip"}], "defaults": {"minimum_siz": 1}},
+        {"middleware": [{"use": "gzip"}], "profile": {"p": {"middlewar": {}}}},
+        {"middleware": [{"use": "gzip"}], "profile": {"p": {"middleware": {"gzip": {"minimum_siz": 1}}}}},
+        {"middleware": [{"use": "gzp"}]},
+    ],
+)
+def test_what_is_missing_or_unknown_is_refused_by_both(broken: dict[str, Any]) -> None:
+    assert not accepts(copy.deepcopy(broken))
+    assert not VALIDATOR.is_valid(broken)
 
 
-def _at(data: Any, path: tuple[Any, ...]) -> Any:
-    for part in path:
-        data = data[part]
-    return data
-
-
-def _is_foreign(data: Any, path: tuple[Any, ...]) -> bool:
-    """Return whether a path leads into an entry of a third party, of which a schema knows nothing."""
-    if path[0] == "middleware" and len(path) > 2:
-        return ":" in data["middleware"][path[1]]["use"]
-    return path[0] == "profile" and len(path) > 4 and _is_foreign_label(data, path[3])
-
-
-def _is_foreign_label(data: Any, label: str) -> bool:
-    return any(":" in entry["use"] for entry in data["middleware"] if label in (entry["use"], entry.get("id")))
-
-
-def _takes_any_key(data: Any, path: tuple[Any, ...]) -> bool:
-    if path in (("stores",), ("profile",)) or path[-1:] == ("stores",):
-        return True
-    if path[:1] == ("middleware",):
-        return _is_foreign(data, (*path, "x"))
-    if path[:1] == ("profile",) and path[2:] == ("middleware",):
-        return True  # it may be an id
-    if path[:1] == ("profile",) and len(path) > 3:  # an id tells the schema nothing of the options
-        return any("id" in entry for entry in data["middleware"]) or _is_foreign(data, (*path, "x"))
-    return False
+def test_dates_are_text_to_the_schema() -> None:
+    entry = {"use": "sessions", "secret_key": KEY, "accept_flask_until": dt.date(2099, 1, 1).isoformat()}
+    assert accepts({"middleware": [entry]})
+    VALIDATOR.validate({"middleware": [entry]})
