@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from .errors import MiddlewaresError as MiddlewaresError
     from .errors import MissingExtra as MissingExtra
     from .errors import OptionError as OptionError
+    from .health import Health as Health
     from .maintenance import Maintenance as Maintenance
     from .order import OrderWarning as OrderWarning
+    from .problem_details import ProblemDetails as ProblemDetails
     from .publish_route import PublishRoute as PublishRoute
     from .rate_limit import RateLimit as RateLimit
     from .sessions import Session as Session
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from .stack import Middleware as Middleware
     from .stack import Stack as Stack
     from .timeout import Timeout as Timeout
+    from .tracing import Tracing as Tracing
     from .when import When as When
 
 __version__ = "0.1.0"
@@ -48,18 +51,21 @@ _HOME = {
     "Decompress": ".decompress",
     "Drain": ".drain",
     "GZip": ".compression",
+    "Health": ".health",
     "Maintenance": ".maintenance",
     "Middleware": ".stack",
     "MiddlewaresError": ".errors",
     "MissingExtra": ".errors",
     "OptionError": ".errors",
     "OrderWarning": ".order",
+    "ProblemDetails": ".problem_details",
     "PublishRoute": ".publish_route",
     "RateLimit": ".rate_limit",
     "Session": ".sessions",
     "Sessions": ".sessions",
     "Stack": ".stack",
     "Timeout": ".timeout",
+    "Tracing": ".tracing",
     "When": ".when",
     "Zstd": ".compression",
     "from_config": ".config",
@@ -77,18 +83,21 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "Decompress",
     "Drain",
     "GZip",
+    "Health",
     "Maintenance",
     "Middleware",
     "MiddlewaresError",
     "MissingExtra",
     "OptionError",
     "OrderWarning",
+    "ProblemDetails",
     "PublishRoute",
     "RateLimit",
     "Session",
     "Sessions",
     "Stack",
     "Timeout",
+    "Tracing",
     "When",
     "Zstd",
     "__version__",

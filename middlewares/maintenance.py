@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, ClassVar
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
+from middlewares.core.addresses import Network, is_in, parse_address, parse_networks
 from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.exchange import EXCHANGE, publish_scope
 from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
@@ -29,7 +29,6 @@ from middlewares.errors import OptionErrors
 
 __all__ = ("Maintenance",)
 
-_Network = IPv4Network | IPv6Network
 _LOOK_EVERY = 1.0
 """Seconds for which it is remembered whether the file exists."""
 
@@ -99,7 +98,7 @@ class Maintenance(Layer):
         for pattern in self.allow_paths:
             wrong = path_problem(pattern)
             problems.check(wrong is None, "allow_paths", wrong or "", pattern)
-        networks = tuple(_networks(problems, self.allow_clients))
+        networks = parse_networks(problems, "allow_clients", self.allow_clients)
         page = _read_page(problems, self.page)
         problems.raise_if_any()
         is_file = isinstance(self.active, (str, Path))
@@ -146,25 +145,9 @@ class Maintenance(Layer):
         return bool(self.allow_clients and client and self._allowed[str(client[0]).encode(errors="replace")])
 
 
-def _networks(problems: OptionErrors, given: Collection[str]) -> list[_Network]:
-    found: list[_Network] = []
-    for text in given:
-        try:
-            found.append(ip_network(text))
-        except ValueError as error:
-            hint = "did you mean its network address?" if "host bits" in str(error) else None
-            problems.add("allow_clients", "must hold addresses or networks such as '10.0.0.0/8'", text, hint)
-    return found
-
-
-def _is_in(networks: tuple[_Network, ...], host: bytes) -> bool:
-    try:
-        address = ip_address(host.decode().partition("%")[0])  # RFC 4007, 11: what follows is the zone
-    except ValueError:
-        return False  # a client without an address, as on a Unix socket
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped  # RFC 4291, 2.5.5.2: what a dual-stack socket makes of an IPv4 address
-    return any(address.version == network.version and address in network for network in networks)
+def _is_in(networks: tuple[Network, ...], host: bytes) -> bool:
+    address = parse_address(host.decode())
+    return address is not None and is_in(address, networks)
 
 
 def _read_page(problems: OptionErrors, page: str | Path | None) -> str:

@@ -19,6 +19,9 @@ BUILTIN: dict[str, str] = {
     "zstd": "middlewares.compression:Zstd",
     "maintenance": "middlewares.maintenance:Maintenance",
     "timeout": "middlewares.timeout:Timeout",
+    "tracing": "middlewares.tracing:Tracing",
+    "health": "middlewares.health:Health",
+    "problem_details": "middlewares.problem_details:ProblemDetails",
     "publish_route": "middlewares.publish_route:PublishRoute",
 }
 

@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.exchange import EXCHANGE, publish_scope
-from middlewares.core.fields import is_token
 from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost, placeholder
-from middlewares.core.matching import ask, compile_matchers
+from middlewares.core.matching import ask, check_matchers, compile_matchers
 from middlewares.core.options import check_types
-from middlewares.core.paths import host_hint, host_problem, path_problem
 from middlewares.errors import OptionErrors, Problem
 from middlewares.record import Entry, Middleware, as_record
 
@@ -113,16 +111,7 @@ class Conditional(Layer):
         problems = OptionErrors("When")
         check_types(problems, self)
         problems.raise_if_any()
-        for option in ("paths", "exclude_paths"):
-            for pattern in getattr(self, option):
-                rule = path_problem(pattern)
-                problems.check(rule is None, option, rule or "", pattern)
-        for host in self.hosts:
-            rule = host_problem(host)
-            problems.check(rule is None, "hosts", rule or "", host, host_hint(host))
-        for method in self.methods:
-            fits = is_token(method) and method == method.upper()
-            problems.check(fits, "methods", "must hold request methods in upper case", method)
+        check_matchers(problems, self)
         if not any((self.paths, self.exclude_paths, self.methods, self.hosts, self.predicate is not None)):
             problems.found.append(Problem("paths", "or another matcher must be given"))
         problems.raise_if_any()

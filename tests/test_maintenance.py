@@ -89,6 +89,9 @@ async def test_health_checks_pass(path: str, root_path: str, status: int) -> Non
         (("192.0.2.1", 5), 200),
         (("2001:db8::7", 5), 200),
         (("fe80::1%eth0", 5), 200),
+        (("203.0.113.9", 5), 200),
+        (("::ffff:203.0.113.9", 5), 200),
+        (("203.0.114.9", 5), 503),
         (("11.1.2.3", 5), 503),
         (("2001:db9::7", 5), 503),
         (("not an address", 5), 503),
@@ -97,7 +100,9 @@ async def test_health_checks_pass(path: str, root_path: str, status: int) -> Non
     ],
 )
 async def test_clients_of_listed_networks_pass(client: Any, status: int) -> None:
-    layer = Maintenance(app, allow_clients=["10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "fe80::/10"])
+    layer = Maintenance(
+        app, allow_clients=["10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "fe80::/10", "::ffff:203.0.113.0/120"]
+    )
     for _ in range(2):
         assert (await request(layer, client=client)).status == status
 

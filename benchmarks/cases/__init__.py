@@ -10,15 +10,18 @@ from . import (
     decompress,
     dictionary,
     gzip,
+    limit_stores,
     lint,
     load_control,
     passthrough,
     rate_limit,
     reload,
     routes,
+    service,
     session_stores,
     sessions,
     stack,
+    tracing,
 )
 
 if TYPE_CHECKING:
@@ -34,12 +37,15 @@ ALL: tuple[Case, ...] = (
     *decompress.CASES,
     *cors.CASES,
     *load_control.CASES,
+    *service.CASES,
     *rate_limit.CASES,
+    *limit_stores.CASES,
     *sessions.CASES,
     *session_stores.CASES,
     *stack.CASES,
     *reload.CASES,
     *lint.CASES,
+    *tracing.CASES,
     *routes.CASES,
 )
 

@@ -78,7 +78,7 @@ CASES = (
         _scope,
         (ours("middlewares:RateLimit", limit=_PLENTY), _slowapi(_PLENTY.replace("second", "minute"))),
         _verify_allowed,
-        bars=(Bar(peer=_SLOWAPI, ratio=1 / 15),),
+        bars=(Bar(peer=_SLOWAPI, ratio=1 / 15), Bar(overhead_us=2.5)),
     ),
     Case(
         "rate_limit-denied",
@@ -87,7 +87,7 @@ CASES = (
         _scope,
         (ours("middlewares:RateLimit", limit=_NOTHING), _slowapi(_NOTHING)),
         _verify_denied,
-        bars=(Bar(peer=_SLOWAPI, ratio=0.15, totals=True),),
+        bars=(Bar(peer=_SLOWAPI, ratio=1 / 15), Bar(overhead_us=1.5)),
         totals=True,
     ),
 )

@@ -24,7 +24,7 @@ _SECRET = "gv1yXkQYJb4Sg0m5hQ0eD7p2Zr8wLxTn"  # noqa: S105 - signs nothing but t
 _STARLETTE = "starlette SessionMiddleware"
 _NAME = "visitor"
 _SIGNED = "signed Sessions"
-_SIGNED_NAME = "signed"
+_SIGNED_NAME = "voyager"
 _SIZE = 1_000
 
 
@@ -55,7 +55,9 @@ def _cookies(kind: str, index: int) -> str:
     payload = index.to_bytes(16) + Record(now, now, now, encode(data)).pack()
     signed = _sealer(Signed, _SIGNED_NAME).seal(payload)
     ours = _sealer(Encrypted if kind == "encrypted" else Signed, _NAME).seal(payload)
-    return f"session={theirs}; {_SIGNED_NAME}={signed}; {_NAME}={ours}"
+    # Where a cookie stands, and how long its name is, tells by some per cent: each comes last in half of the requests.
+    pairs = [f"{_SIGNED_NAME}={signed}", f"{_NAME}={ours}"]
+    return "; ".join([f"session={theirs}", *(pairs if index % 2 else reversed(pairs))])
 
 
 @cache
@@ -101,7 +103,7 @@ def _case(name: str, what: str, kind: str, app: ASGIApp, verify: Any, *bars: Bar
 
 
 _EIGHTH = Bar(peer=_STARLETTE, ratio=0.125)
-_NO_SLOWER = Bar(peer=_SIGNED, ratio=1.1)  # they are on a par; from run to run it is some per cent more or less
+_NO_SLOWER = Bar(peer=_SIGNED, ratio=1.0)
 _BELOW = Bar(peer=_STARLETTE, ratio=0.8)
 
 CASES = (
@@ -114,7 +116,7 @@ CASES = (
         Bar(overhead_us=1.4),
         _EIGHTH,
     ),
-    _case("sessions-read", "one value is read from a signed cookie", "signed", _read, _verify_read),
+    _case("sessions-read", "one value is read from a signed cookie", "signed", _read, _verify_read, _BELOW),
     _case("sessions-change", "a number is read, and another saved: signed", "signed", _change, _verify_change, _BELOW),
     _case(
         "sessions-change-encrypted",

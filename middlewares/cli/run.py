@@ -71,6 +71,7 @@ def _serve(
     os.environ[CONFIG_VARIABLE] = config or DEFAULT_CONFIG
     if profile is not None:
         os.environ[PROFILE_VARIABLE] = profile
+    os.environ["WEB_CONCURRENCY"] = str(workers)  # for layers that keep to themselves what processes should share
     if reload:
         options |= {"reload": True, "reload_includes": ["*.py", "*.toml", "*.yaml", "*.yml", "*.json"]}
     uvicorn.run("middlewares.serve:app", factory=True, workers=workers, **options)

@@ -14,11 +14,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable, MutableMapping
 
     from .refusals import Refusal
 
-__all__ = ("EXCHANGE", "Coding", "Each", "Exchange", "First", "Last", "hand_back", "join", "publish_scope")
+__all__ = (
+    "EXCHANGE",
+    "Coding",
+    "Each",
+    "Exchange",
+    "First",
+    "Last",
+    "OfSpan",
+    "hand_back",
+    "join",
+    "publish_scope",
+)
 
 EXCHANGE = "middlewares.exchange"
 """The scope key."""
@@ -55,6 +66,24 @@ class First(_Fact[_T]):
             exchange.facts = {self.name: value}
         else:
             exchange.facts.setdefault(self.name, value)
+
+
+class OfSpan(First[_T]):
+    """A first fact that is otherwise read off `Exchange.span`, so that it takes shape only where it is asked for."""
+
+    def __init__(self, read: Callable[[Any], _T]) -> None:
+        self._read = read
+
+    @overload
+    def __get__(self, exchange: None, owner: type) -> OfSpan[_T]: ...
+    @overload
+    def __get__(self, exchange: Exchange, owner: type) -> _T | None: ...
+    def __get__(self, exchange: Exchange | None, owner: type) -> _T | OfSpan[_T] | None:
+        if exchange is None:
+            return self
+        facts = exchange.facts or _NOTHING
+        span = facts.get("span")
+        return facts.get(self.name) if span is None or self.name in facts else self._read(span)
 
 
 class Last(_Fact[_T]):
@@ -125,11 +154,14 @@ class Exchange:
     without the prefix of mounts that do."""
     request_id: First[str] = First()
     """The id of the request."""
-    trace_id: First[str] = First()
+    span: First[Any] = First()
+    """The context of the span of the request, or of its caller, as the API of OpenTelemetry has it; the outermost
+    tracer's."""
+    trace_id: OfSpan[str] = OfSpan(lambda span: format(span.trace_id, "032x"))
     """The id of the trace that the request belongs to, 32 hexadecimal digits; the outermost tracer's."""
-    span_id: First[str] = First()
+    span_id: OfSpan[str] = OfSpan(lambda span: format(span.span_id, "016x"))
     """The id of the span of the request, 16 hexadecimal digits."""
-    is_sampled: First[bool] = First()
+    is_sampled: OfSpan[bool] = OfSpan(lambda span: bool(span.trace_flags & 1))
     """Whether that span is recorded."""
     error: First[BaseException] = First()
     """What the application raised, where a layer made an answer of it."""

@@ -7,15 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 from middlewares.asgi import connection_of
 
+from .fields import is_token
 from .headers import find
-from .paths import compile_hosts, compile_paths, route_path
+from .paths import compile_hosts, compile_paths, host_hint, host_problem, path_problem, route_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from middlewares.asgi import Scope
+    from middlewares.errors import OptionErrors
 
-__all__ = ("ask", "compile_matchers")
+__all__ = ("ask", "check_matchers", "compile_matchers")
+
+
+def check_matchers(problems: OptionErrors, options: Any) -> None:
+    """Record what is wrong with ``paths``, ``exclude_paths``, ``hosts`` and ``methods``, attributes of ``options``."""
+    for option in ("paths", "exclude_paths"):
+        for pattern in getattr(options, option):
+            rule = path_problem(pattern)
+            problems.check(rule is None, option, rule or "", pattern)
+    for host in options.hosts:
+        rule = host_problem(host)
+        problems.check(rule is None, "hosts", rule or "", host, host_hint(host))
+    for method in options.methods:
+        fits = is_token(method) and method == method.upper()
+        problems.check(fits, "methods", "must hold request methods in upper case", method)
 
 
 def compile_matchers(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .exchange import Exchange
     from .headers import Headers
-    from .observer import Plan
+    from .observer import Observer, Plan
 
 __all__ = ("ObservedCall", "Outcome", "error_name")
 
@@ -53,6 +53,7 @@ class ObservedCall:
         "is_disconnected",
         "messages_received",
         "messages_sent",
+        "observers",
         "plan",
         "receive",
         "received",
@@ -78,6 +79,8 @@ class ObservedCall:
         self.send = send
         self.target: ASGIApp = plan.target
         """What the call is handed to; an observer may put an application of its own there when the call begins."""
+        self.observers: tuple[Observer, ...] = ()
+        """Those who watch, the outermost first."""
         self.states: list[Any] = []
         """What observers made of it when it began."""
         self.status: int | None = None
@@ -180,7 +183,7 @@ class ObservedCall:
             self.error = _raised(status) or self.exchange.error
         for index, start in self.plan.starts:
             try:
-                message = start(self, self.states[index], message)
+                message = start(self.observers[index], self, self.states[index], message)
             except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
                 self.plan.failed(index, error)
         return message
@@ -204,7 +207,7 @@ class ObservedCall:
         for index, finish in plan.finishes:
             try:
                 if states[index] is not None:
-                    finish(self, states[index])
+                    finish(self.observers[index], self, states[index])
             except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
                 plan.failed(index, error)
 

@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final
+from weakref import ref
 
 from .exchange import EXCHANGE, Exchange, hand_back, join, publish_scope
 from .layer import Layer
@@ -54,8 +55,14 @@ class Observer(Layer):
             exchange = Exchange(self)
             inner, is_maker = {**scope, EXCHANGE: exchange}, True
         call = (HTTPCall if kind == "http" else WebSocketCall)(plan, scope, inner, exchange, receive, send)
+        observers = call.observers = (self, *plan.inner)
+        states = call.states
         try:
-            plan.begin(call)
+            try:
+                for begin in plan.begins:
+                    states.append(begin(observers[len(states)], call))
+            except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
+                plan.begin_anew(call, error)
             if not is_maker:  # who made it may be out of sight of what the router writes
                 publish_scope(call.inner)
             await call.target(call.inner, call.receive_observed, call.send_observed)
@@ -96,29 +103,44 @@ class Observer(Layer):
 
 
 class Plan:
-    """What an observer, and those just inside it, do with a call."""
+    """What an observer, and those just inside it, do with a call.
 
-    __slots__ = ("_begins", "clock", "finishes", "leaves", "observers", "starts", "target")
+    It holds that observer, which holds it, by a weak reference: each call brings it along.
+    """
 
-    def __init__(self, observers: tuple[Observer, ...], target: ASGIApp, clock: Callable[[], float]) -> None:
-        self.observers = observers
-        """The outermost first."""
+    __slots__ = ("_kinds", "_observer", "begins", "clock", "finishes", "inner", "leaves", "starts", "target")
+
+    def __init__(
+        self, observer: Observer, inner: tuple[Observer, ...], target: ASGIApp, clock: Callable[[], float]
+    ) -> None:
+        self._observer = ref(observer)
+        self.inner = inner
+        """Those just inside, the outermost first."""
         self.target = target
         """The application inside them all."""
         self.clock = clock
-        self._begins = tuple(observer.begin for observer in observers)
+        self._kinds: tuple[type[Observer], ...] = (type(observer), *(type(each) for each in inner))
+        self.begins = tuple(each.begin for each in self._kinds)
         self.starts = self._overridden("start")
         self.finishes = self._overridden("finish")
         self.leaves = self._overridden("leave")
 
-    def begin(self, call: ObservedCall) -> None:
-        """Have all observers begin, the outermost first."""
-        states = call.states
-        for begin in self._begins:
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """All of them, the outermost first."""
+        observer = self._observer()
+        return self.inner if observer is None else (observer, *self.inner)
+
+    def begin_anew(self, call: ObservedCall, error: Exception) -> None:
+        """Go on with the observers further in, where one failed to begin."""
+        states, observers = call.states, call.observers
+        self.failed(len(states), error)
+        states.append(None)
+        for begin in self.begins[len(states) :]:
             try:
-                states.append(begin(call))
-            except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
-                self.failed(len(states), error)
+                states.append(begin(observers[len(states)], call))
+            except Exception as again:  # noqa: BLE001 - whoever watches must not break what it watches
+                self.failed(len(states), again)
                 states.append(None)
 
     def leave(self, call: ObservedCall) -> None:
@@ -127,13 +149,13 @@ class Plan:
             state = call.states[index]
             if state is not None:
                 try:
-                    leave(call, state)
+                    leave(call.observers[index], call, state)
                 except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
                     self.failed(index, error)
 
     def failed(self, index: int, error: Exception) -> None:
         """Count a failure of an observer, and log the first of its class."""
-        name = type(self.observers[index]).__name__
+        name = self._kinds[index].__name__
         INTERNAL_ERRORS[name] += 1
         level = logging.ERROR if INTERNAL_ERRORS[name] == 1 else logging.DEBUG
         LOGGER.log(level, "%s failed; the request goes on, and what it should have noted is lost", name, exc_info=error)
@@ -141,9 +163,9 @@ class Plan:
     def _overridden(self, name: str) -> tuple[tuple[int, Any], ...]:
         """Return the methods called ``name`` that do something, with their places; the innermost first."""
         return tuple(
-            (index, getattr(observer, name))
-            for index, observer in reversed([*enumerate(self.observers)])
-            if getattr(type(observer), name) is not getattr(Observer, name)
+            (index, getattr(kind, name))
+            for index, kind in reversed([*enumerate(self._kinds)])
+            if getattr(kind, name) is not getattr(Observer, name)
         )
 
 
@@ -152,5 +174,5 @@ def observe(observer: Observer, clock: Callable[[], float] = perf_counter) -> Pl
     app = observer.app
     if isinstance(app, Observer):
         inner = app._plan  # noqa: SLF001 - an observer is built after those inside it, whose work it does
-        return Plan((observer, *inner.observers), inner.target, clock)
-    return Plan((observer,), app, clock)
+        return Plan(observer, (app, *inner.inner), inner.target, clock)
+    return Plan(observer, (), app, clock)

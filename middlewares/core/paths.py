@@ -33,7 +33,7 @@ __all__ = (
     "route_path",
 )
 
-HEALTH_PATHS = ("/health", "/healthz", "/livez", "/ready", "/readyz", "/ping")
+HEALTH_PATHS = ("/health", "/healthz", "/livez", "/ready", "/readyz", "/startupz", "/ping")
 """Where load balancers and orchestrators commonly ask whether an application is well."""
 MONITORING_PATHS = (*HEALTH_PATHS, "/metrics")
 """Where probes and scrapers ask: what is done to requests of clients is not done to theirs unless told."""

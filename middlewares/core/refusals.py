@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from .cross_origin import InnerPolicy
     from .headers import HeaderList, Headers
 
-__all__ = ("Prepared", "Refusal", "refuse")
+__all__ = ("PROBLEM_JSON", "Prepared", "Refusal", "phrase", "refuse", "rendered")
 
 _log = logging.getLogger("middlewares")
 
 PROBLEM_JSON = "application/problem+json"
 _OFFERS = (PROBLEM_JSON, "application/json", "text/plain", "text/html")
+
+_STANDARD = frozenset({"type", "title", "status", "detail", "instance"})
 
 # RFC 9110, 15.5: Python knows these by their older names before 3.13.
 _PHRASES = {
@@ -53,7 +55,7 @@ _PAGE = """\
 <meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <h1>{title}</h1>
-<p>{detail}</p>
+<p>{detail}</p>{reference}
 </html>
 """
 
@@ -74,8 +76,12 @@ class Refusal:
     """Short name of the problem; the standard phrase of the status unless given."""
     type: str = "about:blank"
     """URI of the kind of problem (RFC 9457, 3.1.1)."""
+    instance: str = ""
+    """URI of this occurrence of the problem (RFC 9457, 3.1.5)."""
     members: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Further members of the problem object (RFC 9457, 3.2), which JSON can hold."""
+    """Further members of the problem object (RFC 9457, 3.2), which JSON can hold; the five above stay as they are."""
+    reference: str = ""
+    """What a person quotes who asks about it, such as the id of the request; shown in text and HTML."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """Further response headers, such as ``Retry-After``."""
     page: str = ""
@@ -94,7 +100,21 @@ class Prepared:
 
     def __init__(self, refusal: Refusal) -> None:
         self.refusal = refusal
-        self.rendered: Memo[tuple[HeaderList, bytes]] = Memo(partial(_rendered, refusal))
+        self.rendered: Memo[tuple[HeaderList, bytes]] = Memo(partial(rendered, refusal))
+
+    def for_flood(self, scope: Scope) -> tuple[HeaderList, bytes] | None:
+        """Return headers and body of the answer to an HTTP request where sending them is all there is to do.
+
+        ``None`` where layers outside, or a log, are to be told: then `refuse` does it. Of several lines of ``Accept``
+        only the first is read, which a server is free to do (RFC 9110, 12.5.1).
+        """
+        if EXCHANGE in scope or _log.isEnabledFor(logging.DEBUG):
+            return None
+        headers = scope["headers"]
+        for name, value in headers:
+            if name == b"accept":
+                return self.rendered[value]
+        return self.rendered[joined(headers, b"accept") or b""]
 
 
 async def refuse(
@@ -123,7 +143,7 @@ async def refuse(
         fixed, body = refusal.rendered[accept]
         refusal = refusal.refusal
     else:
-        fixed, body = _rendered(refusal, accept)
+        fixed, body = rendered(refusal, accept)
     if EXCHANGE in scope:
         scope[EXCHANGE].refusals.append(refusal)
     if _log.isEnabledFor(logging.DEBUG):
@@ -143,9 +163,15 @@ async def refuse(
 
 def _accept(headers: Headers) -> bytes:
     """Return the whole value of ``Accept``; servers give names in lower case, so a look for others comes second."""
-    values = [value for name, value in headers if name == b"accept"]
-    if len(values) == 1:
-        return values[0]
+    found = None
+    for name, value in headers:
+        if name == b"accept":
+            if found is not None:
+                break
+            found = value
+    else:
+        if found is not None:
+            return found
     return joined(headers, b"accept") or b""
 
 
@@ -162,8 +188,8 @@ async def _refuse_handshake(
     await send({"type": "websocket.http.response.body", "body": body})
 
 
-def _rendered(refusal: Refusal, accept: bytes) -> tuple[HeaderList, bytes]:
-    """Return the headers and the body for a client that accepts this."""
+def rendered(refusal: Refusal, accept: bytes) -> tuple[HeaderList, bytes]:
+    """Return the headers and the body of a refusal, for a client with this value of ``Accept``."""
     media_type = _preferred[accept]
     # Details may quote what a client sent; a lone surrogate in it must not turn the answer into a crash.
     body = _render(refusal, media_type).encode(errors="replace")
@@ -180,18 +206,23 @@ def _rendered(refusal: Refusal, accept: bytes) -> tuple[HeaderList, bytes]:
 
 
 def _render(refusal: Refusal, media_type: str) -> str:
-    title = refusal.title or _phrase(refusal.status)
+    title = refusal.title or phrase(refusal.status)
     if media_type == "text/plain":
-        return f"{title}\n{refusal.detail}".strip() + "\n"
+        return "\n".join(filter(None, (title, refusal.detail, refusal.reference))) + "\n"
     if media_type == "text/html":
-        return refusal.page or _PAGE.format(title=escape(title), detail=escape(refusal.detail))
+        reference = f"\n<p><small>{escape(refusal.reference)}</small></p>" if refusal.reference else ""
+        return refusal.page or _PAGE.format(title=escape(title), detail=escape(refusal.detail), reference=reference)
     problem = {"type": refusal.type, "title": title, "status": refusal.status}
     if refusal.detail:
         problem["detail"] = refusal.detail
-    return json.dumps({**problem, **refusal.members})
+    if refusal.instance:
+        problem["instance"] = refusal.instance
+    members = {name: value for name, value in refusal.members.items() if name not in _STANDARD}
+    return json.dumps({**problem, **members})
 
 
-def _phrase(status: int) -> str:
+def phrase(status: int) -> str:
+    """Return the reason phrase of a status, in the words of RFC 9110."""
     try:
         return _PHRASES.get(status) or HTTPStatus(status).phrase
     except ValueError:

@@ -18,7 +18,7 @@ from .paths import route_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ("ANY_PATH", "Place", "frontend_place", "leads_to", "opaque_place", "place_of")
+__all__ = ("ANY_PATH", "Place", "frontend_place", "known_template", "leads_to", "opaque_place", "place_of")
 
 ANY_PATH: Final = "/{path}"
 """What stands for the rest of the path in the template of a mount."""
@@ -237,6 +237,20 @@ def place_of(router: object, leaf: object, scope: Mapping[str, Any]) -> Place | 
         if known is None:
             return None
     return known.places[0] if len(known.places) == 1 else known.place(scope)
+
+
+def known_template(router: object, route: Any, endpoint: object) -> str | None:
+    """Return the template of a route that is known to stand in one place, and to lead to ``endpoint``.
+
+    It is what `place_of` and `leads_to` would say, at a third of the cost, of nearly all requests.
+    """
+    table = _tables.get(id(router))
+    if table is None or table.ref() is not router:
+        return None
+    known = table.known.get(id(route))
+    if known is None or known.route() is not route or len(known.places) != 1:
+        return None
+    return known.places[0].template if getattr(route, "endpoint", None) is endpoint else None
 
 
 def opaque_place(router: object, scope: Mapping[str, Any]) -> Place | None:

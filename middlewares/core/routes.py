@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from .exchange import EXCHANGE
-from .route_tables import ANY_PATH, Place, frontend_place, leads_to, opaque_place, place_of
+from .route_tables import ANY_PATH, Place, frontend_place, known_template, leads_to, opaque_place, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,15 @@ def route_template(scope: Mapping[str, Any], exchange: Exchange) -> str | None:
     exchange. What is mounted counts with the template of its mount; where only the mount is known, the rest of the
     path is ``{path}``, as in ``/static/{path}``. It never raises.
     """
-    facts = exchange.facts or {}  # as `Exchange.inner_scope` and `Exchange.route` read it, at a tenth of the cost
+    facts = exchange.facts
+    if facts is None and "path_template" not in scope and "fastapi" not in scope:
+        router = scope.get("router")
+        if router is None:
+            return None
+        found = known_template(router, scope.get("route"), scope.get("endpoint"))
+        if found is not None:
+            return found
+    facts = facts or {}  # as `Exchange.inner_scope` and `Exchange.route` read it, at a tenth of the cost
     inner = facts.get("inner_scope")
     place = _place(scope)
     # Where this scope tells of a route and not of a mount, it is not hidden by a copy, and the endpoint may since have

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
     from .cross_origin import InnerPolicy
 
-__all__ = ("answer_unhandled", "foreign_origin")
+__all__ = ("answer_unhandled", "foreign_origin", "is_answered")
 
 _UNHANDLED: Final = "unhandled"
-_LONGEST_CHAIN: Final = 20
+_MOST: Final = 100
+"""Exceptions that are looked at."""
 
 
 def foreign_origin(scope: Scope) -> bytes | None:
@@ -51,7 +52,7 @@ async def answer_unhandled(
     the exception itself, in debug mode, or where a layer further out makes an answer of it: of any (an error page), or
     of this one, which then has an attribute ``is_answered`` that is true.
     """
-    if _is_answered(sys.exception()):
+    if is_answered(sys.exception()):
         return
     if getattr(scope.get("app"), "debug", False):
         return
@@ -64,13 +65,19 @@ async def answer_unhandled(
         return
 
 
-def _is_answered(error: BaseException | None) -> bool:
-    for _ in range(_LONGEST_CHAIN):
-        if error is None:
-            return False
-        if isinstance(error, BaseExceptionGroup):  # what task groups of layers in between make of it
-            return any(_is_answered(part) for part in error.exceptions)
+def is_answered(error: BaseException | None) -> bool:
+    """Return whether a layer further out makes an answer of an exception, or of what it was made of."""
+    # A group may hold what it is the context of: so it is where BaseHTTPMiddleware unwraps what its task raised.
+    seen = set[int]()
+    found = [error]
+    while found and len(seen) < _MOST:
+        error = found.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
         if getattr(error, "is_answered", False):
             return True
-        error = error.__cause__ or error.__context__  # what an application may make of it
+        if isinstance(error, BaseExceptionGroup):  # what task groups of layers in between make of it
+            found += error.exceptions
+        found.append(error.__cause__ or error.__context__)  # what an application may make of it
     return False

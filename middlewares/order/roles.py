@@ -18,6 +18,7 @@ ANYWHERE: Final = "anywhere"
 """The role of a layer that only looks on: it may stand anywhere, and more than once."""
 
 ROLES: Final = {
+    "health": "answers health checks",
     "proxy_headers": "reads the client's address, scheme and host from headers of a trusted proxy",
     "trusted_hosts": "refuses requests for hosts that are not ours",
     "https_redirect": "redirects plain HTTP to HTTPS",

@@ -29,6 +29,31 @@ class OrderRule:
 
 
 ORDER_RULES: Final = (
+    # -- who is asked whether all is well
+    OrderRule(
+        outer="health",
+        inner="trusted_hosts",
+        reason="Who checks the health of a process asks it by its address, which is no host of ours.",
+        harm="GET /readyz with Host: 10.0.0.7:8000 gets 400, and no request is sent to the process.",
+    ),
+    OrderRule(
+        outer="health",
+        inner="https_redirect",
+        reason="Who checks the health of a process asks it by plain HTTP, behind whatever ends TLS.",
+        harm="GET /readyz is redirected to https, which the process does not speak.",
+    ),
+    OrderRule(
+        outer="health",
+        inner="auth",
+        reason="Who checks the health of a process has no credentials.",
+        harm="GET /readyz gets 401, and no request is sent to the process.",
+    ),
+    OrderRule(
+        outer="health",
+        inner="drain",
+        reason="A process that shuts down is not ready, but alive: it has requests to finish.",
+        harm="GET /livez during a shutdown gets 503, so that the process is killed with its requests.",
+    ),
     # -- who the client is, and which host it means
     OrderRule(
         outer="proxy_headers",
@@ -88,8 +113,9 @@ ORDER_RULES: Final = (
     OrderRule(
         outer="request_id",
         inner="error_page",
-        reason="A layer outside the one that gives ids does not know the id, and its answers do not carry it.",
+        reason="A layer of others outside the one that gives ids does not know the id, nor do its answers carry it.",
         harm="GET / to an application that fails gets a 500 that names no id to ask for.",
+        among_ours=False,
     ),
     OrderRule(
         outer="tracing",
@@ -100,8 +126,9 @@ ORDER_RULES: Final = (
     OrderRule(
         outer="tracing",
         inner="error_page",
-        reason="A page made outside the span cannot name the trace, and the span never learns of the status.",
+        reason="A page that others make outside the span cannot name the trace, nor does the span learn of its status.",
         harm="GET / to an application that fails: its 500 names no trace, and its span has no status.",
+        among_ours=False,
     ),
     OrderRule(
         outer="metrics",

@@ -87,49 +87,51 @@ class Bucket:
     clock more: with whole ticks, rounding never costs or gives a unit.
     """
 
-    __slots__ = ("_ceiling", "_interval", "_tolerance", "capacity", "lifetime")
+    __slots__ = ("_ceiling", "capacity", "interval", "lifetime", "tolerance")
 
     kind = "bucket"
     empty = 0
 
     def __init__(self, interval: int, capacity: int) -> None:
         self.capacity = capacity
-        self._interval = interval
-        self._tolerance = interval * capacity
-        self._ceiling = self.lifetime = 2 * self._tolerance
+        self.interval = interval
+        """Ticks in which a unit comes back."""
+        self.tolerance = interval * capacity
+        """How far ahead of the time the state may lie."""
+        self._ceiling = self.lifetime = 2 * self.tolerance
 
     @property
     def arguments(self) -> tuple[int, ...]:
-        return self._interval, self._tolerance
+        return self.interval, self.tolerance
 
     def charge(self, state: int, now: int, cost: int) -> int | None:
         # Not by `max`: this is asked for every request.
-        after = (max(now, state)) + cost * self._interval
-        return after if after - now <= self._tolerance else None
+        after = (max(now, state)) + cost * self.interval
+        return after if after - now <= self.tolerance else None
 
     def debit(self, state: int, now: int, cost: int) -> int:
-        return min(max(state, now) + cost * self._interval, now + self._ceiling)
+        return min(max(state, now) + cost * self.interval, now + self._ceiling)
 
     def refund(self, state: int, now: int, cost: int, charged: int) -> int:
-        return max(now, state - cost * self._interval)
+        return max(now, state - cost * self.interval)
 
     def view(self, state: int, now: int) -> tuple[int, int]:
         if state <= now:
             return self.capacity, 0
-        room = self._tolerance - state + now
+        room = self.tolerance - state + now
         if room < 0:
-            return 0, self._interval - room
-        left = room // self._interval
-        return left, (left + 1) * self._interval - room
+            return 0, self.interval - room
+        left = room // self.interval
+        return left, (left + 1) * self.interval - room
 
     def wait(self, state: int, now: int, cost: int) -> int:
         if cost > self.capacity:
             return NEVER
-        wait = (max(now, state)) + cost * self._interval - now - self._tolerance
+        wait = (max(now, state)) + cost * self.interval - now - self.tolerance
         return max(0, wait)
 
     def sound(self, state: int, now: int) -> int:
-        return state if state <= now + self._ceiling else now + self._tolerance
+        return state if state <= now + self._ceiling else now + self.tolerance
 
     def expires(self, state: int) -> int:
         return state

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from middlewares.core.addresses import parse_networks
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
 
     from .rules import Rule
 
-__all__ = ("check_mark", "check_options")
+__all__ = ("check_mark", "check_options", "warn_of_processes")
 
-_LEAST = {"max_waiting": 1, "ipv6_factor": 0, "processes": 1}
+_LEAST = {"max_waiting": 1, "ipv6_factor": 0, "processes": 1, "lease": 1}
+_PER_CENT = ("headers_below", "jitter")
+_log = logging.getLogger("middlewares")
 
 
 def check_options(layer: Any) -> tuple[list[Rule], tuple[Network, ...], tuple[Network, ...]]:
@@ -34,6 +38,9 @@ def check_options(layer: Any) -> tuple[list[Rule], tuple[Network, ...], tuple[Ne
     for option, least in _LEAST.items():
         value = getattr(layer, option)
         problems.check(value >= least, option, f"must be at least {least}", value)
+    for option in _PER_CENT:
+        value = getattr(layer, option)
+        problems.check(0 <= value <= 100, option, "must be from 0 to 100 per cent", value)
     problems.check(layer.deadline > 0, "deadline", "must be above 0", layer.deadline)
     problems.check(layer.namespace.isidentifier(), "namespace", "must be a name such as 'shop'", layer.namespace)
     for pattern in layer.exclude_paths:
@@ -52,6 +59,19 @@ def check_options(layer: Any) -> tuple[list[Rule], tuple[Network, ...], tuple[Ne
     _check_names(problems, layer, right)
     problems.raise_if_any()
     return right, allowed, denied
+
+
+def warn_of_processes(layer: Any) -> None:
+    """Log that a quota is not what it seems where several processes count it each for itself."""
+    told = os.environ.get("WEB_CONCURRENCY", "")  # what servers read, and `middlewares run --workers` sets
+    processes = max(layer.processes, int(told) if told.isdecimal() and len(told) < 5 else 1)
+    if processes > 1 and isinstance(layer.store, str) and layer.store.startswith("memory:"):
+        _log.warning(
+            "RateLimit: with store 'memory://' each of %d processes counts for itself, so clients have up to %d times "
+            "their quota; use 'sqlite:///limits.db' on one machine, 'redis://host:6379/0' on many",
+            processes,
+            processes,
+        )
 
 
 def check_mark(limit: str, name: str | None, options: Mapping[str, Any]) -> Rule:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from middlewares.asgi import mark_coroutine_function
+
 from .algorithms import NEVER
 from .notation import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Iterator, Sequence
 
-    from middlewares.asgi import Scope
+    from middlewares.asgi import Message, Scope, Send
 
     from .policy import Charge, Policy
 
-__all__ = ("DECISION", "Decision", "Standing")
+__all__ = ("DECISION", "Decision", "Standing", "Told")
 
 DECISION = "rate_limit"
 """The scope key under which the application finds the decision."""
@@ -157,3 +159,41 @@ class Decision:
     def __repr__(self) -> str:
         verdict = "allowed" if self.allowed else f"denied, retry_after={self.retry_after}"
         return f"Decision({verdict}, remaining={self.remaining})"
+
+
+class Told(Decision):
+    """The decision about a request that was let in at one charge, and the ``send`` that tells its client how it stands.
+
+    One object for both: they are made for nearly every request.
+    """
+
+    __slots__ = ("_send",)
+
+    def __init__(self, charges: tuple[Charge], state: Any, now: int, scope: Scope, layer: object, send: Send) -> None:
+        self.allowed = True
+        self.charges = charges
+        self.states = (state,)
+        self.now = now
+        self.scope = scope
+        self.layer = layer
+        self._send = send
+
+    @mark_coroutine_function
+    def send_told(self, message: Message) -> Awaitable[None]:
+        """Send a message, with the fields of draft-10 where a response starts."""
+        if message["type"] == "http.response.start":
+            policy = self.charges[0][0]
+            bucket, state, now = policy.bucket, self.states[0], self.now
+            if bucket is not None and policy.quick is not None and now < state <= now + bucket.tolerance:
+                # What `Bucket.view` and `Policy.rounded` say, in fewer steps.
+                left = (bucket.tolerance - state + now) // bucket.interval
+                line = policy.quick[left]
+            else:
+                left, reset = policy.algorithm.view(state, now)
+                line = policy.lines[left, -(-reset // SECOND)]
+            # Draft-10, 6: a redirect must not tell a client that nothing is left, lest it does not follow.
+            if left or not 300 <= message["status"] < 400:
+                headers = [*message.get("headers", ()), policy.line, line]
+                message = message.copy() if type(message) is dict else {**message}
+                message["headers"] = headers
+        return self._send(message)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from middlewares.asgi import Scope
 
-    from .keys import Host
-    from .policy import Charge
+    from .keys import Host, Quick
+    from .policy import Charge, Policy
 
 __all__ = ("Engine", "Unavailable", "Verdict")
 
@@ -55,14 +55,24 @@ class Verdict(NamedTuple):
 class Engine:
     """All rules of one layer, with the store that counts for them."""
 
-    __slots__ = ("_default", "_home", "_marks", "_max_waiting", "_plans", "_waiting", "memory", "plain",
-                 "plain_cost", "shared")  # fmt: skip
+    __slots__ = (
+        "_default",
+        "_home",
+        "_marks",
+        "_max_waiting",
+        "_plain",
+        "_plain_cost",
+        "_plans",
+        "_waiting",
+        "memory",
+        "shared",
+    )
 
     def __init__(self, layer: Any, rules: Sequence[Rule]) -> None:
         store = layer.store
         if isinstance(store, str):
             store = open_limits(store, namespace=layer.namespace, deadline=layer.deadline, clock=layer.clock)
-        self.shared = None if isinstance(store, MemoryLimits) else Guard(store, clock=layer.clock)
+        self.shared = None if isinstance(store, MemoryLimits) else Guard(store, clock=layer.clock, lease=layer.lease)
         self.memory = store if isinstance(store, MemoryLimits) else MemoryLimits(clock=layer.clock)
         self._home = Home(self.memory, self.shared, layer.processes)
         self._marks: dict[Rule, Plan] = {}
@@ -72,9 +82,20 @@ class Engine:
         self._default = None if layer.limit is None else self._plan(_default_rule(layer), layer)
         default = self._default
         is_plain = default is not None and default.is_plain and not self._plans and self.shared is None
-        self.plain = default.policies[0] if default is not None and is_plain else None
-        """The only policy, where every request is one charge of it by address, in this process."""
-        self.plain_cost: int = layer.cost if is_plain else 1
+        self._plain = default.policies[0] if default is not None and is_plain else None
+        self._plain_cost = layer.cost
+
+    @property
+    def plain(self) -> tuple[Policy, ...]:
+        """The only policy, where every request is one charge by address, in this process."""
+        return () if self._plain is None else (self._plain,)
+
+    def quick(self, host: Host) -> Quick | None:
+        """Return what each request of a host is charged, if that is known beforehand."""
+        policy, cost = self._plain, self._plain_cost
+        if policy is None or host.is_listed is not None or (host.network is not None and policy.step is not None):
+            return None
+        return policy, cost, self.memory.shard(policy, host.key), ((policy, host.key, cost),)
 
     def _plan(self, rule: Rule, layer: Any) -> Plan:
         adopt = partial(self._home.adopt, on_failure=rule.on_store_failure or "local")
@@ -257,6 +278,15 @@ class Engine:
             found[name, "allowed"] = policy.allowed + (local.allowed if local else 0)
             found[name, "denied"] = policy.denied + (local.denied if local else 0)
         return found
+
+    def problem(self) -> str | None:
+        """Return why requests could not be counted in this event loop."""
+        try:
+            if self.shared is not None:
+                self.shared.check()
+        except RuntimeError as error:
+            return str(error)
+        return None
 
     async def aclose(self) -> None:
         """Release what the store holds."""

@@ -6,12 +6,15 @@ three times in a row is left alone for a moment, then one request tries it again
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from middlewares.stores import StoreUnavailable
 
 from .algorithms import NEVER
+from .backlog import Backlog
 from .decision import Decision
+from .leases import Leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ("Guard",)
 
+_log = logging.getLogger("middlewares")
 _MOST_DENIALS: Final = 10_000
 _FAILURES: Final = 3
 _PAUSE: Final = 50_000_000
@@ -39,20 +43,49 @@ class _Denial(NamedTuple):
 class Guard:
     """A shared store with a memory of denials and a circuit breaker. Raises what the store raises."""
 
-    __slots__ = ("_clock", "_denials", "_failures", "_is_probed", "_opens", "store")
+    __slots__ = (
+        "_backlog",
+        "_clock",
+        "_denials",
+        "_failed",
+        "_failures",
+        "_is_probed",
+        "_leases",
+        "_opens",
+        "_outages",
+        "_outages",
+        "store",
+    )
 
-    def __init__(self, store: SharedLimits, *, clock: Callable[[], int]) -> None:
+    def __init__(self, store: SharedLimits, *, clock: Callable[[], int], lease: int = 1) -> None:
         self.store = store
         self._clock = clock
         self._denials: dict[tuple[str, str], _Denial] = {}
         """By policy and key."""
         self._failures = 0
+        self._failed: BaseException | None = None
+        self._outages = 0
         self._opens = 0
         self._is_probed = False
+        self._backlog = Backlog()
+        self._leases = Leases(lease) if lease > 1 else None
 
     async def take(self, charges: Sequence[Charge]) -> Decision:
         """Charge all of them or, if one does not fit, none."""
         now = self._clock()
+        if self._leases is not None:
+            found = self._leases.use(charges, now)
+            if isinstance(found, Decision):
+                return found
+            if found > charges[0][2]:
+                policy, key, _ = charges[0]
+                decision = await self._ask([(policy, key, found)], now)
+                if decision.allowed:
+                    return self._leases.keep(decision, now)
+        return await self._ask(charges, now)
+
+    async def _ask(self, charges: Sequence[Charge], now: int) -> Decision:
+        """Ask the store, unless the answer is known."""
         if self._denials:
             known = self._known_denial(charges, now)
             if known is not None:
@@ -60,21 +93,31 @@ class Guard:
         is_probe = self._enter(now)
         try:
             decision = await self.store.take(charges)
-        except StoreUnavailable:
-            self._fail()
+        except StoreUnavailable as error:
+            self._fail(error)
             raise
         finally:
             if is_probe:
                 self._is_probed = False
         self._failures = 0
+        self._failed = None
+        lost = self._backlog.lost(decision, (self._outages, getattr(self.store, "restarts", 0)))
+        if lost:
+            await self._charge_again(lost)
         if not decision.allowed:
             self._remember(decision, now)
         return decision
 
+    def check(self) -> None:
+        """Raise `RuntimeError` where the store says that it cannot work."""
+        check = getattr(self.store, "check", None)
+        if check is not None:
+            check()
+
     def forget(self, charges: Sequence[Charge]) -> None:
         """Ask the store again the next time, whatever is known of these."""
         for policy, key, _ in charges:
-            self._denials.pop((policy.id, key), None)
+            self._forget(policy, key)
 
     async def debit(self, charges: Sequence[Charge]) -> None:
         """Charge what was used already."""
@@ -87,12 +130,25 @@ class Guard:
 
     async def reset(self, policy: Policy, key: str) -> None:
         """Forget the state of a key."""
-        self._denials.pop((policy.id, key), None)
+        self._forget(policy, key)
         await self.store.reset(policy, key)
 
     async def aclose(self) -> None:
         """Close the store."""
         await self.store.aclose()
+
+    def _forget(self, policy: Policy, key: str) -> None:
+        self._denials.pop((policy.id, key), None)
+        self._backlog.forget(policy, key)
+        if self._leases is not None:
+            self._leases.forget(policy, key)
+
+    async def _charge_again(self, lost: list[Charge]) -> None:
+        """Charge what a server has lost, so that nobody has a quota twice because it started anew."""
+        try:
+            await self.store.debit(lost)
+        except StoreUnavailable:
+            _log.debug("rate_limit: the store failed again before it was told what it had lost")
 
     def _known_denial(self, charges: Sequence[Charge], now: int) -> Decision | None:
         for charge in charges:
@@ -129,6 +185,11 @@ class Guard:
         self._is_probed = True
         return True
 
-    def _fail(self) -> None:
-        self._failures += 1
+    def _fail(self, error: StoreUnavailable) -> None:
+        # Hits that travelled together failed together: with the first, all others.
+        call = error.__cause__ if isinstance(error.__cause__, StoreUnavailable) else error
+        if call is not self._failed:
+            self._failures += 1
+            self._outages += 1
+            self._failed = call
         self._opens = self._clock() + _PAUSE

@@ -10,52 +10,74 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from inspect import isawaitable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from middlewares.asgi import connection_of
+from middlewares.core.addresses import is_in, is_ipv4, parse_address
 from middlewares.core.headers import joined
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from middlewares.asgi import Scope
+    from middlewares.core.addresses import Network
 
-__all__ = ("SESSION", "USER", "Hosts", "KeyOf", "Network", "compile_key", "key_text")
+    from .memory import Shard
+    from .policy import Charge, Policy
 
+__all__ = ("SESSION", "USER", "Host", "Hosts", "KeyOf", "Quick", "compile_key", "key_text")
+
+Quick: TypeAlias = "tuple[Policy, int, Shard, tuple[Charge]]"
+"""A policy, a cost, where the state is kept, and the charge as decisions hold it."""
 KeyOf: TypeAlias = Callable[["Scope"], str | Awaitable[str | None] | None]
 """Gives the key of a request; ``None`` if it has none."""
-Network: TypeAlias = IPv4Network | IPv6Network
 
 _LONGEST: Final = 64
 _MOST_HOSTS: Final = 8192
-_MAPPED: Final = 0xFFFF << 32
 SESSION: Final = "session"
 USER: Final = "user"
 
 
-class Host(NamedTuple):
+class Host:
     """What is known of a client by its address."""
 
-    key: str
-    network: str | None
-    """The key of the larger network around an IPv6 address."""
-    is_listed: bool | None
-    """Whether it is on the list of those let in (true) or kept out (false)."""
+    __slots__ = ("is_listed", "key", "network", "quick")
+
+    def __init__(self, key: str, network: str | None = None, is_listed: bool | None = None) -> None:
+        self.key = key
+        self.network = network
+        """The key of the larger network around an IPv6 address."""
+        self.is_listed = is_listed
+        """Whether it is on the list of those let in (true) or kept out (false)."""
+        self.quick: Quick | None = None
+        """What each of its requests is charged, where that is one charge in this process, and the same for all."""
 
 
 class Hosts(dict[str, Host]):
-    """The hosts of ``scope["client"]``, each looked at once: at most 8192 are remembered."""
+    """The hosts of ``scope["client"]``, each looked at once: at most 8192 are remembered.
 
-    __slots__ = ("_allowed", "_denied")
+    ``prepare`` tells what is charged for each request of one, if that is known beforehand.
+    """
 
-    def __init__(self, allowed: Collection[Network] = (), denied: Collection[Network] = ()) -> None:
+    __slots__ = ("_allowed", "_denied", "_is_choosy", "_prepare")
+
+    def __init__(
+        self,
+        allowed: Collection[Network] = (),
+        denied: Collection[Network] = (),
+        prepare: Callable[[Host], Quick | None] | None = None,
+    ) -> None:
         super().__init__()
         self._allowed = tuple(allowed)
         self._denied = tuple(denied)
+        self._is_choosy = bool(allowed or denied)
+        self._prepare = prepare
 
     def __missing__(self, host: str) -> Host:
         found = self._look(host)
+        if self._prepare is not None:
+            found.quick = self._prepare(found)
         if len(str(host)) <= _LONGEST:
             if len(self) >= _MOST_HOSTS:
                 self.clear()
@@ -63,14 +85,12 @@ class Hosts(dict[str, Host]):
         return found
 
     def _look(self, host: str) -> Host:
-        try:
-            # As text in any case: what a server says of a Unix socket is not always that.
-            address = ip_address(str(host).partition("%")[0])  # RFC 4007, 11: the zone says nothing about the client
-        except ValueError:
-            return Host(key_text(f"host:{host}"), None, None)
-        if isinstance(address, IPv6Address) and int(address) >> 32 == _MAPPED >> 32:
-            address = IPv4Address(int(address) & 0xFFFFFFFF)
-        is_listed = True if _is_in(address, self._allowed) else False if _is_in(address, self._denied) else None
+        if not self._is_choosy and is_ipv4(host):
+            return Host(host)
+        address = parse_address(host)
+        if address is None:
+            return Host(key_text(f"host:{host}"))
+        is_listed = True if is_in(address, self._allowed) else False if is_in(address, self._denied) else None
         if isinstance(address, IPv4Address):
             return Host(str(address), None, is_listed)
         number = int(address)
@@ -192,7 +212,3 @@ def _together(parts: list[KeyOf]) -> KeyOf:
         return key_text(",".join(f"{len(value)}:{value}" for value in found))
 
     return key
-
-
-def _is_in(address: IPv4Address | IPv6Address, networks: tuple[Network, ...]) -> bool:
-    return any(address in network for network in networks)

@@ -11,8 +11,9 @@ up, because a client could then win back its quota by sending many keys.
 from __future__ import annotations
 
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from .algorithms import NEVER
 from .decision import Decision
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from .policy import Charge, Policy
 
-__all__ = ("MemoryLimits",)
+__all__ = ("MemoryLimits", "Shard")
 
 _SHARDS: Final = 256
 _MASK: Final = _SHARDS - 1
@@ -28,28 +29,31 @@ _OVERFLOW: Final = "\x00overflow"
 """The key that new clients share where a shard is full."""
 
 
-class _Shard:
-    __slots__ = ("current", "previous", "swaps")
+class Shard:
+    """Some of the states of a policy."""
 
-    def __init__(self, swaps: int) -> None:
+    __slots__ = ("current", "lifetime", "previous", "swaps")
+
+    def __init__(self, swaps: int, lifetime: int) -> None:
         self.current: dict[str, Any] = {}
         self.previous: dict[str, Any] = {}
         self.swaps = swaps
-
-    def swap(self, now: int, lifetime: int) -> None:
-        # What was written last lived until the time of the swap at most, and one lifetime after it is over.
-        self.previous = self.current if now < self.swaps + lifetime else {}
-        self.current = {}
-        self.swaps = now + lifetime
-
-
-class _Table:
-    __slots__ = ("lifetime", "shards")
-
-    def __init__(self, now: int, lifetime: int) -> None:
         self.lifetime = lifetime
-        # One after another: a moment at which all swap would take long.
-        self.shards = tuple(_Shard(now + lifetime * (number + 1) // _SHARDS) for number in range(_SHARDS))
+
+    def swap(self, now: int) -> None:
+        # What was written last lived until the time of the swap at most, and one lifetime after it is over.
+        self.previous = self.current if now < self.swaps + self.lifetime else {}
+        self.current = {}
+        self.swaps = now + self.lifetime
+
+
+def _table(now: int, lifetime: int) -> Table:
+    # One after another: a moment at which all swap would take long.
+    return tuple(Shard(now + lifetime * (number + 1) // _SHARDS, lifetime) for number in range(_SHARDS))
+
+
+Table: TypeAlias = tuple[Shard, ...]
+"""The states of a policy."""
 
 
 class MemoryLimits:
@@ -66,48 +70,61 @@ class MemoryLimits:
             raise ValueError(f"MemoryLimits: max_keys must be above 0; got {max_keys!r}")
         self.clock = clock
         self._room = -(-max_keys // _SHARDS)
-        self._tables: dict[str, _Table] = {}
+        self._tables: dict[str, Table] = {}
 
     def adopt(self, policy: Policy) -> None:
         """Give a policy the place where its states are kept."""
         table = self._tables.get(policy.id)
         if table is None:
-            table = self._tables[policy.id] = _Table(self.clock(), policy.algorithm.lifetime)
+            table = self._tables[policy.id] = _table(self.clock(), policy.algorithm.lifetime)
         policy.home = policy.table = table
 
     def take(self, charges: Sequence[Charge]) -> Decision:
         """Charge all of them or, if one does not fit, none."""
         if len(charges) == 1:
             policy, key, cost = charges[0]
-            is_allowed, state, now = self.take_one(policy, key, 0 if policy.is_gate else cost, cost)
-            return Decision(is_allowed, charges, (state,), now)
+            state, wait, now = self.take_one(self.shard(policy, key), policy, key, cost)
+            return Decision(not wait, charges, (state,), now)
         return self._take_all(charges, self.clock())
 
-    def take_one(self, policy: Policy, key: str, taken: int, cost: int) -> tuple[bool, Any, int]:
-        """Charge one policy; ``taken`` is the cost, or 0 to ask only. This is the path of most requests.
+    def shard(self, policy: Policy, key: str) -> Shard:
+        """Return where the state of a key is kept, now and ever."""
+        table: Table = policy.table
+        return table[hash(key) & _MASK]
 
-        Return whether it fits, the state after it or, if it does not fit, as it was, and the time.
+    def take_one(self, shard: Shard, policy: Policy, key: str, cost: int) -> tuple[Any, int, int]:
+        """Charge one policy: the path of most requests.
+
+        Return the state after it or, if it does not fit, as it was; the ticks until it fits, 0 if it does, or `NEVER`;
+        and the time.
         """
         now = self.clock()
-        table: _Table = policy.table
-        shard = table.shards[hash(key) & _MASK]
         if now >= shard.swaps:
-            shard.swap(now, table.lifetime)
+            shard.swap(now)
         current = shard.current
         state = current.get(key)
-        is_new = state is None
-        if is_new:
+        bucket = policy.bucket
+        if state is None or bucket is None or policy.is_gate or not cost:
+            return self._take_slowly(shard, policy, key, cost, now)
+        # What `Bucket.charge` and `Bucket.wait` do, without a call.
+        after = (state if state > now else now) + cost * bucket.interval  # noqa: FURB136 - as said
+        wait = after - now - bucket.tolerance
+        if wait <= 0:
+            current[key] = after
+            return after, 0, now
+        return state, wait if cost <= bucket.capacity else NEVER, now
+
+    def _take_slowly(self, shard: Shard, policy: Policy, key: str, cost: int, now: int) -> tuple[Any, int, int]:
+        state = shard.current.get(key)
+        if state is None:
             state = self._seek(policy, shard, key)
         after = policy.algorithm.charge(state, now, cost)
         if after is None:
-            return False, state, now
-        if taken:
+            return state, policy.algorithm.wait(state, now, cost), now
+        if cost and not policy.is_gate:
             state = after
-            if is_new:
-                self._insert(shard, key, after)
-            else:
-                current[key] = after
-        return True, state, now
+            self._insert(shard, key, after)
+        return state, 0, now
 
     def _take_all(self, charges: Sequence[Charge], now: int) -> Decision:
         found = [self._find(policy, key, now) for policy, key, _ in charges]
@@ -142,25 +159,24 @@ class MemoryLimits:
 
     def reset(self, policy: Policy, key: str) -> None:
         """Forget the state of a key."""
-        shard: _Shard = policy.table.shards[hash(key) & _MASK]
+        shard = self.shard(policy, key)
         shard.current.pop(key, None)
         shard.previous.pop(key, None)
 
     def __len__(self) -> int:
         """Return how many states are kept, with those that are over but not let go of yet."""
-        shards = [shard for table in self._tables.values() for shard in table.shards]
+        shards = [shard for table in self._tables.values() for shard in table]
         return sum(len(shard.current) + len(shard.previous) for shard in shards)
 
-    def _find(self, policy: Policy, key: str, now: int) -> tuple[_Shard, Any]:
+    def _find(self, policy: Policy, key: str, now: int) -> tuple[Shard, Any]:
         """Return the shard of a key, and its state or what stands for it."""
-        table: _Table = policy.table
-        shard = table.shards[hash(key) & _MASK]
+        shard = self.shard(policy, key)
         if now >= shard.swaps:
-            shard.swap(now, table.lifetime)
+            shard.swap(now)
         state = shard.current.get(key)
         return shard, self._seek(policy, shard, key) if state is None else state
 
-    def _seek(self, policy: Policy, shard: _Shard, key: str) -> Any:
+    def _seek(self, policy: Policy, shard: Shard, key: str) -> Any:
         """Return the state of a key that was not written since the shard swapped, or what stands for it."""
         state = shard.previous.get(key)
         if state is not None:
@@ -169,7 +185,7 @@ class MemoryLimits:
             state = shard.current.get(_OVERFLOW) or shard.previous.get(_OVERFLOW)
         return policy.algorithm.empty if state is None else state
 
-    def _insert(self, shard: _Shard, key: str, state: Any) -> None:
+    def _insert(self, shard: Shard, key: str, state: Any) -> None:
         current, previous = shard.current, shard.previous
         if key not in current and previous.pop(key, None) is None and len(current) + len(previous) >= self._room:
             key = _OVERFLOW

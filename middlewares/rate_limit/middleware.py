@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from time import monotonic_ns
-from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
@@ -14,14 +13,16 @@ from middlewares.core.exchange import EXCHANGE, hand_back, publish_scope
 from middlewares.core.layer import Layer, freeze, is_foreign, is_innermost
 from middlewares.core.lifetime import Lifetime
 from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
-from middlewares.core.refusals import refuse
+from middlewares.core.refusals import Prepared, refuse
+from middlewares.errors import OptionErrors
 
 from .answers import DENIED, NO_KEY, Answers, unavailable
-from .check import check_options
-from .decision import DECISION, Decision
+from .check import check_options, warn_of_processes
+from .decision import DECISION, Decision, Told
 from .engine import Engine, Unavailable
-from .fields import DEFAULT_STYLES, Fields, Style, retry_after
+from .fields import DEFAULT_STYLES, Fields, Style
 from .keys import Hosts, key_text
+from .memory import MemoryLimits
 from .messages import MessageLimits
 from .notation import SECOND
 from .outcome import Outcome
@@ -30,7 +31,6 @@ from .stores import LimitStore
 
 if TYPE_CHECKING:
     from .keys import Host
-    from .policy import Policy
 
 __all__ = ("RateLimit",)
 
@@ -87,6 +87,11 @@ class RateLimit(Layer):
     """Path patterns that are not charged; health checks and metrics unless given."""
     headers: Collection[Style] = DEFAULT_STYLES
     """Which header fields tell clients how they stand; none if empty."""
+    headers_below: int = 100
+    """Requests that pass are told so once fewer than so many per cent of a quota are left; 100: always."""
+    jitter: int = 0
+    """Per cent by which the times that clients are told are lengthened at most, each time anew, so that those refused
+    together do not come back together."""
     shadow: bool = False
     """Whether to count only, and refuse nobody."""
     ban_after: str | None = None
@@ -117,6 +122,10 @@ class RateLimit(Layer):
     process (``local``)."""
     processes: int = 1
     """Processes that share the quota, each of which has its part of it while the store does not answer."""
+    lease: int = 1
+    """Units that a process takes at once of a key that is asked for more often than that within a tenth of a second,
+    from a shared store. No limit is passed; of each such key up to ``lease - 1`` units a process are lost when it is
+    asked for no longer."""
     deadline: float = 0.025
     """Seconds that the store may take."""
     clock: Callable[[], int] = monotonic_ns
@@ -124,7 +133,9 @@ class RateLimit(Layer):
 
     _answers: Answers = field(init=False, repr=False)
     _engine: Engine = field(init=False, repr=False)
-    _fields: Fields | None = field(init=False, repr=False)
+    _flood: Prepared = field(init=False, repr=False)
+    _memory: MemoryLimits = field(init=False, repr=False)
+    _fields: Fields = field(init=False, repr=False)
     _is_simple: bool = field(init=False, repr=False)
     _hosts: Hosts = field(init=False, repr=False)
     _excluded: Callable[[str], object] = field(init=False, repr=False)
@@ -138,13 +149,18 @@ class RateLimit(Layer):
 
     def __post_init__(self) -> None:
         rules, allowed, denied = check_options(self)
+        warn_of_processes(self)
+        fields = Fields(self.headers, below=self.headers_below, jitter=self.jitter)
+        engine, answers = self._built(rules), Answers()
         freeze(
             self,
-            _answers=Answers(),
-            _engine=Engine(self, rules),
-            _fields=Fields(self.headers) if self.headers else None,
-            _is_simple=Fields(self.headers).is_simple,
-            _hosts=Hosts(allowed, denied),
+            _answers=answers,
+            _engine=engine,
+            _flood=answers[engine.plain],
+            _memory=engine.memory,
+            _fields=fields,
+            _is_simple=fields.is_simple,
+            _hosts=Hosts(allowed, denied, engine.quick),
             _excluded=compile_paths(self.exclude_paths),
             _inner=InnerPolicy(self.app),
             _messages=MessageLimits.of(self),
@@ -153,60 +169,70 @@ class RateLimit(Layer):
             _lifetime=Lifetime(),
         )
 
+    def _built(self, rules: list[Rule]) -> Engine:
+        problems = OptionErrors(self)
+        try:
+            return Engine(self, rules)
+        except ValueError as error:  # what only the store can tell
+            problems.add("limit", str(error), self.limit)
+            problems.raise_if_any()
+            raise
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind not in ("http", "websocket"):
             return await self._pass_lifespan(scope, receive, send)
         client = scope.get("client")
         host = self._hosts[client[0]] if client else None
+        path = route_path(scope) if scope.get("root_path") else scope["path"]
+        if host is None or host.quick is None or DECISION in scope or self._excluded(path) or kind == "websocket":
+            return await self._serve_any(scope, receive, send, host, path)
+        if scope["method"] == "OPTIONS" and await self._inner.answer(scope, receive, send):
+            return None
+        # One charge by address, in this process: what most limiters do all day, with as few steps as can be.
+        policy, cost, shard, charges = host.quick
+        state, wait, now = self._memory.take_one(shard, policy, host.key, cost)
+        if not wait:
+            policy.allowed += 1
+            decision = Told(charges, state, now, scope, self, send)
+            inner = scope.copy() if type(scope) is dict else {**scope}
+            inner[DECISION] = decision
+            size = len(inner)
+            if EXCHANGE in scope:
+                scope[EXCHANGE].quotas.append(decision)
+                if self._innermost:
+                    publish_scope(inner)
+            if self._is_simple:
+                send = decision.send_told
+            elif self.headers:
+                send = self._telling(send, decision)
+            try:
+                return await self.app(inner, receive, send)
+            finally:
+                if len(inner) != size:
+                    hand_back(inner, scope)
+        policy.denied += 1
+        if cost == 1 and self._is_simple and self._inner.is_absent:
+            answer = self._flood.for_flood(scope)
+            if answer is not None:
+                fixed, body = answer
+                # Of one unit, the wait is what a client is told in both fields.
+                headers = fixed + policy.denials[-(-wait // SECOND)]
+                await send({"type": "http.response.start", "status": 429, "headers": headers})
+                return await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        await self._deny(scope, receive, send, Decision(False, charges, (state,), now, scope, self))
+
+    async def _serve_any(self, scope: Scope, receive: Receive, send: Send, host: Host | None, path: str) -> None:
+        """Serve a request of any client by any rules."""
         if host is not None and host.is_listed is False:
             return await refuse(scope, receive, send, DENIED, inner=self._inner)
-        path = route_path(scope) if scope.get("root_path") else scope["path"]
         if (host is not None and host.is_listed) or self._excluded(path):
             return await self._hand_on(scope, receive, send)
-        if kind == "http":
-            if scope["method"] == "OPTIONS" and await self._inner.answer(scope, receive, send):
-                return None
-            engine = self._engine
-            plain = engine.plain
-            if plain is not None and DECISION not in scope and host is not None:
-                # One charge by address, in this process: what most limiters do all day.
-                cost = engine.plain_cost
-                if host.network is None or plain.step is None:
-                    is_allowed, state, now = engine.memory.take_one(plain, host.key, cost, cost)
-                    if not is_allowed and cost == 1 and self._is_simple and EXCHANGE not in scope:
-                        # One of a flood. Of one unit, the wait is what a client is told in both fields.
-                        plain.denied += 1
-                        lines = plain.denials[-(-plain.algorithm.wait(state, now, 1) // SECOND)]
-                        answer = self._answers[plain,]
-                        return await refuse(scope, receive, send, answer, headers=lines, inner=self._inner)
-                    decision = Decision(is_allowed, ((plain, host.key, cost),), (state,), now, scope, self)
-                else:
-                    decision = engine.memory.take(((plain, host.key, cost), (plain.step, host.network, cost)))
-                    decision.scope, decision.layer = scope, self
-                if not decision.allowed:
-                    engine.count(decision)
-                    return await self._deny(scope, receive, send, decision)
-                plain.allowed += 1
-                inner = {**scope, DECISION: decision}
-                size = len(inner)
-                if EXCHANGE in scope:
-                    scope[EXCHANGE].quotas.append(decision)
-                    if self._innermost:
-                        publish_scope(inner)
-                if self._is_simple:
-                    # As a method it has the mark of its function, which to set would cost as much as all the rest.
-                    send = MethodType(_send_told, (send, plain, decision.states[0], decision.now))
-                elif self._fields is not None:
-                    send = self._telling(send, decision, self._fields)
-                try:
-                    return await self.app(inner, receive, send)
-                finally:
-                    if len(inner) != size:
-                        hand_back(inner, scope)
+        if scope.get("method") == "OPTIONS" and await self._inner.answer(scope, receive, send):
+            return None
         await self._judge(scope, receive, send, host)
 
-    def _telling(self, send: Send, decision: Decision, fields: Fields) -> Send:
+    def _telling(self, send: Send, decision: Decision) -> Send:
         """Return a ``send`` that tells the client how it stands."""
 
         def send_told(message: Message) -> Awaitable[None]:
@@ -214,7 +240,7 @@ class RateLimit(Layer):
             if message["type"] == "http.response.start" and not (
                 300 <= message["status"] < 400 and decision.remaining == 0
             ):
-                message = {**message, "headers": fields.add(message.get("headers", ()), decision)}
+                message = {**message, "headers": self._fields.add(message.get("headers", ()), decision)}
             return send(message)
 
         return mark_coroutine_function(send_told) if self._foreign else send_told
@@ -223,9 +249,7 @@ class RateLimit(Layer):
         """Answer a request that does not fit."""
         if EXCHANGE in scope:
             scope[EXCHANGE].quotas.append(decision)
-        headers: Iterable[tuple[bytes, bytes]] = retry_after(decision)
-        if self._fields is not None:
-            headers = self._fields.add(headers, decision)
+        headers = self._fields.refusal(decision)
         return refuse(scope, receive, send, self._answers.to(decision), headers=headers, inner=self._inner)
 
     async def _judge(self, scope: Scope, receive: Receive, send: Send, host: Host | None) -> None:
@@ -262,8 +286,8 @@ class RateLimit(Layer):
                 publish_scope(inner)
         if scope["type"] == "websocket":
             receive, send = self._limited(receive, send)
-        elif self._fields is not None:
-            send = self._telling(send, decision, self._fields)
+        elif self.headers:
+            send = self._telling(send, decision)
         try:
             await self.app(inner, receive, send)
         finally:
@@ -289,6 +313,10 @@ class RateLimit(Layer):
     async def _pass_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
             return await self.app(scope, receive, send)
+        problem = self._engine.problem()
+        if problem is not None:
+            await receive()
+            return await send({"type": "lifespan.startup.failed", "message": problem})
         self._lifetime.enter()
         try:
             await self.app(scope, receive, send)
@@ -326,16 +354,3 @@ class RateLimit(Layer):
     def hands_on_send(self) -> bool:
         """Return whether the very ``send`` of a request may reach an application that is not ours."""
         return is_foreign(self.app)
-
-
-@mark_coroutine_function
-def _send_told(told: tuple[Send, Policy, Any, int], message: Message) -> Awaitable[None]:
-    """Send a message, with the fields of draft-10 where a response starts: those of its only policy."""
-    send, policy, state, now = told
-    if message["type"] == "http.response.start":
-        left, reset = policy.algorithm.view(state, now)
-        # Draft-10, 6: see `RateLimit._telling`.
-        if left or not 300 <= message["status"] < 400:
-            line = policy.lines[left, -(-reset // SECOND)]
-            message = {**message, "headers": [*message.get("headers", ()), policy.line, line]}
-    return send(message)

@@ -147,6 +147,8 @@ def make_policies(rule: Any, text: str, *, adopt: Callable[..., Policy], step: i
     for quota in quotas:
         name = str(quota) if rule.name is None else rule.name if len(quotas) == 1 else f"{rule.name} {quota}"
         policy = adopt(name, quota, kind=kind, burst=rule.burst)
+        if policy.is_rounded:
+            raise ValueError("must be at most 100000 units a second, or divide a second, with this store")
         if step:
             wide = Quota(quota.amount * step, quota.period)
             burst = None if rule.burst is None else rule.burst * step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from .algorithms import NEVER, make_algorithm
+from .algorithms import NEVER, Bucket, make_algorithm
 from .notation import SECOND, Quota
 from .script import KINDS
 
@@ -29,12 +29,14 @@ class Policy:
     __slots__ = (
         "algorithm",
         "allowed",
+        "bucket",
         "denials",
         "denied",
         "home",
         "id",
         "is_gate",
         "is_step",
+        "kind",
         "line",
         "lines",
         "local",
@@ -42,6 +44,7 @@ class Policy:
         "name",
         "on_failure",
         "prefix",
+        "quick",
         "quota",
         "spec",
         "step",
@@ -62,8 +65,11 @@ class Policy:
         is_gate: bool = False,
     ) -> None:
         self.name = name
+        self.kind = kind
         self.quota = quota
         self.algorithm: Algorithm = make_algorithm(kind, quota, burst, tick)
+        self.bucket = self.algorithm if isinstance(self.algorithm, Bucket) else None
+        """The algorithm, if it is that."""
         self.id = f"{name}|{kind}|{quota.amount}/{quota.period}" + (f"/{burst}" if burst else "")
         self.home: object = self.id
         self.tick = tick
@@ -88,12 +94,25 @@ class Policy:
         self.line = (b"ratelimit-policy", self.member)
         self.lines = Lines(self.prefix)
         self.denials = Denials(self.line, self.lines)
+        is_quick = self.bucket is not None and self.bucket.interval * tick <= SECOND
+        self.quick = Quick(self.lines) if is_quick else None
+        """Its ``RateLimit`` lines by units left, where another always comes within a second."""
         numbers = (KINDS[self.algorithm.kind], tick // 1000, *self.algorithm.arguments)
         self.spec = " ".join(map(str, numbers))
         """What a script is told of it."""
         self.allowed = 0
         """Requests that it let pass, for metrics."""
         self.denied = 0
+
+    @property
+    def is_rounded(self) -> bool:
+        """Whether units come back so fast that whole ticks tell their time badly: by more than a tenth."""
+        bucket = self.bucket
+        if bucket is None or self.tick == 1:  # in nanoseconds nobody sees it
+            return False
+        amount = self.quota.amount
+        units = amount - bucket.capacity + 1 if self.kind == "strict" else amount
+        return 10 * bucket.interval * self.tick * units > 11 * self.quota.period
 
     def rounded(self, ticks: int) -> int:
         """Return ticks in whole seconds, rounded up; `NEVER` stays."""
@@ -125,7 +144,23 @@ class Lines(dict[tuple[int, int], tuple[bytes, bytes]]):
         return line
 
 
-class Denials(dict[int, tuple[tuple[bytes, bytes], ...]]):
+class Quick(dict[int, tuple[bytes, bytes]]):
+    """The lines of a policy by units left alone, some of which are not there. At most 512 are remembered."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(self, lines: Lines) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def __missing__(self, left: int) -> tuple[bytes, bytes]:
+        if len(self) >= _MOST_LINES:
+            self.clear()
+        found = self[left] = self._lines[left, 1]
+        return found
+
+
+class Denials(dict[int, list[tuple[bytes, bytes]]]):
     """The lines for one who has no unit left, by the seconds until there is one. At most 512 are remembered."""
 
     __slots__ = ("_line", "_lines")
@@ -135,10 +170,10 @@ class Denials(dict[int, tuple[tuple[bytes, bytes], ...]]):
         self._line = line
         self._lines = lines
 
-    def __missing__(self, seconds: int) -> tuple[tuple[bytes, bytes], ...]:
+    def __missing__(self, seconds: int) -> list[tuple[bytes, bytes]]:
         if len(self) >= _MOST_LINES:
             self.clear()
-        found = self[seconds] = (b"retry-after", b"%d" % seconds), self._line, self._lines[0, seconds]
+        found = self[seconds] = [(b"retry-after", b"%d" % seconds), self._line, self._lines[0, seconds]]
         return found
 
 

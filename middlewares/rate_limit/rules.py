@@ -7,9 +7,8 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
-from middlewares.core.fields import is_token
+from middlewares.core.matching import check_matchers
 from middlewares.core.options import check_type, option_types
-from middlewares.core.paths import host_hint, host_problem, path_problem
 from middlewares.errors import REQUIRED, UNKNOWN, OptionErrors, Problem, did_you_mean
 
 from .algorithms import make_algorithm
@@ -107,7 +106,7 @@ def as_rule(problems: OptionErrors, given: Rule | Mapping[str, Any], where: str 
             check_type(found, field, options[field.name], known[field.name])
     rule = None if found.found else Rule(**options)
     if rule is not None:
-        _check_matchers(found, rule)
+        check_matchers(found, rule)
         check_limits(found, rule)
     problems.found += (replace(problem, option=where + problem.option) for problem in found.found)
     return None if found.found else rule
@@ -149,16 +148,3 @@ def _check(problems: OptionErrors, option: str, given: object, read: Callable[[]
         read()
     except ValueError as error:
         problems.add(option, str(error), given)
-
-
-def _check_matchers(problems: OptionErrors, rule: Rule) -> None:
-    for option in ("paths", "exclude_paths"):
-        for pattern in getattr(rule, option):
-            words = path_problem(pattern)
-            problems.check(words is None, option, words or "", pattern)
-    for host in rule.hosts:
-        words = host_problem(host)
-        problems.check(words is None, "hosts", words or "", host, host_hint(host))
-    for method in rule.methods:
-        fits = is_token(method) and method == method.upper()
-        problems.check(fits, "methods", "must hold request methods in upper case", method)

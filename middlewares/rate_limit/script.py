@@ -18,28 +18,37 @@ KINDS: Final = {"bucket": 1, "fixed": 2, "sliding": 3}
 """Numbers of the algorithms; a state has as many parts."""
 
 SCRIPT: Final = """
--- ARGV[1]: numbers with spaces between them, because many arguments take a client long. How many hits, then of each:
--- mode, charges, and of each charge: kind, tick (us), x, y, cost, gate, mark. The reply is written in the same way.
-local numbers = {}
-for number in string.gmatch(ARGV[1], '%d+') do numbers[#numbers + 1] = tonumber(number) end
+-- ARGV[1]: numbers with spaces between them, because many arguments take a client long. How many policies, of each:
+-- kind, tick (us), x, y. How many hits, of each: a policy and a cost, which is one charge of a bucket; or 0, mode,
+-- charges, and of each charge: policy, cost, gate, mark. The reply is numbers too. First the time; then of a single
+-- charge its state, below 0 if it did not fit; of other hits 1 or 0, and the states.
+local numbers, count = {}, 0
+for number in string.gmatch(ARGV[1], '%d+') do
+  count = count + 1
+  numbers[count] = tonumber(number)
+end
 local time = redis.call('TIME')
 local us = time[1] * 1000000 + time[2]
+local kinds, ticks, xs, ys, nows = {}, {}, {}, {}, {}
+local at = 2
+for p = 1, numbers[1] do
+  kinds[p], ticks[p], xs[p], ys[p] = numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]
+  nows[p] = math.floor(us / ticks[p])
+  at = at + 4
+end
 local raw = redis.call('MGET', unpack(KEYS))
-local states, changed, reply = {}, {}, {string.format('%.0f', us)}
-local at, key = 1, 0
+-- By name: the state, once it was read or changed here, and the policy of those to be written.
+local states, changed = {}, {}
+local reply, told, key = {us}, 1, 0
 
 local function load(n, kind)
-  local name = KEYS[n]
-  local state = states[name]
-  if not state and kind == 1 then
-    state = {tonumber(raw[n] or 0) or 0}
-  elseif not state then
-    state = {}
-    for part in string.gmatch(raw[n] or '', '%d+') do state[#state + 1] = tonumber(part) end
-    if #state ~= kind then
-      state = {}
-      for i = 1, kind do state[i] = 0 end
-    end
+  local state = states[KEYS[n]]
+  if state then return state end
+  state = {}
+  for part in string.gmatch(raw[n] or '', '%d+') do state[#state + 1] = tonumber(part) end
+  if #state ~= kind then
+    for i = 1, kind do state[i] = 0 end
+    state[kind + 1] = nil
   end
   return state
 end
@@ -92,86 +101,86 @@ local function refund(kind, s, now, x, y, cost, mark)
   return p
 end
 
-local function store(n, kind, s, now, tick, x)
-  states[KEYS[n]] = s
-  local ends = s[1]
-  if kind == 3 then ends = s[1] + 2 * x end
-  changed[KEYS[n]] = {kind, math.max(1, math.ceil((ends - now) * tick / 1000))}
-end
-
--- What most hits are: one charge of one bucket. The same as below in fewer steps; false where it is not that.
-local function quick(at, n)
-  if numbers[at + 1] ~= 0 or numbers[at + 2] ~= 1 or numbers[at + 3] ~= 1 then return false end
-  local tick, x, y, cost = numbers[at + 4], numbers[at + 5], numbers[at + 6], numbers[at + 7]
-  local name, now = KEYS[n], math.floor(us / tick)
-  local s = load(n, 1)
-  local value = s[1]
-  if value > now + 2 * y then return false end
-  local after = (value > now and value or now) + cost * x
-  local fits = after - now <= y
-  local keeps = fits and cost > 0 and numbers[at + 8] == 0
-  local text = string.format('%.0f', keeps and after or value)
-  if keeps then
-    states[name] = {after}
-    changed[name] = {1, math.max(1, math.ceil((after - now) * tick / 1000)), text}
-  else
-    states[name] = s
-  end
-  reply[#reply + 1] = fits and '1' or '0'
-  reply[#reply + 1] = text
-  return true
+local function store(n, p, s)
+  states[KEYS[n]], changed[KEYS[n]] = s, p
 end
 
 local function full()
-  local mode, count = numbers[at + 1], numbers[at + 2]
-  at = at + 2
+  local mode, charges = numbers[at + 1], numbers[at + 2]
+  at = at + 3
   local afters, fits = {}, true
-  for i = 1, count do
-    local b = at + (i - 1) * 7
-    local kind, tick, x, y, cost = numbers[b + 1], numbers[b + 2], numbers[b + 3], numbers[b + 4], numbers[b + 5]
-    local now = math.floor(us / tick)
+  for i = 1, charges do
+    local b = at + (i - 1) * 4
+    local p, cost = numbers[b], numbers[b + 1]
+    local kind, x, y, now = kinds[p], xs[p], ys[p], nows[p]
     local s, mended = sound(kind, load(key + i, kind), now, x, y)
     states[KEYS[key + i]] = s
-    if mended then store(key + i, kind, s, now, tick, x) end
+    if mended then store(key + i, p, s) end
     local ok = true
     if mode == 0 then
       afters[i], ok = charge(kind, s, now, x, y, cost)
     elseif mode == 1 then
       afters[i] = debit(kind, s, now, x, y, cost)
     else
-      afters[i] = refund(kind, s, now, x, y, cost, numbers[b + 7])
+      afters[i] = refund(kind, s, now, x, y, cost, numbers[b + 3])
     end
     fits = fits and ok
   end
-  reply[#reply + 1] = fits and 1 or 0
-  for i = 1, count do
-    local b = at + (i - 1) * 7
-    local kind, tick, x = numbers[b + 1], numbers[b + 2], numbers[b + 3]
-    if fits and numbers[b + 5] > 0 and (mode > 0 or numbers[b + 6] == 0) then
-      store(key + i, kind, afters[i], math.floor(us / tick), tick, x)
+  told = told + 1
+  reply[told] = fits and 1 or 0
+  for i = 1, charges do
+    local b = at + (i - 1) * 4
+    local p = numbers[b]
+    if fits and numbers[b + 1] > 0 and (mode > 0 or numbers[b + 2] == 0) then store(key + i, p, afters[i]) end
+    local s = states[KEYS[key + i]]
+    for part = 1, kinds[p] do
+      told = told + 1
+      reply[told] = s[part]
     end
-    for _, part in ipairs(states[KEYS[key + i]]) do reply[#reply + 1] = string.format('%.0f', part) end
   end
-  key = key + count
-  at = at + 7 * count
+  key = key + charges
+  at = at + 4 * charges
 end
 
-for _ = 1, numbers[1] do
-  if quick(at, key + 1) then
-    at, key = at + 9, key + 1
-  else
+local hits = numbers[at]
+at = at + 1
+for _ = 1, hits do
+  local p = numbers[at]
+  if p == 0 then
     full()
+  else
+    -- What most hits are, in few steps: the same as `sound` and `charge`.
+    local cost, now, x, y = numbers[at + 1], nows[p], xs[p], ys[p]
+    at, key, told = at + 2, key + 1, told + 1
+    local name = KEYS[key]
+    local state = states[name]
+    local value = state and state[1] or tonumber(raw[key]) or 0
+    if value > now + 2 * y then
+      value = now + y
+      states[name], changed[name] = {value}, p
+    end
+    local after = (value > now and value or now) + cost * x
+    if after - now > y then
+      reply[told] = -value
+    elseif cost > 0 then
+      states[name], changed[name] = {after}, p
+      reply[told] = after
+    else
+      reply[told] = value
+    end
   end
 end
 
-for name, how in pairs(changed) do
-  local text = how[3]
-  if not text then
-    local parts = {}
-    for i = 1, how[1] do parts[i] = string.format('%.0f', states[name][i]) end
-    text = table.concat(parts, ':')
+for name, p in pairs(changed) do
+  local s, kind = states[name], kinds[p]
+  local ends = s[1]
+  if kind == 3 then ends = ends + 2 * xs[p] end
+  local ttl = math.max(1, math.ceil((ends - nows[p]) * ticks[p] / 1000))
+  if kind == 1 then
+    redis.call('SET', name, string.format('%.0f', ends), 'PX', ttl)
+  else
+    redis.call('SET', name, string.format(string.rep('%.0f:', kind), unpack(s)), 'PX', ttl)
   end
-  redis.call('SET', name, text, 'PX', how[2])
 end
-return table.concat(reply, ' ')
+return string.format(string.rep('%.0f ', told), unpack(reply))
 """

@@ -68,6 +68,7 @@ def build(layer: Sessions, problems: OptionErrors) -> tuple[Keeper, tuple[Store,
         homes,
         clock=layer.clock,
         when_down=layer.when_down,
+        store_deadline=layer.store_deadline,
         old=_old(layer, old_keys),
         identity=(keys, *homes, *kept_in, rules, layer.path, layer.domain, secure, layer.same_site, layer.partitioned),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from middlewares.errors import MiddlewaresError
 
-__all__ = ("SessionError", "SessionNotLoaded", "SessionTooLarge", "SessionTooLate")
+__all__ = ("SessionError", "SessionNotLoaded", "SessionTooLarge", "SessionTooLate", "too_late")
 
 
 class SessionError(MiddlewaresError):
@@ -21,3 +21,11 @@ class SessionTooLate(SessionError):
 
 class SessionTooLarge(SessionError):
     """A session does not fit into a cookie."""
+
+
+def too_late() -> SessionTooLate:
+    """Return the error for a change that only a cookie could keep."""
+    return SessionTooLate(
+        "Sessions: the headers of the response have left, and the session's cookie would have to be among them; "
+        "change it earlier, or keep sessions in a store"
+    )

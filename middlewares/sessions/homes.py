@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 if TYPE_CHECKING:
     from middlewares.stores import QuickStore, Store
 
-    from .records import Lifetimes, Record
+    from .records import Lifetimes
     from .state import Conflicts, Kept, State
 
-__all__ = ("GONE", "Found", "Home", "Reading", "Rules", "digest", "epoch_key", "named", "read", "read_now")
+__all__ = ("GONE", "Home", "Reading", "Rules", "digest", "epoch_key", "named", "read", "read_now")
 
 _T = TypeVar("_T")
 
@@ -25,17 +25,6 @@ Reading = Generator[str, bytes | None, _T]
 
 GONE: Final = b"\x01gone"
 """Stands where a record was until it is deleted."""
-
-
-class Found(NamedTuple):
-    """A genuine cookie of a request."""
-
-    home: Home
-    payload: bytes
-    is_current: bool
-    """Whether it was sealed under the first key."""
-    record: Record | None
-    """What the cookie itself holds, where it does."""
 
 
 class Rules(NamedTuple):
@@ -69,16 +58,16 @@ class Home(Protocol):
         """What is asked when a session is loaded."""
         ...
 
-    def open(self, value: str, now: float) -> Found | None:
-        """Return what a cookie says if it is genuine and not over."""
+    def open(self, value: str, now: float) -> State | None:
+        """Return the session of a cookie that is genuine and not over.
+
+        Where there is a store, nobody knows yet whether it was ended, nor what it holds if that is in the store:
+        `load` finds out.
+        """
         ...
 
-    def unpack(self, found: Found) -> State | None:
-        """Return a session that is in the cookie alone; called only where there is no store."""
-        ...
-
-    def load(self, found: Found, now: float) -> Reading[State | None]:
-        """Read a session; gives ``None`` where there is none (any more)."""
+    def load(self, state: State, now: float) -> Reading[State | None]:
+        """Ask the store for a session that was opened; gives ``None`` where there is none (any more)."""
         ...
 
     async def create(self, state: State, data: bytes, now: float) -> str:

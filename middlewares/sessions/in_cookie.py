@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from middlewares.stores import QuickStore
 
-from .homes import GONE, Found, Reading, Rules, digest, epoch_key, named
+from .homes import GONE, Reading, Rules, digest, epoch_key, named
 from .records import Record, decode
 from .state import Kept, State
 
@@ -43,8 +43,8 @@ class InCookie:
         """Where sessions go on that are too large for a cookie."""
         self._rules = rules
 
-    def open(self, value: str, now: float) -> Found | None:
-        """Return what a cookie says if it is genuine and not over."""
+    def open(self, value: str, now: float) -> State | None:
+        """Return the session of a cookie that is genuine and not over."""
         opened = self._sealer.open(value)
         if opened is None:
             return None
@@ -52,34 +52,30 @@ class InCookie:
         record = Record.unpack(payload[_ID:])
         if record is None or self._rules.lifetimes.is_over(record, now):
             return None
-        return Found(self, payload[:_ID], is_current, record)
+        data = decode(record.data)
+        if data is None:
+            return None
+        random = payload[:_ID]
+        state = State(self, data)
+        state.keep(Kept("" if self.store is None else self._name(random), random, record, b""))
+        state.user = self._rules.user(data)
+        if not is_current:
+            state.is_current = False
+        return state
 
-    def load(self, found: Found, now: float) -> Reading[State | None]:
-        """Read a session, unless it was revoked."""
-        name = self._name(found.payload)
-        revoked = yield name
+    def load(self, state: State, now: float) -> Reading[State | None]:
+        """Return the session, unless it was revoked."""
+        kept = state.kept
+        if kept is None:
+            return None
+        revoked = yield kept.name
         if revoked is not None:
             ended = State(self, {})
             ended.successor = named(revoked) if revoked[:1] == _SUCCEEDED else ""
             return ended
-        state = self.unpack(found, name)
-        owner = None if state is None else self._rules.owner(state.user)
+        owner = self._rules.owner(state.user)
         epoch = None if owner is None else (yield epoch_key(owner))
-        if epoch is not None and found.record is not None and found.record.is_from_before(epoch):
-            return None
-        return state
-
-    def unpack(self, found: Found, name: str = "") -> State | None:
-        """Return the session that a cookie holds."""
-        record = found.record
-        data = None if record is None else decode(record.data)
-        if record is None or data is None:
-            return None
-        state = State(self, data)
-        state.keep(Kept(name, found.payload, record, b""))
-        state.user = self._rules.user(data)
-        state.is_current = found.is_current
-        return state
+        return None if epoch is not None and kept.record.is_from_before(epoch) else state
 
     async def create(self, state: State, data: bytes, now: float) -> str:
         """Return the cookie of a new session."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from middlewares.stores import QuickStore, StoreUnavailable
 
-from .homes import GONE, Found, Reading, Rules, digest, named
+from .homes import GONE, Reading, Rules, digest, named
 from .records import EMPTY, Record, decode, encode
 from .state import Kept, State, merged
 
@@ -33,6 +33,7 @@ _MOST_SUCCESSORS: Final = 8
 _POINTER_LIFE: Final = 60.0
 """Seconds for which requests that are under way may still name a session by its former id."""
 
+_UNREAD: Final = Record(0, 0, 0, EMPTY)
 _SESSION: Final = b"\x00"
 _MARK: Final = 8
 _FOLLOWED: Final = b">"
@@ -52,18 +53,22 @@ class InStore:
         self._ids = ids
         self._rules = rules
 
-    def open(self, value: str, now: float) -> Found | None:
-        """Return what a cookie says if its id is one of ours."""
+    def open(self, value: str, now: float) -> State | None:
+        """Return the session of a cookie whose id is one of ours, still without its data."""
         opened = self._ids.open(value)
-        return None if opened is None else Found(self, *opened, None)
+        if opened is None:
+            return None
+        state = State(self, {})
+        state.kept = Kept(self._key(opened[0]), opened[0], _UNREAD, b"")
+        state.is_current = opened[1]
+        return state
 
-    def unpack(self, found: Found) -> State | None:
-        """Return nothing: the cookie holds none of it."""
-        return None
-
-    def load(self, found: Found, now: float) -> Reading[State | None]:
-        """Read a session."""
-        key, random = self._key(found.payload), found.payload
+    def load(self, state: State, now: float) -> Reading[State | None]:
+        """Read the session."""
+        kept = state.kept
+        if kept is None:
+            return None
+        key, random = kept.name, kept.random
         stored = yield key
         for _ in range(_MOST_SUCCESSORS):
             if stored is None or stored[:1] != _FOLLOWED:
@@ -72,16 +77,16 @@ class InStore:
             key, random = named(stored), b""
             stored = yield key
         if stored is not None and stored[:1] == _ENDED:
-            state = State(self, {})
-            state.successor = named(stored)
-            return state
+            ended = State(self, {})
+            ended.successor = named(stored)
+            return ended
         record = session_record(stored)
         data = None if record is None else decode(record.data)
         if record is None or data is None or self._rules.lifetimes.is_over(record, now):
             return None
-        state = State(self, data)
+        state.data = data
         state.keep(Kept(key, random, record, stored or b""))
-        state.user, state.is_current = self._rules.user(data), found.is_current
+        state.user = self._rules.user(data)
         return state
 
     def value(self, state: State) -> str | None:

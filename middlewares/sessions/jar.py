@@ -65,13 +65,12 @@ class Jar:
 
     def values(self, headers: Headers) -> list[str]:
         """Return the different values that a request has, joined from their parts, at most four."""
-        fields = [
-            field for name, field in headers if len(name) == 6 and (name == b"cookie" or name.lower() == b"cookie")
-        ]
+        fields = [field for name, field in headers if len(name) == 6 and name.lower() == b"cookie"]
         if len(fields) == 1:
-            if fields[0].find(self._raw_name) < 0:
+            pieces = fields[0].split(self._raw_name)
+            if len(pieces) == 1:
                 return []
-            value = self._only(fields[0])
+            value = self._only(pieces)
             if value is not None:
                 return [value] if len(value) <= _LONGEST_PAIR else []
         found = dict.fromkeys(value for value in find_cookies(fields, self.name) if value)
@@ -105,13 +104,12 @@ class Jar:
         """Return the ``Set-Cookie`` fields that make a browser forget everything."""
         return [self.deleted(self.name), *self._deleted_parts(headers, from_=1)]
 
-    def _only(self, field: bytes) -> str | None:
-        """Return the value from a field that is as most are; ``None`` leaves it to the general way."""
-        start = field.find(self._pair)
-        if start < 0 or field.count(self._raw_name) != 1 or (start and field[start - 2 : start] != b"; "):
+    def _only(self, pieces: list[bytes]) -> str | None:
+        """Return the value from a field that is as most are, around its name; ``None`` leaves it to the general way."""
+        before, after = pieces[0], pieces[1]
+        if len(pieces) != 2 or after[:1] != b"=" or (before and before[-2:] != b"; "):
             return None
-        end = field.find(b";", start)
-        value = field[start + len(self._pair) : end if end >= 0 else None]
+        value = after[1:].partition(b";")[0]
         is_plain = value[:1].isalpha() and value[:1] != b"K" and value[-1:] not in (b'"', b" ", b"\t")
         return value.decode("latin-1") if is_plain else None
 

@@ -6,11 +6,13 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from middlewares.stores import StoreUnavailable
+from middlewares.stores.memory import MemoryStore
 
 from .errors import SessionNotLoaded
 from .homes import epoch_key, read, read_now
 from .in_cookie import InCookie
 from .in_store import InStore, session_record
+from .patience import Patience, waited
 from .records import LONGEST, decode, encode, epoch_of
 from .state import State
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from middlewares.core.headers import HeaderList, Headers
     from middlewares.stores import Item, Store
 
-    from .homes import Found, Home, Rules
+    from .homes import Home, Rules
     from .jar import Jar
     from .migration import OldCookies
 
@@ -45,6 +47,7 @@ class Keeper:
         *,
         clock: Callable[[], float],
         when_down: WhenDown,
+        store_deadline: float,
         old: OldCookies | None,
         identity: tuple[object, ...] = (),
     ) -> None:
@@ -68,6 +71,8 @@ class Keeper:
         self.is_in_store = all(isinstance(home, InStore) for home in homes.values())
         self.waits = any(home.store is not None and home.quick is None for home in homes.values())
         """Whether loading may have to wait for a store on the network."""
+        self._patience = None if all(isinstance(store, MemoryStore) for store in stores) else store_deadline
+        """Seconds that a request may wait; ``None`` where everything is in this process."""
 
     def stores(self) -> list[Store]:
         """Return the stores of all homes."""
@@ -77,40 +82,41 @@ class Keeper:
         """Return whether another one reads and writes the same cookie in the same way."""
         return self._identity == other._identity
 
+    def patience(self) -> Patience | None:
+        """Return how long a new request may wait for its stores."""
+        return None if self._patience is None else Patience(self._patience)
+
     # -- loading
 
     def load_now(self, headers: Headers) -> State:
         """Return the session of a request at once. Raises `SessionNotLoaded` and `StoreUnavailable`."""
-        found = self.find(headers)
-        if found is None:
-            return self._without(headers)
-        quick = found.home.quick
-        if found.home.store is None:
-            return found.home.unpack(found) or self._without(headers)
+        state = self._find(headers)
+        if state is None or state.home.store is None:
+            return state or self._without(headers)
+        quick = state.home.quick
         if quick is None:
             raise SessionNotLoaded(
                 "Sessions: this session is in a store on the network: `await request.session.load()` first, "
                 "or leave preload at true"
             )
         try:
-            return read_now(found.home.load(found, self.clock()), quick) or self._without(headers)
+            return read_now(state.home.load(state, self.clock()), quick) or self._without(headers)
         except StoreUnavailable as error:
             return self.unavailable(error)
 
-    async def load(self, headers: Headers) -> State:
+    async def load(self, headers: Headers, patience: Patience | None) -> State:
         """Return the session of a request. Raises `StoreUnavailable`."""
-        found = self.find(headers)
-        if found is None:
-            return self._without(headers)
-        if found.home.store is None:
-            return found.home.unpack(found) or self._without(headers)
+        state = self._find(headers)
+        if state is None or state.home.store is None:
+            return state or self._without(headers)
         try:
-            return await read(found.home.load(found, self.clock()), found.home.store) or self._without(headers)
+            reading = read(state.home.load(state, self.clock()), state.home.store)
+            return await waited(reading, patience) or self._without(headers)
         except StoreUnavailable as error:
             return self.unavailable(error)
 
-    def find(self, headers: Headers) -> Found | None:
-        """Return the one genuine cookie of a request."""
+    def _find(self, headers: Headers) -> State | None:
+        """Return the session of the one genuine cookie of a request, as far as the cookie tells."""
         values = self.jar.values(headers)
         if not values:
             return None
@@ -134,7 +140,7 @@ class Keeper:
         state.unavailable = True
         return state
 
-    def _open(self, value: str, now: float) -> Found | None:
+    def _open(self, value: str, now: float) -> State | None:
         home = self._homes.get(value[:1])
         return None if home is None else home.open(value, now)
 
@@ -145,6 +151,17 @@ class Keeper:
         return state
 
     # -- saving
+
+    def is_settled(self, state: State) -> bool:
+        """Return whether there is nothing to keep and nothing to send: the session was at most looked at."""
+        if state.changed or state.exposed or state.typed:
+            return False
+        kept = state.kept
+        if kept is None:
+            return True
+        now, lifetimes = self.clock(), self.rules.lifetimes
+        is_due = lifetimes.is_due(kept.record, now) or lifetimes.needs_new_id(kept.record, now)
+        return state.is_current and not is_due
 
     async def settle(self, state: State, headers: Headers, *, late: bool = False) -> HeaderList:
         """Keep what became of a session; return the ``Set-Cookie`` fields for it.

@@ -17,7 +17,7 @@ from middlewares.core.lifetime import Lifetime
 from middlewares.core.options import check_types
 from middlewares.core.refusals import Refusal, refuse
 from middlewares.errors import OptionErrors
-from middlewares.stores import Store, StoreUnavailable
+from middlewares.stores import Store, StoreUnavailable, loop_problem
 
 from .building import build
 from .keeper import Keeper, WhenDown
@@ -90,7 +90,7 @@ class Sessions(Layer):
     revocations: str | Store | None = field(default=None, repr=False)
     """Store for the ids of sessions in cookies that were ended early; without it a copied cookie outlives a logout."""
     store_deadline: float = 0.25
-    """Seconds that a call of the store may take."""
+    """Seconds that a request may wait for its stores: what it loads and saves, all calls together."""
     when_down: WhenDown = "503"
     """What becomes of requests that need their session while the store does not answer: ``503``, or ``anonymous``:
     the session is empty, and a change of it is answered with 503."""
@@ -143,7 +143,7 @@ class Sessions(Layer):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind != "http" and kind != "websocket":
-            if kind == "lifespan" and self._stores:
+            if kind == "lifespan" and (self._stores or self._keeper.waits):
                 return await self._until_shutdown(scope, receive, send)
             return await self.app(scope, receive, send)
         keeper = self._keeper
@@ -168,8 +168,12 @@ class Sessions(Layer):
         except GeneratorExit:
             raise  # the call is thrown away, and may not wait any more
         except BaseException as error:
-            await abandon(keeper, session)
-            if not isinstance(error, Exception) or not await self._explained(error, session, scope, send):
+            is_answered = False
+            try:
+                is_answered = isinstance(error, Exception) and await self._explained(error, session, scope, send)
+            finally:
+                await abandon(keeper, session)
+            if not is_answered:
                 raise
         finally:
             if len(inner) != size:
@@ -193,6 +197,7 @@ class Sessions(Layer):
         if failure is None or session._sealed or not _comes_of(error, failure):
             return False
         _log.error("sessions: %s", failure)
+        session._sealed = True
         await refuse(scope, _connected, send, _UNAVAILABLE, inner=self._inner)
         return True
 
@@ -208,6 +213,10 @@ class Sessions(Layer):
         await self.app(scope, receive, send)
 
     async def _until_shutdown(self, scope: Scope, receive: Receive, send: Send) -> None:
+        problems = [problem for store in self._keeper.stores() if (problem := loop_problem(store)) is not None]
+        if problems:
+            await receive()
+            return await send({"type": "lifespan.startup.failed", "message": f"Sessions: {problems[0]}"})
         is_open = True
 
         async def close() -> None:

@@ -11,6 +11,9 @@ from middlewares.core.exchange import EXCHANGE
 from middlewares.core.vary import VaryOn
 from middlewares.stores import StoreUnavailable
 
+from .errors import too_late
+from .patience import waited
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
@@ -35,6 +38,9 @@ def sending(keeper: Keeper, session: Session, scope: Scope, send: Send) -> Send:
     def send_saved(message: Message) -> Awaitable[None]:
         if message["type"] in _STARTS:
             if session._touched or session._lines:
+                state = session._state
+                if (state is None or keeper.is_settled(state)) and message.get("status", 200) < 500:
+                    return send(_told(keeper, session, scope, message, []))
                 return _start(keeper, session, scope, message, send)
             session._sealed = True
         elif session._starting:
@@ -45,29 +51,19 @@ def sending(keeper: Keeper, session: Session, scope: Scope, send: Send) -> Send:
 
 
 async def _start(keeper: Keeper, session: Session, scope: Scope, message: Message, send: Send) -> None:
+    """Save the session, and send the start of the response."""
     session._starting = True
     try:
         state = session._state
         lines: HeaderList = []
-        if state is not None:
-            if message.get("status", 200) < 500:
-                lines = await keeper.settle(state, session._headers)
-            else:
-                # What a failed request was about to write is not kept.
-                session._failed = True
-                await keeper.end_pending(state)
-        lines = lines or session._lines or []
-        headers = [*message.get("headers", ())]
-        exchange = scope.get(EXCHANGE)
-        if exchange is not None:
-            exchange.sessions.append(keeper.jar.name)
-        if message["type"] != "websocket.accept":
-            _mark(headers, is_set=bool(lines))
-        headers += lines
-        message = {**message}
-        message["headers"] = headers
-        session._sealed = True
-        await send(message)
+        if message.get("status", 200) >= 500:
+            # What a failed request was about to write is not kept.
+            session._failed = True
+            if state is not None:
+                await waited(keeper.end_pending(state), session._patience())
+        elif state is not None:
+            lines = await waited(keeper.settle(state, session._headers), session._patience())
+        await send(_told(keeper, session, scope, message, lines))
     except StoreUnavailable as error:
         note(session, error)
         raise
@@ -76,6 +72,22 @@ async def _start(keeper: Keeper, session: Session, scope: Scope, message: Messag
         if session._waiting is not None:
             session._waiting.set()
             session._waiting = None
+
+
+def _told(keeper: Keeper, session: Session, scope: Scope, message: Message, lines: HeaderList) -> Message:
+    """Return the start of a response with what the client and caches must know of a session that was asked for."""
+    lines = lines or session._lines or []
+    headers = [*message.get("headers", ())]
+    exchange = scope.get(EXCHANGE)
+    if exchange is not None:
+        exchange.sessions.append(keeper.jar.name)
+    if message["type"] != "websocket.accept":
+        _mark(headers, is_set=bool(lines))
+    headers += lines
+    session._sealed = True
+    told = {**message}
+    told["headers"] = headers
+    return told
 
 
 def _mark(headers: HeaderList, *, is_set: bool) -> None:
@@ -116,17 +128,17 @@ async def finish(keeper: Keeper, session: Session) -> None:
     if state.unavailable or state.is_lost or (state.encoded() is None and not state.ended and not state.regenerate):
         return
     if not session._can_save_late(state):
-        raise session._too_late()
-    await keeper.settle(state, session._headers, late=True)
+        raise too_late()
+    await waited(keeper.settle(state, session._headers, late=True), session._patience())
 
 
 async def abandon(keeper: Keeper, session: Session) -> None:
     """End what was to end, though the request has failed; nothing else of it is kept."""
     state = session._state
     if state is not None and (state.kept is not None or state.successor):
-        with CancelScope(shield=True):  # each call of a store has a deadline of its own
+        with CancelScope(shield=True):  # it has a deadline
             try:
-                await keeper.end_pending(state)
+                await waited(keeper.end_pending(state), session._patience())
             except StoreUnavailable as error:
                 _log.error("sessions: a session that was to end may live on: %s", error)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from middlewares.stores import StoreUnavailable
 
-from .errors import SessionError, SessionTooLate
+from .errors import SessionError, too_late
 from .in_store import InStore
 from .records import SessionInfo
 from .response import note
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from middlewares.core.headers import HeaderList, Headers
 
     from .keeper import Keeper
+    from .patience import Patience
     from .state import State
 
 __all__ = ("Session",)
@@ -49,6 +50,8 @@ class Session(MutableMapping[str, Any]):
     """Whether the response says that the request failed, so that nothing more is kept."""
     _starting = False
     """Whether the start of the response is held up by the store."""
+    _left: Patience | None = None
+    """What the request may still wait for its stores."""
     _waiting: Event | None = None
     """Set once it has left, where somebody waits for that."""
 
@@ -186,7 +189,7 @@ class Session(MutableMapping[str, Any]):
         """
         if self._state is None:
             try:
-                state = await self._keeper.load(self._headers)
+                state = await self._keeper.load(self._headers, self._patience())
             except StoreUnavailable as error:
                 note(self, error)
                 raise
@@ -201,7 +204,7 @@ class Session(MutableMapping[str, Any]):
         await self.load()
         state = self._opened()
         if self._sealed and not self._can_save_late(state) and state.encoded() is not None:
-            raise self._too_late()
+            raise too_late()
         try:
             lines = await self._keeper.settle(state, self._headers, late=self._sealed)
         except StoreUnavailable as error:
@@ -216,8 +219,7 @@ class Session(MutableMapping[str, Any]):
         """
         await self.load()
         state = self._opened()
-        home = state.home
-        kept = state.kept
+        home, kept = state.home, state.kept
         if not isinstance(home, InStore) or kept is None or not self._can_save_late(state):
             self[key] = self.get(key, 0) + amount
             return self[key]
@@ -263,6 +265,12 @@ class Session(MutableMapping[str, Any]):
 
     # -- for the layer
 
+    def _patience(self) -> Patience | None:
+        """Return what this request may still wait; once its headers have left, nobody waits for them any more."""
+        if self._left is None or self._sealed:
+            self._left = self._keeper.patience()
+        return self._left
+
     def _name(self) -> str | None:
         """Return the key of this session in the store."""
         return None if self._state is None or self._state.kept is None else self._state.kept.name
@@ -281,7 +289,7 @@ class Session(MutableMapping[str, Any]):
     def _changing(self) -> State:
         state = self._opened()
         if self._sealed and not self._can_save_late(state):
-            raise self._too_late()
+            raise too_late()
         state.changed = True
         return state
 
@@ -289,12 +297,5 @@ class Session(MutableMapping[str, Any]):
         """Return whether what the session is now can be saved without a new cookie."""
         if not state.home.can_save_late or state.kept is None:
             return False
-        if not state.data:
-            return True
-        return not (state.ended or state.regenerate) and self._keeper.rules.user(state.data) == state.user
-
-    def _too_late(self) -> SessionTooLate:
-        return SessionTooLate(
-            "Sessions: the headers of the response have left, and the session's cookie would have to be among them; "
-            "change it earlier, or keep sessions in a store"
-        )
+        has_new_id = state.ended or state.regenerate or self._keeper.rules.user(state.data) != state.user
+        return not state.data or not has_new_id

@@ -5,7 +5,7 @@ version of the format too, and is authenticated with everything else: no value c
 
 ==  ==========================================================================================
 S   signed: base64url of the payload, a dot, and its HMAC-SHA-256, by itsdangerous
-E   encrypted: base64url of salt, nonce, and the payload under AES-256-GCM
+E   encrypted: base64 of salt, nonce, and the payload under AES-256-GCM
 I   the id of a record in a store: base64url of 18 random bytes and 12 of their HMAC-SHA-256
 ==  ==========================================================================================
 """
@@ -74,13 +74,10 @@ class _Signer(Signer):
 
     def get_signature(self, value: str | bytes) -> bytes:
         inner = self._inner.copy()
-        inner.update(want_bytes(value))
+        inner.update(value if isinstance(value, bytes) else want_bytes(value))
         outer = self._outer.copy()
         outer.update(inner.digest())
         return _encode(outer.digest())
-
-    def verify_signature(self, value: str | bytes, sig: str | bytes) -> bool:
-        return compare_digest(self.get_signature(value), want_bytes(sig))
 
 
 class Signed:
@@ -102,8 +99,8 @@ class Signed:
         body, dot, signature = value.encode().rpartition(b".")
         if not dot:
             return None
-        is_current = self._current.verify_signature(body, signature)
-        if not is_current and not any(signer.verify_signature(body, signature) for signer in self._former):
+        is_current = compare_digest(self._current.get_signature(body), signature)
+        if not is_current and not any(compare_digest(one.get_signature(body), signature) for one in self._former):
             return None
         payload = _decode(body[1:])
         return None if payload is None else (payload, is_current)
@@ -113,12 +110,15 @@ class Encrypted:
     """Payloads that nobody else can read or make: AES-256-GCM (NIST SP 800-38D).
 
     Random nonces of 96 bits allow a key about 2**32 messages. So each object, and with it each process, has a key of
-    its own, derived with a random salt of 128 bits that stands in front of every value; it is renewed in good time.
+    its own, derived with a random salt of 128 bits that stands in front of every value. It is renewed so early that a
+    process may share it with 200 others: with those that are forked from it.
+
+    No nonce is drawn in advance: what was copied with the memory of a process would be used twice.
     """
 
     kind = "E"
 
-    _MOST_MESSAGES: Final = 2**30
+    _MOST_MESSAGES: Final = 2**24
     _MOST_SALTS: Final = 256
 
     def __init__(self, keys: Sequence[str], cookie: str) -> None:
@@ -134,27 +134,28 @@ class Encrypted:
         self._known: dict[bytes, tuple[Any, bool]] = {}
         """Functions that decrypt, by salt, and whether they belong to the first key."""
         self._left = 0
-        self._salt = b""
-        self._encrypt: Any = None
+        self._current: tuple[bytes, Any] = (b"", None)
+        """The salt, and the function that encrypts: as one, for threads that renew both."""
 
     def seal(self, payload: bytes) -> str:
         """Return the value of a cookie."""
-        if not self._left:
-            self._salt = os.urandom(16)
-            current = self._derived(self._masters[0], self._salt)
-            self._encrypt = current.encrypt
-            self._left = self._MOST_MESSAGES
-            self._known[self._salt] = (current.decrypt, True)
+        if self._left <= 0:
+            self._renew()
         self._left -= 1
+        salt, encrypt = self._current
         nonce = os.urandom(12)
-        return "E" + _encode(self._salt + nonce + self._encrypt(nonce, payload, self._about)).decode()
+        # Base64 as it is: all its characters may stand in cookies (RFC 6265, 4.1.1).
+        return "E" + b2a_base64(salt + nonce + encrypt(nonce, payload, self._about), newline=False).decode()
 
     def open(self, value: str) -> Opened | None:
         """Return the payload of a genuine value."""
-        sealed = _decode(value.encode()[1:])
-        if sealed is None or len(sealed) < 44:  # salt, nonce and tag
+        try:
+            sealed = a2b_base64(value[1:], strict_mode=True)
+        except ValueError:
             return None
         salt, nonce, text = sealed[:16], sealed[16:28], sealed[28:]
+        if len(text) < 16:  # the tag
+            return None
         known = self._known.get(salt)
         try:
             if known is not None:
@@ -162,6 +163,13 @@ class Encrypted:
         except self._invalid:
             return None
         return self._open_first(salt, nonce, text)
+
+    def _renew(self) -> None:
+        salt = os.urandom(16)
+        current = self._derived(self._masters[0], salt)
+        self._known[salt] = (current.decrypt, True)
+        self._current = (salt, current.encrypt)
+        self._left = self._MOST_MESSAGES
 
     def _open_first(self, salt: bytes, nonce: bytes, text: bytes) -> Opened | None:
         """Open a value with a salt that has not been met before."""

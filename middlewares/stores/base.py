@@ -6,6 +6,7 @@ what was deleted: `Store.create` never overwrites, `Store.replace` never creates
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from middlewares.errors import MiddlewaresError
@@ -13,7 +14,7 @@ from middlewares.errors import MiddlewaresError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ("DEADLINE", "Item", "QuickStore", "Store", "StoreUnavailable")
+__all__ = ("DEADLINE", "Item", "QuickStore", "Store", "StoreUnavailable", "loop_problem", "running_asyncio")
 
 DEADLINE = 0.25
 """Seconds that one call of a store may take unless it is told otherwise."""
@@ -94,3 +95,24 @@ class QuickStore(Store, Protocol):
     def get_now(self, key: str) -> bytes | None:
         """Return the value of a record, as `Store.get` does, without waiting."""
         ...
+
+
+def loop_problem(store: object) -> str | None:
+    """Return why a store cannot be asked from the event loop that runs now; ``None`` if it can."""
+    if not getattr(store, "needs_asyncio", False):
+        return None
+    try:
+        running_asyncio()
+    except RuntimeError as error:
+        return str(error)
+    return None
+
+
+def running_asyncio() -> asyncio.AbstractEventLoop:
+    """Return the loop of asyncio that runs now. Raises `RuntimeError` where there is none."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError as error:
+        raise RuntimeError(
+            "a store in Redis or Valkey works under asyncio alone, as redis-py does; under Trio use 'sqlite:///path.db'"
+        ) from error

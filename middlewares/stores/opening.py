@@ -10,7 +10,7 @@ from middlewares.errors import MissingExtra, did_you_mean
 
 from .base import DEADLINE
 from .memory import MemoryStore
-from .redis_client import REDIS_SCHEMES
+from .redis_url import REDIS_SCHEMES, redis_url_problem
 
 if TYPE_CHECKING:
     from .base import Store
@@ -42,14 +42,17 @@ def url_problem(url: str) -> tuple[str, str | None] | None:
         return rule, _ENCODED
     if parts.scheme == "memory" and _max_records(url) is None:
         return rule, "max_records must be a whole number above 0"
-    return None if has_port else (rule, "a port is above 0")
+    if not has_port:
+        return rule, "a port is above 0"
+    problem = redis_url_problem(url) if parts.scheme in REDIS_SCHEMES else None
+    return None if problem is None else (rule, problem)
 
 
 def open_store(url: str, *, namespace: str = "records", deadline: float = DEADLINE) -> Store:
     """Return the store that a URL means; nothing is opened before its first call.
 
     ``memory://`` (``?max_records=100000``); ``sqlite:///relative.db`` or ``sqlite:////absolute.db``;
-    ``redis://host:6379/0`` and what else `RedisClient` knows. ``namespace`` keeps the records of different users
+    ``redis://host:6379/0`` and what else `redis_url` knows. ``namespace`` keeps the records of different users
     of one store apart; ``deadline`` is the longest that a call may take, in seconds.
 
     Raises `ValueError` if the URL names no store, and `MissingExtra` if what it needs is not installed.

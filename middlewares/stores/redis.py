@@ -46,6 +46,8 @@ class RedisStore:
     the set names too many of is passed over.
     """
 
+    needs_asyncio = True
+
     def __init__(self, url: str, *, prefix: str = "middlewares:", deadline: float = DEADLINE) -> None:
         self._client = RedisClient(url, deadline=deadline)
         self._prefix = prefix

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ("REQUESTS", "Case", "Violation", "check", "smallest", "violations")
 
+_HANDSHAKES = ("websocket.accept", "websocket.close", "websocket.http.response.start")
+
 REQUESTS = HTTP | WEBSOCKET | LIFESPAN
 
 
@@ -193,7 +195,7 @@ class Run:
         answered = self._answered
         if self._timed_out and bare.status is None:
             answered = 504
-        elif answered is None and bare.status is None and True in self._shown and self.traffic[-1].error is not None:
+        elif answered is None and self._failure_is_answered(bare):
             answered = 500
         elif answered is not None and self._application is not None:
             yield f"the application was called, where a layer answers {answered}"
@@ -201,6 +203,14 @@ class Run:
             yield from self._same_as(bare)
         elif self.case.client.stays and self._status != answered:
             yield f"the status is {self._status}, not {answered}"
+
+    def _failure_is_answered(self, bare: Outcome) -> bool:
+        """Whether a layer answers for an application that raises before it has answered anything."""
+        if bare.status is not None or self.traffic[-1].error is None:
+            return False
+        if any(subject.answers_failure(self.request) for subject in self.subjects):
+            return not any(message["type"] in _HANDSHAKES for message in self.traffic[-1].messages)
+        return True in self._shown
 
     @property
     def _answered(self) -> int | None:
@@ -238,7 +248,8 @@ class Run:
         # A layer may have to wait before it hands an exception on, for a start that is on its way; who is cancelled
         # there ends as cancelled.
         is_replaced = was_cancelled and self._driver.cancelled
-        if isinstance(raised, Exception) and self.error is not raised and not is_replaced:
+        is_kept = self.error is None and any(subject.keeps_failure(self.request) for subject in self.subjects)
+        if isinstance(raised, Exception) and self.error is not raised and not is_replaced and not is_kept:
             yield f"the application raised {raised!r}, and {self.error!r} arrived"
         # What sending raises goes through a layer that answers by itself as through an application.
         has_gone = self.case.client.fails and isinstance(self.error, ClientDisconnected)
@@ -282,7 +293,7 @@ class Run:
             if message["type"] == "websocket.http.response.start":
                 return int(message["status"])
             if message["type"] == "websocket.close":
-                return next(filter(None, (subject.answers(self.request) for subject in self.subjects)))
+                return next(filter(None, (subject.answers(self.request) for subject in self.subjects)), 500)
         return self.view.status
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import Protocol
 
@@ -17,6 +18,12 @@ class Tell(Protocol):
 
     def __call__(self, what: str, cases: int) -> None:
         """Count cases of a kind; those of one kind add up."""
+
+
+@pytest.fixture(autouse=True)
+def _no_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Log nothing: pytest keeps what is logged, with the exceptions in it, and all that they refer to."""
+    monkeypatch.setattr(logging.getLogger("middlewares"), "disabled", True)
 
 
 @pytest.fixture

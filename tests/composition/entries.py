@@ -14,13 +14,16 @@ from middlewares import (
     Decompress,
     Drain,
     GZip,
+    Health,
     Maintenance,
     Middleware,
+    ProblemDetails,
     PublishRoute,
     Session,
     Sessions,
     Stack,
     Timeout,
+    Tracing,
     When,
     Zstd,
 )
@@ -31,6 +34,7 @@ from tests.stand_ins import Upload
 from .duties import SPENT, Authenticated, Counted, Identified, Limited, Remembered
 from .requests import ORIGIN, OTHER_ORIGIN
 from .subject import Seen, Subject
+from .traced import SPANS, Tracers
 from .traffic import header
 
 if TYPE_CHECKING:
@@ -258,6 +262,30 @@ class Drained(Subject):
         assert not any(layer.in_flight for layer in self.layers), "still counted as under way"
 
 
+class Traced(Subject):
+    """Each call has one span, however many layers trace it, which has ended with the status that was sent."""
+
+    builtin = "tracing"
+
+    def __init__(self, **options: Any) -> None:
+        SPANS.clear()
+        self.provider = Tracers()
+        self.options = {"exclude_paths": (), **options}
+
+    def record(self) -> Middleware:
+        return Middleware(Tracing, tracer_provider=self.provider, **self.options)
+
+    def check(self, seen: Seen) -> None:
+        assert len(SPANS) == (seen.request.type in ("http", "websocket")), "not one span"
+        for span in self.provider.spans:
+            assert not span.is_recording(), "the span has not ended"
+            if seen.request.type == "http" and seen.outside.start:
+                assert (span.attributes or {})["http.response.status_code"] == seen.outside.start["status"]
+                if "response_headers" in self.options:
+                    [named] = header(seen.outside.start, b"traceresponse")
+                    assert f"{span.context.span_id:016x}".encode() in named
+
+
 class Published(Subject):
     """The scope that goes to the router is known to those who ask, and handed on as it is."""
 
@@ -275,6 +303,7 @@ class Published(Subject):
                 self.is_published.append(scope[EXCHANGE].inner_scope is scope)
             await app(scope, receive, send)
 
+        noting.app = app  # type: ignore[attr-defined]  # where layers look for what stands further in
         return PublishRoute(noting)
 
     def check(self, seen: Seen) -> None:
@@ -295,6 +324,62 @@ class Closed(Subject):
     def check(self, seen: Seen) -> None:
         if self.answers(seen.request) and seen.is_whole and seen.outside.start:
             assert header(seen.outside.start, b"retry-after") == [b"60"]
+
+
+class Checked(Subject):
+    """Other requests than health checks pass as if it was not there, and a lifespan tells it that all has started."""
+
+    builtin = "health"
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+        self.layers: list[Health] = []
+
+    def record(self) -> Middleware:
+        return Middleware(partial(self._build))
+
+    def _build(self, app: ASGIApp) -> Health:
+        layer = Health(app, **self.options)
+        self.layers.append(layer)
+        return layer
+
+    def check(self, seen: Seen) -> None:
+        if seen.request.type == "lifespan":
+            told = [event["type"] for event in seen.inside.events]
+            assert [layer.is_closing for layer in self.layers] == ["lifespan.shutdown" in told] * len(self.layers)
+        elif seen.outside.scope is not None:
+            assert seen.inside.start == seen.outside.start, "changed what it should leave alone"
+            assert not seen.is_whole or seen.inside.body == seen.outside.body, "changed what it should leave alone"
+
+
+class Explained(Subject):
+    """What an application raises before it answers is a 500 that says so; errors that say something stay."""
+
+    builtin = "problem_details"
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+
+    def record(self) -> Middleware:
+        return _record(ProblemDetails, **self.options)
+
+    def answers_failure(self, request: Request) -> bool:
+        return request.type in ("http", "websocket")
+
+    def keeps_failure(self, request: Request) -> bool:
+        return self.answers_failure(request) and not self.options.get("reraise", False)
+
+    def check(self, seen: Seen) -> None:
+        inside, outside = seen.inside.start, seen.outside.start
+        if seen.request.type != "http":
+            return
+        if inside is None and isinstance(seen.inside.error, Exception) and seen.is_whole:
+            assert outside is not None, "no answer to an exception"
+            assert outside["status"] == 500
+            assert header(outside, b"content-type") == [b"application/problem+json"]
+            assert (seen.outside.error is None) == self.keeps_failure(seen.request), "lost, or not kept"
+        elif inside is not None and outside is not None:
+            assert outside == inside, "changed an answer that says something"
 
 
 class Sometimes(Subject):
@@ -322,6 +407,12 @@ class Sometimes(Subject):
 
     def times_out(self, request: Request) -> bool:
         return self.applies(request) and self.subject.times_out(request)
+
+    def answers_failure(self, request: Request) -> bool:
+        return self.applies(request) and self.subject.answers_failure(request)
+
+    def keeps_failure(self, request: Request) -> bool:
+        return self.applies(request) and self.subject.keeps_failure(request)
 
     def ring(self) -> bool:
         return self.subject.ring()
@@ -361,6 +452,12 @@ class Nested(Subject):
 
     def times_out(self, request: Request) -> bool:
         return any(subject.times_out(request) for subject in self.subjects)
+
+    def answers_failure(self, request: Request) -> bool:
+        return any(subject.answers_failure(request) for subject in self.subjects)
+
+    def keeps_failure(self, request: Request) -> bool:
+        return any(subject.keeps_failure(request) for subject in self.subjects)
 
     def ring(self) -> bool:
         return any(subject.ring() for subject in reversed(self.subjects))
@@ -425,7 +522,12 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "concurrency-limit": lambda: Admitted(),
     "concurrency-limit-to-the-end": lambda: Admitted(limit=3, hold="end"),
     "maintenance": Closed,
+    "tracing": lambda: Traced(),
+    "tracing-told": lambda: Traced(response_headers=["server-timing", "traceresponse"], trust="none"),
     "drain": Drained,
+    "health": Checked,
+    "problem-details": Explained,
+    "problem-details-reraise": lambda: Explained(reraise=True, convert="json"),
     "publish-route": Published,
 }
 """By a name for reports. A new middleware joins with one line here, and a subject that tells its duty."""

@@ -60,11 +60,11 @@ async def leftovers(case: Case) -> list[str]:
     started = {name for name in started if not name.startswith(_POOLS)}
     found += [f"thread {name} is left behind" for name in started]
     if case.layers:
-        _, bare = await _call(replace(case, layers=()))
+        raised, bare = await _call(replace(case, layers=()))
         # An application that fails before its body may leave nothing of a start that a layer keeps back.
         is_lost = view.status is None and "the exception" in watched
-        # And where it raises before its start, a layer may answer for it.
-        is_answered = view.status == 500 and bare.status is None and "the exception" in watched
+        # And where it raises before its start, a layer may answer for it, and keep the exception.
+        is_answered = view.status == 500 and bare.status is None and "the exception" in raised
         if not (is_lost or is_answered) and (view.status, view.body, view.others) != (
             bare.status,
             bare.body,

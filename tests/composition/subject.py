@@ -58,6 +58,14 @@ class Subject:
         """Return whether a page may read the response, whoever makes it and wherever; ``None``: no say in that."""
         return None
 
+    def answers_failure(self, request: Request) -> bool:
+        """Return whether the layer answers 500 where an application fails before it has begun to answer."""
+        return False
+
+    def keeps_failure(self, request: Request) -> bool:
+        """Return whether an exception that the layer has answered ends there."""
+        return False
+
     def times_out(self, request: Request) -> bool:
         """Return whether the layer answers by itself when an application does not begin to answer in time."""
         return False

@@ -67,14 +67,15 @@ async def test_a_violation_shrinks_to_what_it_takes(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    "name", ["gzip", "cors", "stack", "auth", "rate-limit", "request-id", "metrics", "session", "timeout"]
+    "name",
+    ["gzip", "cors", "stack", "auth", "rate-limit", "request-id", "metrics", "session", "timeout", "problem-details"],
 )
 async def test_the_duty_of_each_layer_is_looked_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer that only hands on, in the place of this one, is found out by some request."""
     subject = ENTRIES[name]()
     monkeypatch.setattr(type(subject), "record", lambda _: Faulty(faulty.hands_on).record())
-    requests = ("browser", "anonymous", "spent")
-    assert any([await violations(Case((name,), app, request)) for app in ("plain", "hangs") for request in requests])
+    requests, apps = ("browser", "anonymous", "spent"), ("plain", "hangs", "raises_before")
+    assert any([await violations(Case((name,), app, request)) for app in apps for request in requests])
 
 
 async def test_a_changed_response_of_bare_layers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

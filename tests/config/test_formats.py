@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from middlewares import ConfigError, from_config
+from middlewares import ConfigError, MissingExtra, from_config
 from middlewares.config.document import read_document
 from tests.config.files import FORMATS, write
 
@@ -136,3 +137,10 @@ def test_null_is_none_in_every_format() -> None:
     for name in FORMATS:  # TOML has no word for it: "${null}"
         write(name, {"middleware": [entry]})
         assert from_config(name)[0].kwargs == {"compresslevel": None}
+
+
+def test_yaml_without_its_extra_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("m.yaml").write_text("middleware: []")
+    monkeypatch.setitem(sys.modules, "middlewares.config.yaml_text", None)
+    with pytest.raises(MissingExtra, match=r"the YAML file 'm\.yaml' needs an optional dependency: .*\[config\]"):
+        from_config("m.yaml")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import importlib.metadata
 import json
 import tomllib
 from pathlib import Path
@@ -155,3 +156,21 @@ def test_dates_are_text_to_the_schema() -> None:
     entry = {"use": "sessions", "secret_key": KEY, "accept_flask_until": dt.date(2099, 1, 1).isoformat()}
     assert accepts({"middleware": [entry]})
     VALIDATOR.validate({"middleware": [entry]})
+
+
+def test_plugins_are_in_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = "middlewares.plugins"
+    found = [
+        importlib.metadata.EntryPoint("shiny", "middlewares.compression:GZip", group),
+        importlib.metadata.EntryPoint("plain", "starlette.middleware.gzip:GZipMiddleware", group),
+        importlib.metadata.EntryPoint("broken", "nowhere_module:Layer", group),
+    ]
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: found)
+    validator = jsonschema.Draft202012Validator(config_schema())
+    for use, options, is_right in [
+        ("shiny", {"minimum_size": 1}, True),
+        ("shiny", {"minimum_siz": 1}, False),
+        ("plain", {"anything": 1}, True),
+        ("unknown", {}, False),
+    ]:
+        assert validator.is_valid({"middleware": [{"use": use, **options}]}) == is_right

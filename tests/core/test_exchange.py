@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from middlewares import Stack
-from middlewares.core.exchange import EXCHANGE, Coding, Each, Exchange, First, Last, hand_back, join
+from middlewares.core.exchange import EXCHANGE, Coding, Each, Exchange, First, Last, OfSpan, hand_back, join
 from middlewares.core.refusals import Refusal
 from middlewares.testing import http_scope, request
 
@@ -94,6 +95,18 @@ def test_two_exchanges_share_nothing():
     assert (other.expose, other.route) == ([], None)
 
 
+def test_ids_are_read_off_the_span_unless_they_were_published_by_themselves():
+    """Making text of ids takes time, and few ask for it."""
+    exchange = Exchange()
+    assert (exchange.trace_id, exchange.span_id, exchange.is_sampled) == (None, None, None)
+    exchange.span = SimpleNamespace(trace_id=0xABC, span_id=0xDEF, trace_flags=3)
+    assert exchange.trace_id == "0" * 29 + "abc"
+    assert exchange.span_id == "0" * 13 + "def"
+    assert exchange.is_sampled is True
+    exchange.trace_id = "of my own"
+    assert exchange.trace_id == "of my own"
+
+
 def test_each_fact_declares_its_rule():
     """Reading a fact from the class gives its declaration, by which documentation lists it."""
     rules = {name: type(getattr(Exchange, name)) for name in Exchange.__annotations__}
@@ -101,9 +114,10 @@ def test_each_fact_declares_its_rule():
         "inner_scope": Last,
         "route": First,
         "request_id": First,
-        "trace_id": First,
-        "span_id": First,
-        "is_sampled": First,
+        "span": First,
+        "trace_id": OfSpan,
+        "span_id": OfSpan,
+        "is_sampled": OfSpan,
         "error": First,
         "raw_bytes": First,
         "wire_bytes": Last,

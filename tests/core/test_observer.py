@@ -408,3 +408,15 @@ async def test_a_request_that_the_application_dispatches_is_watched_by_itself() 
     entrance.append(watcher)
     await request(watcher)
     assert [seen["outcome"] for seen in watcher.seen] == ["completed", "completed"]
+
+
+def test_a_plan_names_its_observers_and_keeps_only_those_inside_alive() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise NotImplementedError
+
+    inner = Watcher(app, name="inner")
+    outer = Watcher(inner, name="outer")
+    plan = outer._plan
+    assert [*plan.observers] == [outer, inner]
+    del outer
+    assert [*plan.observers] == [inner]

@@ -284,3 +284,18 @@ async def test_at_the_usual_level_nothing_is_logged(caplog: pytest.LogCaptureFix
     caplog.set_level(logging.INFO, logger="middlewares")
     await refused()
     assert not caplog.messages
+
+
+async def test_further_members_never_take_the_place_of_the_standard_ones():
+    """RFC 9457, 3.2; what a person quotes stands in text and HTML."""
+    members = {"type": "x", "title": "x", "status": 200, "detail": "x", "instance": "x", "left": 0}
+    refusal = Refusal(status=409, code="test", members=members, instance="urn:a", reference="Request <7>")
+    assert (await refused(refusal)).json() == {
+        "type": "about:blank",
+        "title": "Conflict",
+        "status": 409,
+        "instance": "urn:a",
+        "left": 0,
+    }
+    assert (await refused(refusal, headers={"accept": "text/plain"})).text == "Conflict\nRequest <7>\n"
+    assert "<small>Request &lt;7&gt;</small>" in (await refused(refusal, headers={"accept": "text/html"})).text

@@ -8,13 +8,14 @@ import anyio
 import pytest
 from fastapi import FastAPI
 from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from middlewares import CORS, GZip, Middleware, Stack
+from middlewares import CORS, GZip, Middleware, ProblemDetails, Stack
 from middlewares.testing import Driver, http_scope, request, websocket_scope
 from tests.cors.policies import ANY, EVIL, LISTED, MATCHED, ONE, A, assert_fields
-from tests.stand_ins import ErrorPage, Metrics, RequestID
+from tests.stand_ins import Metrics, RequestID
 from tests.stand_ins.observing import Tally
 
 if TYPE_CHECKING:
@@ -222,11 +223,15 @@ async def test_the_500_carries_what_layers_left_for_any_response() -> None:
 
 async def test_a_layer_of_ours_that_makes_error_pages_makes_them_in_any_order() -> None:
     policy = Middleware(CORS, **LISTED)
-    for stack in (Stack(ErrorPage, policy), Stack(policy, ErrorPage), Stack(ErrorPage, GZip, policy, RequestID)):
+    for stack in (
+        Stack(ProblemDetails, policy),
+        Stack(policy, ProblemDetails),
+        Stack(ProblemDetails, GZip, policy, RequestID),
+    ):
         response = await request(stack(failing), headers={"origin": A}, raise_exceptions=False)
         assert response.exception is None
         assert (response.status, response.header("access-control-allow-origin")) == (500, A)
-        assert response.json()["detail"].startswith("id ")
+        assert response.json()["title"] == "Internal Server Error"
 
 
 async def test_a_layer_that_has_left_makes_no_error_page() -> None:
@@ -234,18 +239,13 @@ async def test_a_layer_that_has_left_makes_no_error_page() -> None:
 
     class FailingAfterwards(RequestID):
         async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-            with pytest.raises(ZeroDivisionError):
-                await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
             raise FAILURE
 
-    async def starts(scope: Scope, receive: Receive, send: Send) -> None:
-        raise FAILURE
+    async def says_nothing(scope: Scope, receive: Receive, send: Send) -> None:
+        return
 
-    class Broken(ErrorPage):
-        async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-            await self.app(scope, receive, send)
-
-    app = Stack(Middleware(CORS, **LISTED), FailingAfterwards, Broken)(starts)
+    app = Stack(Middleware(CORS, **LISTED), FailingAfterwards, ProblemDetails)(says_nothing)
     response = await request(app, headers={"origin": A}, raise_exceptions=False)
     assert (response.status, response.exception) == (500, FAILURE)
 
@@ -264,3 +264,16 @@ async def test_nothing_is_kept_of_a_request_that_failed() -> None:
     assert response.status == 500
     assert (seen[0].layers, seen[0].facts) == (None, None)
     assert "middlewares.exchange" not in scope
+
+
+async def test_what_comes_through_a_task_group_is_answered_too() -> None:
+    """The exception that BaseHTTPMiddleware takes out of a group is the one that the group holds."""
+
+    class Plain(BaseHTTPMiddleware):
+        async def dispatch(self, request: Any, call_next: Any) -> Any:
+            return await call_next(request)
+
+    layers = [Middleware(CORS, **LISTED), Middleware(Plain)]
+    app = Starlette(routes=[Route("/", endpoint)], middleware=layers)
+    response = await request(app, headers={"origin": A}, raise_exceptions=False)
+    assert (response.status, response.header("access-control-allow-origin")) == (500, A)

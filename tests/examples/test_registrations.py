@@ -115,6 +115,8 @@ async def test_disabled_entry_works_once_it_is_turned_on(tmp_path: Path, opened:
     text = (FOLDER / "middlewares.toml").read_text()
     entries = tomllib.loads(text)["middleware"]
     assert [entry["use"] for entry in entries if entry.get("enabled", True)] == [
+        "health",
+        "problem_details",
         "compress",
         "decompress",
         "cors",
@@ -124,6 +126,7 @@ async def test_disabled_entry_works_once_it_is_turned_on(tmp_path: Path, opened:
         "timeout",
         "concurrency_limit",
         "drain",
+        "tracing",
         "publish_route",
     ]
     file = tmp_path / "middlewares.toml"

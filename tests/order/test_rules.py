@@ -14,7 +14,19 @@ import pytest
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import PlainTextResponse
 
-from middlewares import CORS, ConcurrencyLimit, Decompress, Drain, GZip, Maintenance, Middleware, RateLimit, Stack
+from middlewares import (
+    CORS,
+    ConcurrencyLimit,
+    Decompress,
+    Drain,
+    GZip,
+    Health,
+    Maintenance,
+    Middleware,
+    ProblemDetails,
+    RateLimit,
+    Stack,
+)
 from middlewares.core.refusals import Refusal, refuse
 from middlewares.order import ORDER_RULES, ROLES, TWICE, OrderRule
 from middlewares.order.roles import ANYWHERE
@@ -26,7 +38,6 @@ from tests.stand_ins import (
     BodyLimit,
     BodyRewrite,
     Cache,
-    ErrorPage,
     ETag,
     HTTPSRedirect,
     Metrics,
@@ -151,6 +162,30 @@ def shows(outer: str, inner: str, *layers: Entry) -> Callable[[Harm], Harm]:
     return register
 
 
+@shows("health", "trusted_hosts", Health, TrustedHosts)
+async def a_probe_is_of_another_host(build: Build) -> bool:
+    app = build(Health, TrustedHosts)(page)
+    return (await request(app, path="/readyz", headers={"host": "10.0.0.7:8000"})).status == 400
+
+
+@shows("health", "https_redirect", Health, HTTPSRedirect)
+async def a_probe_is_redirected(build: Build) -> bool:
+    return (await request(build(Health, HTTPSRedirect)(page), path="/readyz")).status == 307
+
+
+@shows("health", "auth", Health, Auth)
+async def a_probe_must_log_in(build: Build) -> bool:
+    return (await request(build(Health, Auth)(page), path="/readyz")).status == 401
+
+
+@shows("health", "drain", Health, Drain)
+async def what_shuts_down_is_taken_for_dead(build: Build) -> bool:
+    app = build(Health, Drain)(living)
+    await shut_down(app)
+    assert (await request(app, path="/readyz")).status == 503
+    return (await request(app, path="/livez")).status == 503
+
+
 @shows("proxy_headers", "rate_limit", ProxyHeaders, ONE)
 async def one_address_for_all(build: Build) -> bool:
     app = build(ProxyHeaders, ONE)(page)
@@ -267,10 +302,10 @@ async def no_id_in_the_log(build: Build) -> bool:
     return "id-1" not in lines[0]
 
 
-@shows("request_id", "error_page", RequestID, ErrorPage)
+@shows("request_id", "error_page", RequestID, FailurePage)
 async def no_id_on_the_error_page(build: Build) -> bool:
-    response = await request(build(RequestID, ErrorPage)(failing))
-    return "id-1" not in response.text and response.header("x-request-id") is None
+    response = await request(build(RequestID, FailurePage)(failing))
+    return response.header("x-request-id") is None
 
 
 TRACE = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
@@ -283,11 +318,12 @@ async def no_trace_in_the_log(build: Build) -> bool:
     return "0af7651916cd43dd8448eb211c80319c" not in lines[0]
 
 
-@shows("tracing", "error_page", Tracing, ErrorPage)
-async def no_trace_on_the_error_page_and_no_status_in_the_span(build: Build) -> bool:
+@shows("tracing", "error_page", Tracing, FailurePage)
+async def no_status_in_the_span(build: Build) -> bool:
     spans: list[int | None] = []
-    response = await request(build(Middleware(Tracing, spans=spans), ErrorPage)(failing), headers=TRACE)
-    return "0af7651916cd43dd8448eb211c80319c" not in response.text and spans == [None]
+    response = await request(build(Middleware(Tracing, spans=spans), FailurePage)(failing), headers=TRACE)
+    assert response.status == 500
+    return spans == [None]
 
 
 async def does_not_see(watcher: type, answerer: Entry, app: ASGIApp, build: Build) -> bool:
@@ -321,15 +357,16 @@ async def shut_down(app: ASGIApp) -> None:
         await life.finish()
 
 
-async def misses_the_refusal_at_the_end(watcher: type, build: Build) -> bool:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            for event in (await receive(), await receive()):
-                await send({"type": f"{event['type']}.complete"})
+async def living(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        for event in (await receive(), await receive()):
+            await send({"type": f"{event['type']}.complete"})
 
+
+async def misses_the_refusal_at_the_end(watcher: type, build: Build) -> bool:
     tally, lines = Tally(), list[Any]()
     kept = Middleware(Metrics, tally=tally) if watcher is Metrics else Middleware(AccessLog, lines=lines)
-    layers = build(kept, Drain)(app)
+    layers = build(kept, Drain)(living)
     await shut_down(layers)
     assert (await request(layers)).status == 503
     return 503 not in [seen[1] for seen in (*tally.outcomes, *lines)]
@@ -385,9 +422,9 @@ async def what_is_cached_is_unreadable(build: Build) -> bool:
     return response.header("access-control-allow-origin") is None
 
 
-@shows("security_headers", "error_page", SecurityHeaders, ErrorPage)
+@shows("security_headers", "error_page", SecurityHeaders, ProblemDetails)
 async def a_bare_error_page(build: Build) -> bool:
-    response = await request(build(SecurityHeaders, ErrorPage)(failing))
+    response = await request(build(SecurityHeaders, ProblemDetails)(failing))
     return response.header("x-content-type-options") is None
 
 
@@ -516,7 +553,7 @@ def test_the_other_order_is_warned_of_and_the_advised_order_is_not(rule: OrderRu
 OURS = (
     *ANSWERERS,
     ("auth", Auth, 401, page, {}),
-    ("error_page", ErrorPage, 500, failing, {}),
+    ("error_page", ProblemDetails, 500, failing, {}),
 )
 
 
@@ -525,8 +562,8 @@ async def test_what_holds_for_layers_of_others_alone_does_no_harm_among_ours(
     role: str, answerer: Entry, status: int, app: ASGIApp, call: dict[str, Any]
 ) -> None:
     """Nobody is warned of it either."""
-    [rule] = [rule for rule in ORDER_RULES if not rule.among_ours and rule.inner == role]
-    assert rule.outer == "cors"
+    rules = [rule for rule in ORDER_RULES if (rule.outer, rule.inner) == ("cors", role)]
+    assert [rule.among_ours for rule in rules] == [False]
     for stack in (Stack(answerer, POLICY), Stack(POLICY, answerer)):
         assert stack.check() == ()
         response = await request(stack(app), headers={"origin": ORIGIN}, **call)

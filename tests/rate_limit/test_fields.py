@@ -132,3 +132,29 @@ async def test_preflights_that_are_answered_inside_cost_nothing_and_others_do() 
     assert [(await request(app, "OPTIONS", headers=preflight)).status for _ in range(3)] == [204] * 3
     other = {"origin": ORIGIN}
     assert [(await request(app, "OPTIONS", headers=other)).status for _ in range(2)] == [200, 429]
+
+
+async def test_fields_may_be_kept_for_those_who_have_little_left(clock: ManualClock) -> None:
+    app = RateLimit(hello, limit="10/hour", headers_below=30, clock=clock.ns)
+    told = [(await request(app)).header("ratelimit") for _ in range(11)]
+    assert told[:7] == [None] * 7
+    assert [value and value.split(";")[1] for value in told[7:]] == ["r=2", "r=1", "r=0", "r=0"], "and to the refused"
+
+
+@pytest.mark.parametrize("limit", ["1/minute", "1/minute;3/hour"])
+async def test_times_are_stretched_by_chance_and_never_shortened(clock: ManualClock, limit: str) -> None:
+    """Of a thousand that are refused at once, not all come back at once."""
+    app = RateLimit(hello, limit=limit, jitter=20, clock=clock.ns)
+    assert (await request(app)).status == 200
+    waits = []
+    for _ in range(1000):
+        response = await request(app)
+        waits.append(int(response.header("retry-after") or 0))
+        assert f"r=0;t={waits[-1]}" in (response.header("ratelimit") or ""), "both tell the same time"
+    assert (min(waits), max(waits)) == (60, 72)
+    assert max(waits.count(wait) for wait in waits) < 200
+
+
+async def test_without_jitter_all_are_told_the_same_time(clock: ManualClock) -> None:
+    app = RateLimit(hello, limit="1/minute", clock=clock.ns)
+    assert {(await request(app)).header("retry-after") for _ in range(100)} == {None, "60"}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gc
+from random import randrange
 from time import thread_time_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from middlewares.rate_limit import MemoryLimits, RateLimit
 from middlewares.rate_limit.notation import SECOND, Quota
 from middlewares.rate_limit.policy import Policy
+from middlewares.testing import http_scope
 
 from .apps import hello, statuses
 
@@ -102,18 +104,67 @@ def test_no_step_takes_long_at_a_million_keys(clock: ManualClock) -> None:
     store = MemoryLimits(max_keys=2_000_000, clock=clock.ns)
     policy = adopted(store)
     keys = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(1_000_000)]
+
+    def take(key: str) -> None:
+        store.take_one(store.shard(policy, key), policy, key, 1)
+
     gc.collect()
     gc.disable()
     try:
         idle = sorted(_steps(keys, lambda key: None))
-        taken = sorted(_steps(keys, lambda key: store.take_one(policy, key, 1, 1)))
+        taken = sorted(_steps(keys, take))
         for _ in range(3):
             clock.advance(60)
-            taken = sorted((*taken[-1000:], *_steps(keys, lambda key: store.take_one(policy, key, 1, 1))))
+            taken = sorted((*taken[-1000:], *_steps(keys, take)))
     finally:
         gc.enable()
     # The longest few are the kernel's, in both loops.
     assert taken[-4] - idle[-4] < 2_000_000
+
+
+@pytest.mark.sweep
+@pytest.mark.timeout(300)
+async def test_a_request_takes_no_longer_where_there_are_a_million_clients() -> None:
+    """The median and the 99th percentile, of clients anywhere among them, within twice those among a thousand."""
+
+    async def nothing(*_: Any) -> Any: ...
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def times(app: RateLimit, count: int) -> list[int]:
+        scopes = [
+            {**http_scope(), "client": (f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", 1)}
+            for n in (randrange(count) for _ in range(2000))  # noqa: S311 - no secrets
+        ]
+        found = []
+        for scope in scopes:
+            start = thread_time_ns()
+            await app(scope, nothing, nothing)
+            found.append(thread_time_ns() - start)
+        return found
+
+    apps = {}
+    for count in (1000, 1_000_000):
+        store = MemoryLimits(max_keys=4 * count)
+        apps[count] = RateLimit(answer, limit="1000000000/minute", store=store)
+        (policy,) = apps[count]._engine.plain
+        for n in range(count):
+            key = f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}"
+            store.take_one(store.shard(policy, key), policy, key, 1)
+    taken: dict[int, list[int]] = {count: [] for count in apps}
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            for count, app in apps.items():
+                taken[count] += await times(app, count)
+    finally:
+        gc.enable()
+    few, many = (sorted(taken[count]) for count in apps)
+    assert many[len(many) // 2] <= 2 * few[len(few) // 2]
+    assert many[len(many) * 99 // 100] <= 2 * few[len(few) * 99 // 100]
 
 
 def _steps(keys: list[str], step: object) -> list[int]:

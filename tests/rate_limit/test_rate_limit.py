@@ -537,6 +537,8 @@ async def test_the_scope_that_was_handed_in_stays_as_it_is() -> None:
         ({"store": "mysql://x"}, "store must be the URL of a store"),
         ({"deadline": 0}, "deadline must be above 0"),
         ({"processes": 0}, "processes must be at least 1"),
+        ({"jitter": -1}, "jitter must be from 0 to 100 per cent"),
+        ({"headers_below": 101}, "headers_below must be from 0 to 100 per cent"),
         ({"max_wait": 100}, "max_wait must be from 0 to 60"),
         ({"name": "grün"}, "name must be 1 to 64 printable ASCII"),
         ({"ban_after": "x"}, "ban_after must be limits"),
@@ -561,3 +563,26 @@ def test_a_password_in_the_url_of_a_store_is_not_shown() -> None:
     with pytest.raises(OptionError) as caught:
         RateLimit(hello, store="mysql://me:secret@host")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "told", "times"),
+    [
+        ({}, None, 0),
+        ({"processes": 4}, None, 4),
+        ({}, "3", 3),
+        ({}, "1", 0),
+        ({}, "many", 0),
+        ({"store": MemoryLimits(), "processes": 4}, None, 0),
+        ({"store": "sqlite:///limits.db", "processes": 4}, None, 0),
+    ],
+)
+def test_a_quota_that_each_process_counts_for_itself_is_warned_of(
+    options: dict[str, Any], told: str | None, times: int,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+    if told is not None:
+        monkeypatch.setenv("WEB_CONCURRENCY", told)
+    RateLimit(hello, **options)
+    assert [f"up to {times} times" in record.message for record in caplog.records] == [True] * bool(times)

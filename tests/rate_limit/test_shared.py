@@ -15,14 +15,16 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from middlewares.rate_limit import RateLimit
+from middlewares.errors import OptionError
+from middlewares.rate_limit import RateLimit, line, wire
 from middlewares.rate_limit.redis import RedisLimits
 from middlewares.rate_limit.sqlite import SQLiteLimits
 from middlewares.stores import StoreUnavailable
-from middlewares.testing import request
+from middlewares.testing import LifespanFailed, lifespan, request
 from tests.stores.valkey import Server
 
 from .apps import hello, statuses
+from .between import Between
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,7 +36,7 @@ import asyncio, json, sys, time
 skew = float(sys.argv[3])
 real = time.time
 time.time = lambda: real() + skew  # before anything takes it
-from middlewares.rate_limit import RateLimit
+from middlewares.rate_limit import RateLimit, line, wire
 
 async def app(scope, receive, send): ...
 
@@ -124,13 +126,13 @@ async def test_braces_of_a_client_do_not_choose_the_slot(valkey: Server) -> None
 async def test_hits_that_come_together_travel_together(valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     store = RedisLimits(valkey.url, namespace="batch", deadline=5)
     sizes: list[int] = []
-    script = store._client.script
+    packed = wire.packed
 
-    async def counted(source: str, keys: list[str], arguments: list[Any], **options: Any) -> Any:
-        sizes.append(int(arguments[0].split()[0]))
-        return await script(source, keys, arguments, **options)
+    def counted(hits: Any, prefix: str) -> Any:
+        sizes.append(len(hits))
+        return packed(hits, prefix)
 
-    monkeypatch.setattr(store._client, "script", counted)
+    monkeypatch.setattr(line, "packed", counted)
     app = RateLimit(hello, limit="100/hour", store=store, on_store_failure="closed")
     found = await asyncio.gather(*(app.hit(f"k{number % 2}") for number in range(300)))
     assert sum(decision.allowed for decision in found) == 200
@@ -280,23 +282,19 @@ async def test_a_store_that_fails_is_left_alone_for_a_moment(clock: ManualClock)
     assert store.calls == 4, "one request tries"
 
 
-async def test_a_call_whose_answer_is_lost_is_not_made_again(valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    from redis.exceptions import ConnectionError as Lost
-
-    store = RedisLimits(valkey.url, namespace="lost", deadline=5)
-    app = RateLimit(hello, limit="10/hour", store=store)
-    await app.hit("k")
-    evalsha = store._client._client().evalsha
-
-    async def losing(*arguments: Any) -> Any:
-        await evalsha(*arguments)
-        raise Lost("the answer is lost")
-
-    monkeypatch.setattr(store._client._client(), "evalsha", losing)
-    assert (await app.hit("k")).degraded == "local"
-    monkeypatch.undo()
-    assert (await app.hit("k", 0)).remaining == 8, "charged at most once"
-    await store.aclose()
+async def test_a_call_whose_answer_is_lost_is_not_made_again(valkey: Server) -> None:
+    async with Between(valkey.url) as between:
+        store = RedisLimits(between.url, namespace="lost", deadline=5)
+        app = RateLimit(hello, limit="100/hour", store=store)
+        for lost in range(1, 4):
+            assert (await app.hit("k")).degraded is None
+            between.loses = True
+            before = between.scripts, between.replies
+            assert (await app.hit("k")).degraded == "local"
+            assert (between.scripts, between.replies) == (before[0] + 1, before[1] + 1), "the server counted it, once"
+            between.loses = False
+            assert (await app.hit("k", 0)).remaining == 100 - 2 * lost
+        await store.aclose()
 
 
 async def test_in_a_cluster_what_one_slot_took_is_given_back_when_another_refuses(valkey: Server) -> None:
@@ -326,33 +324,44 @@ async def test_nested_limiters_of_one_place_charge_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "reply",
     [
-        "READONLY You can't write against a read only replica.",
-        "OOM command not allowed",
-        "LOADING",
-        "MOVED 1 a:1",
-        "ERR",
+        b"-READONLY You can't write against a read only replica.\r\n",
+        b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+        b"-LOADING Valkey is loading the dataset in memory\r\n",
+        b"-MOVED 3999 127.0.0.1:6381\r\n",
+        b"-CLUSTERDOWN The cluster is down\r\n",
+        b"-BUSY Valkey is busy running a script.\r\n",
+        b"-NOPERM this user has no permissions\r\n",
+        b"-ERR\r\n",
+        b"$-1\r\n",
+        b"$1\r\n0\r\n",
+        b":1\r\n",
+        b"*0\r\n",
+        b"what is this\r\n",
     ],
 )
-async def test_whatever_error_a_server_replies_is_no_error_of_ours(
-    valkey: Server, monkeypatch: pytest.MonkeyPatch, reply: str
+async def test_whatever_a_server_replies_is_no_error_of_ours_and_not_asked_for_again(
+    valkey: Server, reply: bytes
 ) -> None:
-    from redis.exceptions import ResponseError
+    async with Between(valkey.url) as between:
+        store = RedisLimits(between.url, namespace="replies", deadline=1)
+        app = RateLimit(hello, limit="100/hour", store=store)
+        assert (await app.hit("k")).degraded is None
+        between.answer, scripts = reply, between.scripts
+        assert (await app.hit("other")).degraded == "local"
+        assert between.scripts == scripts + 1
+        between.answer = None
+        assert (await app.hit("k")).degraded is None, "the same connection, or another, is of use"
+        await store.aclose()
 
-    store = RedisLimits(valkey.url, namespace="replies", deadline=5)
-    app = RateLimit(hello, limit="1/hour", store=store)
-    await app.hit("k")
-    calls = 0
 
-    async def failing(*arguments: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        raise ResponseError(reply)
-
-    monkeypatch.setattr(store._client._client(), "evalsha", failing)
-    assert (await app.hit("other")).degraded == "local"
-    assert calls == 1
-    monkeypatch.undo()
-    await store.aclose()
+async def test_a_server_that_never_knows_the_script_is_told_it_once(valkey: Server) -> None:
+    async with Between(valkey.url) as between:
+        store = RedisLimits(between.url, namespace="noscripts", deadline=1)
+        app = RateLimit(hello, limit="100/hour", store=store)
+        between.answer = b"-NOSCRIPT No matching script.\r\n"
+        assert (await app.hit("k")).degraded == "local"
+        assert between.scripts == 2
+        await store.aclose()
 
 
 async def test_states_from_before_a_restart_of_the_machine_lock_nobody_out(clock: ManualClock, tmp_path: Path) -> None:
@@ -369,6 +378,8 @@ async def test_states_from_before_a_restart_of_the_machine_lock_nobody_out(clock
 @pytest.mark.parametrize("algorithm", ["gcra", "strict", "fixed_window", "sliding_window"])
 @pytest.mark.parametrize("limit", ["1/100 years", "999999999999/100 years", "999999999999/second"])
 async def test_the_largest_limits_are_counted_in_every_store(store: dict[str, Any], algorithm: Any, limit: str) -> None:
+    if algorithm in ("gcra", "strict") and limit.endswith("/second") and isinstance(store["store"], RedisLimits):
+        limit = "1000000/second"  # those above are refused
     app = RateLimit(hello, limit=limit, algorithm=algorithm, cost_after=lambda connection, status: 10**18, **store)
     assert await statuses(app, 2) == [200, 429]
 
@@ -380,8 +391,52 @@ async def test_whatever_goes_wrong_nobody_waits_for_ever(monkeypatch: pytest.Mon
         await anyio.lowlevel.checkpoint()
         return b"no numbers"
 
-    monkeypatch.setattr(store._client, "script", garbled)
+    monkeypatch.setattr(store._client, "call", garbled)
     app = RateLimit(hello, limit="100/hour", store=store, on_store_failure="closed")
     with anyio.fail_after(5):
         found = await asyncio.gather(*(app.hit("k") for _ in range(20)), return_exceptions=True)
     assert all(isinstance(error, StoreUnavailable) for error in found)
+
+
+def test_a_server_that_trio_cannot_ask_is_told_of_when_the_application_starts() -> None:
+    import trio
+
+    app = RateLimit(hello, store="redis://localhost:1")
+
+    async def main() -> None:
+        with pytest.raises(LifespanFailed, match="needs an event loop of asyncio; on Trio use 'sqlite:///"):
+            async with lifespan(app):
+                pass
+        with pytest.raises(RuntimeError, match="needs an event loop of asyncio"):  # where there is no lifespan
+            await app.hit("k")
+
+    trio.run(main)
+
+
+async def test_on_asyncio_the_lifespan_is_that_of_the_application() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+
+    async def nothing(*_: Any) -> Any: ...
+
+    await RateLimit(app, store="redis://localhost:1")({"type": "lifespan"}, nothing, nothing)
+    assert seen == ["lifespan"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "is_right"),
+    [("1000000/second", True), ("500000/second", True), ("90000/second", True), ("300000/second", False),
+     ("2000000/second", False), ("1000000000/minute", False)],
+)  # fmt: skip
+async def test_a_limit_that_a_server_would_round_is_refused(limit: str, is_right: bool) -> None:
+    """It counts in microseconds: within a tenth of what is asked for, or not at all."""
+    options: dict[str, Any] = {"limit": limit, "store": "redis://localhost:1", "ipv6_factor": 0}
+    if is_right:
+        RateLimit(hello, **options)
+    else:
+        with pytest.raises(OptionError, match="limit must be at most 100000 units a second, or divide a second"):
+            RateLimit(hello, **options)
+    RateLimit(hello, **{**options, "algorithm": "fixed_window"})
+    RateLimit(hello, **{**options, "store": "memory://"})

@@ -15,8 +15,11 @@ from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from middlewares.sessions.tokens import Encrypted, Ids, Signed
 from middlewares.stores.memory import MemoryStore
 from tests.sessions.sites import KEY, Counting, Site
+from tests.sessions.test_peers import Code
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from middlewares import Session
 
 
@@ -140,6 +143,19 @@ class TestForeignTokens:
         attacker = site.browser()
         attacker.cookies[site.cookie] = value
         assert await attacker.data() == {}
+
+    async def test_a_pickle_in_the_store_is_no_session_and_runs_nothing(self, store_site: Site, tmp_path: Path) -> None:
+        """Whoever can write to the store cannot make the application run what they like."""
+        browser = store_site.browser()
+        await browser.visit(login)
+        store = store_site.layer._keeper.store
+        assert store is not None
+        ran = tmp_path / "ran"
+        [item] = [item async for item in store.items()]
+        for front in (b"", item.value[:1], item.value[:9], item.value[:25]):
+            await store.replace(item.key, None, front + pickle.dumps(Code(str(ran))), 60)
+            assert await browser.copy().data() == {}
+        assert not ran.exists()
 
     @pytest.mark.parametrize("made_by", [Signed, Encrypted])
     async def test_the_first_letter_selects_one_reader_and_no_other(self, made_by: Any) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pickle
 from base64 import b64encode
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -22,11 +24,13 @@ from middlewares.testing import request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from middlewares.asgi import ASGIApp, Receive, Scope, Send
+    from tests.stores.valkey import Server
 
 KEY = "Zr8wLxTngv1yXkQYJb4Sg0m5hQ0eD7p2"
-SHOWN = {"starlette": "1.10.0", "starsessions": "2.2.1", "litestar": "2.25.0"}
+SHOWN = {"starlette": "1.10.0", "starsessions": "2.2.1", "litestar": "2.25.0", "flask-session": "0.8.0"}
 USER = {"user_id": "victim"}
 ADMIN = {"user_id": "admin"}
 
@@ -214,3 +218,38 @@ async def test_of_litestar_visitors_without_cookies_fill_the_store() -> None:
     for _ in range(10):
         assert (await request(app)).text == "None"
     assert len(records._store) == 10
+
+
+class Code:
+    """What runs something when it is unpickled."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (self._folder,)
+
+
+@shown_of("flask-session")
+def test_flask_session_falls_back_to_a_decoder_that_runs_code(valkey: Server, tmp_path: Path) -> None:
+    """What neither msgpack nor JSON can be is given to pickle: whoever writes to the store runs what they like."""
+    import flask
+    import flask_session  # type: ignore[import-untyped]  # has no annotations
+    from redis import Redis
+
+    app = flask.Flask("shop")
+    client = Redis.from_url(valkey.url)
+    app.config.update(SESSION_TYPE="redis", SESSION_REDIS=client, SESSION_SERIALIZATION_FORMAT="json")
+    flask_session.Session(app)
+
+    @app.get("/")
+    def look() -> str:
+        return str(flask.session.get("user_id"))
+
+    ran = tmp_path / "ran"
+    client.set("session:abc", pickle.dumps(Code(str(ran))))
+    browser = app.test_client()
+    browser.set_cookie("session", "abc")
+    browser.get("/")
+    client.close()
+    assert ran.is_dir()

@@ -6,7 +6,7 @@ they keep, a test hands in and looks at afterwards; nothing here is fit for prod
 
 from __future__ import annotations
 
-from .answering import ErrorPage, Timeout
+from .answering import Timeout
 from .bodies import BodyLimit, BodyRewrite, Cache, ETag, SecurityHeaders, Trailers, Upload
 from .clients import CSRF, Auth, HTTPSRedirect, ProxyHeaders, Sessions, Signature, TrustedHosts
 from .observing import AccessLog, Metrics, RequestID, Tracing
@@ -19,7 +19,6 @@ __all__ = (
     "BodyRewrite",
     "Cache",
     "ETag",
-    "ErrorPage",
     "HTTPSRedirect",
     "Metrics",
     "ProxyHeaders",

@@ -1,4 +1,4 @@
-"""Stand-ins that answer in the place of an application that fails, or is late."""
+"""Stand-ins that answer in the place of an application that is late."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import anyio
 
-from middlewares.core.exchange import hand_back, join
 from middlewares.core.refusals import Refusal, refuse
 
 from .base import StandIn, noting_status
@@ -18,31 +17,7 @@ if TYPE_CHECKING:
 
     from middlewares.asgi import Receive, Scope, Send
 
-__all__ = ("Alarm", "ErrorPage", "Timeout")
-
-
-class ErrorPage(StandIn):
-    """Answers an exception with a 500 that names the id and the trace of the request."""
-
-    order_role: ClassVar = "error_page"
-
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange, inner, is_maker = join(scope, self)
-        exchange.error_pages.append(self)
-        status: list[int] = []
-        try:
-            await self.app(inner, receive, noting_status(send, status.append))
-        except Exception:
-            if status:
-                raise
-            detail = f"id {scope.get('request_id')}, trace {scope.get('trace_id')}"
-            refusal = Refusal(status=500, code="error_page", detail=detail)
-            await refuse(scope, receive, send, refusal, inner=self.cors)
-        finally:
-            exchange.error_pages.remove(self)
-            exchange.leave(self)
-            if is_maker:
-                hand_back(inner, scope)
+__all__ = ("Alarm", "Timeout")
 
 
 class Alarm:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import pytest
+import trio
+
+from middlewares import OptionError, Sessions
 from middlewares.errors import MissingExtra
-from middlewares.stores import open_store, url_problem
+from middlewares.stores import loop_problem, open_store, url_problem
 from middlewares.stores.memory import MemoryStore
 from middlewares.stores.redis import RedisStore
+from middlewares.stores.redis_url import connect, sentinels_of
 from middlewares.stores.sqlite import SQLiteStore
+
+KEY = "Zr8wLxTngv1yXkQYJb4Sg0m5hQ0eD7p2"
+
+
+async def _app(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError("nobody is to call it")
 
 
 @pytest.mark.parametrize(
@@ -83,3 +94,91 @@ def test_what_is_not_installed_is_said_when_a_store_is_opened(monkeypatch: pytes
     monkeypatch.setattr("middlewares.stores.opening.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"middlewares\[redis\]"):
         open_store("redis://localhost")
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("redis://localhost?clientname=shop", "redis-py has no option 'clientname'"),
+        ("unix:///a.sock?path_=b", "redis-py has no option 'path_'"),
+        ("rediss://localhost?ssl_cert_reqs=sometimes", "Invalid SSL Certificate Requirements Flag: sometimes"),
+        ("redis://localhost?socket_timeout=soon", "Invalid value for 'socket_timeout' in connection URL."),
+        ("redis://localhost?protocol=9", "protocol must be either 2 or 3"),
+        ("redis+sentinel://a/main?clientname=shop", "redis-py has no option 'clientname'"),
+        ("redis+sentinel://a/main/first", "a database has a number"),
+        ("redis+cluster://a?clientname=shop", "redis-py has no option 'clientname'"),
+        ("redis+cluster://a/1", "Argument 'db' must be 0 or None in cluster mode"),
+    ],
+)
+def test_what_redis_py_would_not_take_is_refused_when_it_is_built(url: str, hint: str) -> None:
+    """Not by the first request."""
+    problem = url_problem(url)
+    assert problem is not None
+    assert problem[1] == hint
+    with pytest.raises(OptionError, match="store must be"):
+        Sessions(_app, secret_key=KEY, store=url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost?client_name=shop&socket_timeout=1&protocol=3",
+        "redis+sentinel://user:password@a:26379,[::1]:26379,c/main/2?sentinel_password=secret&socket_timeout=1",
+        "rediss+cluster://a:7000?ssl_cert_reqs=none",
+    ],
+)
+def test_options_of_redis_py_may_follow(url: str) -> None:
+    assert url_problem(url) is None
+
+
+def test_sentinels_are_asked_with_their_own_password_and_each_for_a_share_of_the_deadline() -> None:
+    url = "redis+sentinel://user:p%40ss@a:1,[::1]:2,c/main/3?sentinel_password=theirs&socket_timeout=7"
+    client, most = connect(url, 0.4)
+    servers = client.connection_pool.connection_kwargs
+    assert {name: servers[name] for name in ("username", "password", "db", "socket_timeout")} == {
+        "username": "user",
+        "password": "p@ss",
+        "db": 3,
+        "socket_timeout": 7.0,
+    }
+    assert most == 50
+    sentinels = [one.connection_pool.connection_kwargs for one in sentinels_of(client)]
+    assert [(one["host"], one["port"]) for one in sentinels] == [("a", 1), ("::1", 2), ("c", 26379)]
+    assert {(one["username"], one["password"], one["socket_timeout"]) for one in sentinels} == {(None, "theirs", 0.1)}
+
+
+def test_under_trio_a_store_in_redis_says_that_it_needs_asyncio() -> None:
+    store = open_store("redis://127.0.0.1:1")
+
+    async def ask() -> None:
+        assert loop_problem(store) is not None
+        assert loop_problem(MemoryStore()) is None
+        with pytest.raises(RuntimeError, match=r"works under asyncio alone.*sqlite"):
+            await store.get("a")
+
+    trio.run(ask)
+
+
+async def test_under_asyncio_there_is_nothing_to_say() -> None:
+    assert loop_problem(open_store("redis://127.0.0.1:1")) is None
+
+
+def test_under_trio_the_application_does_not_start() -> None:
+    """Where servers have a lifespan; elsewhere the first request says it."""
+
+    async def start() -> list[Any]:
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "lifespan.startup"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        layer = Sessions(_app, secret_key=KEY, store="redis://127.0.0.1:1")
+        await layer({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+        return sent
+
+    [failed] = trio.run(start)
+    assert failed["type"] == "lifespan.startup.failed"
+    assert "works under asyncio alone" in failed["message"]

@@ -22,7 +22,7 @@ class Server:
 
     def __init__(self, folder: Path, *options: str, program: str | None = None) -> None:
         self.folder = folder
-        self._program = program or str(get_binary_path())
+        self.program = program or str(get_binary_path())
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._options = options
@@ -30,7 +30,7 @@ class Server:
 
     def start(self) -> None:
         """Start the server, and return once it answers."""
-        command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        command = [self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         self._process = subprocess.Popen(
             [*command, "--dir", str(self.folder), *self._options], stdout=subprocess.DEVNULL
         )

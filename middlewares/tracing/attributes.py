@@ -1,0 +1,204 @@
+"""What a span says of its request, from the beginning: built only if somebody looks at it.
+
+Most samplers decide by the trace id alone, and what they do not take needs no attributes.
+
+Standard: OpenTelemetry semantic conventions 1.44, HTTP server spans.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from middlewares.core.memo import Memo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, ValuesView
+
+    from middlewares.asgi import Scope
+    from middlewares.core.headers import Headers
+
+__all__ = ("REDACTED_PARAMETERS", "CapturedHeaders", "RequestAttributes", "captured", "compile_redaction", "text")
+
+REDACTED_PARAMETERS: Final = (
+    "AWSAccessKeyId",
+    "Signature",
+    "X-Amz-Credential",
+    "X-Amz-Security-Token",
+    "X-Amz-Signature",
+    "X-Goog-Signature",
+    "sig",
+)
+"""Parameters of a query that grant access to whoever knows them (``url.query`` in the conventions)."""
+
+CapturedHeaders = Mapping[bytes, bool]
+"""Names of headers, in lower case, and whether only their presence is told."""
+
+_REDACTED: Final = "REDACTED"
+_LONGEST: Final = 8192
+"""Characters of a value: spans wait in memory for their export, and some servers take headers of any length."""
+_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+# RFC 3986, 3.2.2: an address in brackets, or a name; RFC 9110, 7.2: and a port, which may be empty.
+_HOST: Final = re.compile(rb"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9A-Za-z._~%!$&'()*+,;=-]{1,255}))(?::([0-9]{0,5}))?")
+
+
+def _parse_host(value: bytes) -> tuple[str, int | None] | None:
+    """Return the name and port in a ``Host``; ``None`` if it is none."""
+    match = _HOST.fullmatch(value)
+    if match is None:
+        return None
+    port = int(match[3]) if match[3] else None
+    return (match[1] or match[2]).decode().lower(), port if port and port < 65_536 else None
+
+
+_hosts: Final = Memo(_parse_host)
+
+
+class RequestAttributes(Mapping[str, Any]):
+    """The attributes with which a span begins, as a mapping that is filled when it is first read."""
+
+    __slots__ = ("_built", "_headers", "_method", "_redact", "_scope")
+
+    def __init__(self, scope: Scope, method: str, redact: Callable[[str], str], headers: CapturedHeaders) -> None:
+        self._scope = scope
+        self._method = method
+        self._redact = redact
+        self._headers = headers
+        self._built: dict[str, Any] | None = None
+
+    def _all(self) -> dict[str, Any]:
+        if self._built is None:
+            self._built = _attributes(self._scope, self._method, self._redact)
+            if self._headers:
+                self._built.update(captured("http.request.header.", self._headers, self._scope["headers"]))
+        return self._built
+
+    def __getitem__(self, name: str) -> Any:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    # What a mapping makes of these three would look up each value by itself.
+
+    def keys(self) -> KeysView[str]:
+        """Return the names."""
+        return self._all().keys()
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return names and values."""
+        return self._all().items()
+
+    def values(self) -> ValuesView[Any]:
+        """Return the values."""
+        return self._all().values()
+
+
+def captured(prefix: str, wanted: CapturedHeaders, headers: Headers) -> dict[str, list[str]]:
+    """Return the attributes of the headers that are wanted, each with all its values."""
+    if not wanted:
+        return {}
+    found: dict[str, list[str]] = {}
+    for name, value in headers:
+        lower = name.lower()
+        if lower in wanted:
+            found.setdefault(prefix + lower.decode("latin-1"), []).append(_REDACTED if wanted[lower] else text(value))
+    return found
+
+
+def compile_redaction(parameters: Collection[str]) -> Callable[[str], str]:
+    """Return a function that hides the values of some parameters of a query, and leaves all else as it is."""
+    secret = frozenset(parameters)
+    names = "|".join(re.escape(parameter) for parameter in sorted(secret))
+    expression = re.compile(rf"(?<![^&;])({names})=[^&;]*")
+
+    def redact(query: str) -> str:
+        # Most queries hold no secret, and to see that takes a fifth of what the expression takes.
+        if secret.isdisjoint([pair.partition("=")[0] for pair in query.split("&")]) and ";" not in query:
+            return query
+        return expression.sub(rf"\1={_REDACTED}", query)
+
+    return redact if secret else str
+
+
+def text(value: bytes) -> str:
+    """Return what a stranger sent, as text that can be exported: valid, and not too long."""
+    if len(value) > _LONGEST:
+        value = value[:_LONGEST]
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _attributes(scope: Scope, method: str, redact: Callable[[str], str]) -> dict[str, Any]:
+    scheme = scope.get("scheme") or "http"
+    attributes: dict[str, Any] = {
+        "http.request.method": method,
+        "url.scheme": scheme,
+        "url.path": _path(scope),
+    }
+    given = scope.get("method", method)
+    if given != method:
+        attributes["http.request.method_original"] = _printable(given)
+    query: bytes = scope.get("query_string") or b""
+    if query:
+        attributes["url.query"] = redact(text(query))
+    if scope["type"] == "websocket":
+        attributes["network.protocol.name"] = "websocket"
+    elif version := scope.get("http_version"):
+        attributes["network.protocol.version"] = version
+    _add_headers(attributes, scope, _PORTS.get(scheme))
+    _add_client(attributes, scope)
+    return attributes
+
+
+def _path(scope: Scope) -> str:
+    """Return the path as it was sent, or as near to it as the server tells."""
+    raw: bytes | None = scope.get("raw_path")
+    return text(raw.partition(b"?")[0]) if raw else _printable(scope["path"])
+
+
+def _add_headers(attributes: dict[str, Any], scope: Scope, default_port: int | None) -> None:
+    host: bytes | None = None
+    agent: bytes | None = None
+    for name, value in scope["headers"]:
+        size = len(name)
+        if size == 4 and host is None and name.lower() == b"host":
+            host = value
+        elif size == 10 and agent is None and name.lower() == b"user-agent":
+            agent = value
+        if host is not None and agent is not None:
+            break  # they come first
+    if agent is not None:
+        attributes["user_agent.original"] = text(agent)
+    if host is None:
+        address, port = scope.get("server") or (None, None)
+    else:
+        address, port = _hosts[host] or (None, None)
+        port = port or default_port
+    if address:
+        attributes["server.address"] = address
+        if port:
+            attributes["server.port"] = port
+
+
+def _add_client(attributes: dict[str, Any], scope: Scope) -> None:
+    client = scope.get("client")
+    if not client or not client[0]:
+        return
+    attributes["client.address"] = _printable(client[0])
+    if client[1]:  # a layer or server that takes the client from a header knows no port: then this is not the peer
+        attributes["network.peer.address"] = attributes["client.address"]
+        attributes["network.peer.port"] = client[1]
+
+
+def _printable(value: str) -> str:
+    """Return a value of the scope so that it can be exported: without halves of surrogate pairs."""
+    if value.isascii() and len(value) <= _LONGEST:
+        return value
+    return value[:_LONGEST].encode("utf-8", "replace").decode()

@@ -1,0 +1,186 @@
+"""The layer: it continues the trace of the caller, or begins one, around what the application does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from time import time_ns
+from typing import TYPE_CHECKING, Literal
+
+from opentelemetry.context import Context
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import Link, SpanKind, TracerProvider
+
+from middlewares.asgi import ASGIApp
+from middlewares.core.layer import freeze
+from middlewares.core.observer import Observer, Plan, observe
+from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
+
+from .attributes import REDACTED_PARAMETERS, RequestAttributes, compile_redaction
+from .call import TracedCall
+from .check import captured_headers, check_options
+from .exceptions import Exceptions
+from .instruments import Measured
+from .methods import Methods
+from .propagation import SPAN_KEY, Incoming, Propagation
+from .providers import SCOPE, Meters, Tracers
+from .response import ResponseHeader, TracedResponse
+from .surroundings import TaskContext, is_measured, joined_context, parent_context, silenced, span_of_others
+from .trust import Trust
+from .w3c import format_traceparent
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+    from middlewares.asgi import Scope
+    from middlewares.core.observed import ObservedCall
+
+__all__ = ("REDACTED_HEADERS", "Tracing")
+
+REDACTED_HEADERS = ("authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key")
+"""Headers of which only the presence is told."""
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
+class Tracing(Observer):
+    """Trace each request, and each WebSocket, with one span of OpenTelemetry, as a part of its caller's trace.
+
+    Spans are named for the method and the template of the route, never for the path. Where no SDK of OpenTelemetry is
+    set up, nothing is recorded, but what the application calls is told of the caller's trace all the same. Which spans
+    are taken, and where they go, is the SDK's business.
+
+    Order: outside of what should be traced, and of all that names the trace: logs, error pages.
+    Standard: W3C Trace Context Level 2; W3C Baggage; OpenTelemetry semantic conventions 1.44 for HTTP.
+    """
+
+    app: ASGIApp = field(kw_only=False)
+    exclude_paths: Collection[str] = MONITORING_PATHS
+    """Path patterns that are not traced; health checks and metrics unless given."""
+    trust: Literal["all", "none"] | Collection[str] = "all"
+    """Whose trace is continued: that of ``all`` callers, of ``none``, or of clients in networks such as ``10.0.0.0/8``.
+    For others a trace begins anew, with a link to theirs."""
+    response_headers: Collection[ResponseHeader] = ()
+    """Headers that tell clients the trace and span of a response: ``server-timing``, ``traceresponse``, or both."""
+    capture_request_headers: Collection[str] = ()
+    """Request headers to be kept as attributes, such as ``content-type``."""
+    capture_response_headers: Collection[str] = ()
+    """Response headers to be kept as attributes."""
+    redact_headers: Collection[str] = REDACTED_HEADERS
+    """Headers of which only the presence is told, where they are captured."""
+    redact_parameters: Collection[str] = REDACTED_PARAMETERS
+    """Query parameters, with case, whose values are replaced by ``REDACTED``."""
+    record_exceptions: bool = True
+    """Whether an exception of the application becomes an event of its span, with its traceback, or a record of the log
+    where ``OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`` says so."""
+    metrics: bool = False
+    """Whether to measure duration, sizes and active requests with OpenTelemetry as well."""
+    tracer_provider: TracerProvider | None = None
+    """Where spans go; unless given, the provider that is set for the process, now or later."""
+    meter_provider: MeterProvider | None = None
+    """Where measurements go; unless given, the provider that is set for the process, now or later."""
+    _plan: Plan = field(init=False, repr=False)
+    _excluded: Callable[[str], object] = field(init=False, repr=False)
+    _methods: Methods = field(init=False, repr=False)
+    _propagation: Propagation = field(init=False, repr=False)
+    _trust: Trust | None = field(init=False, repr=False)
+    _redact: Callable[[str], str] = field(init=False, repr=False)
+    _captured: tuple[Mapping[bytes, bool], Mapping[bytes, bool]] = field(init=False, repr=False)
+    _exceptions: Exceptions | None = field(init=False, repr=False)
+    _tracers: Tracers = field(init=False, repr=False)
+    _meters: Meters = field(init=False, repr=False)
+    _tasks: TaskContext = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        networks = check_options(self)
+        freeze(
+            self,
+            _excluded=compile_paths(self.exclude_paths),
+            _methods=Methods(),
+            _propagation=Propagation(),
+            _trust=None if self.trust == "all" else Trust(networks),
+            _redact=compile_redaction(self.redact_parameters),
+            _captured=tuple(
+                captured_headers(names, self.redact_headers)
+                for names in (self.capture_request_headers, self.capture_response_headers)
+            ),
+            _exceptions=Exceptions(SCOPE) if self.record_exceptions else None,
+            _tracers=Tracers(self.tracer_provider),
+            _meters=Meters(self.meter_provider),
+            _tasks=TaskContext(),
+            _plan=observe(self),
+        )
+
+    def begin(self, call: ObservedCall) -> TracedCall | None:
+        """Begin the span of a call, and make it current; look away if there is nothing to do."""
+        scope = call.scope
+        if self._excluded(route_path(scope) if scope.get("root_path") else scope["path"]):
+            return None
+        exchange = call.exchange
+        if exchange.facts and exchange.span is not None:
+            return None  # a layer further out traces this call
+        incoming = self._propagation.read(scope["headers"])
+        current = self._tasks.get()
+        if current and (others := span_of_others(scope, current, incoming)) is not None:
+            exchange.span = others.get_span_context()
+            return None
+        tracer = self._tracers.get()
+        if tracer is None and incoming is None and not self.metrics:
+            return None
+        traced = TracedCall()
+        stranger: Incoming | None = None
+        if incoming is not None and self._trust is not None and not self._trust.believes(scope):
+            incoming, stranger = None, incoming
+        if self.metrics:
+            traced.measured = self._measure(scope)
+        if tracer is not None:
+            try:
+                self._begin_span(call, traced, tracer, parent_context(current, incoming), stranger)
+            except BaseException:
+                traced.give_up()
+                raise
+        elif incoming is not None:
+            traced.context = context = joined_context(current, incoming)
+            traced.token = self._tasks.attach(context)
+            if incoming.span is not None:
+                exchange.span = incoming.span
+        return traced
+
+    def finish(self, call: ObservedCall, state: TracedCall) -> None:
+        """End the span, which background work of the application does not prolong."""
+        try:
+            if state.measured is not None:
+                state.measured.finish(call, state.context)
+        finally:
+            if state.span is not None:
+                state.end_span(call, self._captured[1], self._exceptions)
+
+    def leave(self, call: ObservedCall, state: TracedCall) -> None:
+        """Take the context away from around the application."""
+        if state.context is not None:
+            self._tasks.detach(state.token, state.context)
+
+    def _begin_span(
+        self, call: ObservedCall, traced: TracedCall, tracer: Tracer, parent: Context, stranger: Incoming | None
+    ) -> None:
+        scope = call.scope
+        method, word = self._methods.of(scope)
+        began_ns = time_ns()  # the same instant as `call.began`, but for what other observers just did
+        links = () if stranger is None or stranger.span is None else (Link(stranger.span),)
+        attributes = RequestAttributes(scope, method, self._redact, self._captured[0])
+        span = tracer.start_span(word, parent, SpanKind.SERVER, attributes, links, began_ns)
+        traced.context = context = Context({**parent, SPAN_KEY: span} if parent else {SPAN_KEY: span})
+        traced.token = self._tasks.attach(context)
+        call.exchange.span = span_context = span.get_span_context()
+        if span.is_recording():
+            traced.span, traced.word, traced.began_ns = span, word, began_ns
+        call.inner = silenced(call.inner)
+        if self.response_headers and span_context.is_valid and scope["type"] == "http":
+            response = TracedResponse(call.send, self.response_headers, format_traceparent(span_context))
+            response.publish(call.exchange)
+            call.send = response.send
+
+    def _measure(self, scope: Scope) -> Measured | None:
+        instruments = self._meters.get()
+        if instruments is None or scope["type"] != "http" or is_measured(scope):
+            return None
+        return Measured(instruments, self._methods.of(scope)[0], scope.get("scheme") or "http")

@@ -1,0 +1,256 @@
+"""Attributes of requests: the names and types of the conventions, made of whatever strangers send."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult, StaticSampler
+
+from middlewares import Tracing
+from middlewares.testing import http_scope, request, websocket_scope
+from middlewares.tracing.attributes import REDACTED_PARAMETERS, RequestAttributes, captured, compile_redaction, text
+from middlewares.tracing.instruments import BUCKETS
+from tests.tracing.collected import route_app
+
+VECTORS = Path(os.environ.get("TEST_VECTORS", "/nowhere")) / "semconv"
+
+OUR_TABLE = {
+    "client.address": "string",
+    "error.type": "enum",
+    "http.request.header": "template[string[]]",
+    "http.request.method": "enum",
+    "http.request.method_original": "string",
+    "http.response.header": "template[string[]]",
+    "http.response.status_code": "int",
+    "http.route": "string",
+    "network.peer.address": "string",
+    "network.peer.port": "int",
+    "network.protocol.name": "string",
+    "network.protocol.version": "string",
+    "server.address": "string",
+    "server.port": "int",
+    "url.path": "string",
+    "url.query": "string",
+    "url.scheme": "string",
+    "user_agent.original": "string",
+}
+"""Each attribute that spans and measurements have, and its type in the conventions."""
+
+
+def attributes(scope: Any, method: str = "GET") -> dict[str, Any]:
+    return dict(RequestAttributes(scope, method, compile_redaction(REDACTED_PARAMETERS), {}))
+
+
+RELEVANT = {
+    "client.address",
+    "http.request.header",
+    "http.request.method",
+    "server.address",
+    "server.port",
+    "url.path",
+    "url.query",
+    "url.scheme",
+    "user_agent.original",
+}
+"""What the conventions mark as relevant for samplers."""
+
+
+def read(name: str) -> Any:
+    """Return a file of the model of the conventions, if that is there."""
+    file = VECTORS / name
+    return yaml.safe_load(file.read_text()) if file.exists() else {}
+
+
+def test_names_and_types_are_those_of_the_conventions() -> None:
+    model: dict[str, Any] = {}
+    for name in ("client", "error", "http", "network", "server", "url", "user-agent"):
+        registry = read(f"{name}_registry.yaml")
+        model |= {found["id"]: found for group in registry.get("groups", ()) for found in group["attributes"]}
+        model |= {found["key"]: found for found in registry.get("attributes", ())}
+    types = {name: "enum" if isinstance(found["type"], dict) else found["type"] for name, found in model.items()}
+    assert {name: types[name] for name in OUR_TABLE if types} in (OUR_TABLE, {})
+    assert all(model[name]["stability"] == "stable" for name in OUR_TABLE if model)
+
+
+def test_what_samplers_may_ask_for_is_there_from_the_beginning() -> None:
+    for group in read("http_spans.yaml").get("groups", ()):
+        if group["id"] == "span.http.server":
+            assert {found["ref"] for found in group["attributes"] if found.get("sampling_relevant")} == RELEVANT
+    scope = http_scope(query="a=1", headers={"host": "shop.example", "user-agent": "curl"})
+    found = dict(RequestAttributes(scope, "GET", str, {b"host": False}))
+    assert RELEVANT - {"http.request.header"} <= found.keys()
+    assert "http.request.header.host" in found
+
+
+def test_our_table_names_every_attribute() -> None:
+    scope = http_scope("GET", query="a=1", headers={"host": "shop.example", "user-agent": "curl"})
+    found = attributes(scope, "_OTHER") | attributes(websocket_scope())
+    assert found.keys() == OUR_TABLE.keys() - {
+        "error.type",
+        "http.request.header",
+        "http.response.header",
+        "http.response.status_code",
+        "http.route",
+    }
+    types = {"string": str, "enum": str, "int": int}
+    assert all(type(value) is types[OUR_TABLE[name]] for name, value in found.items())
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("a=1&sig=abc&b=2", "a=1&sig=REDACTED&b=2"),
+        ("sig=abc", "sig=REDACTED"),
+        ("sig=a=b&c=d", "sig=REDACTED&c=d"),
+        ("sig=", "sig=REDACTED"),
+        ("sig", "sig"),
+        ("sig=1&sig=2", "sig=REDACTED&sig=REDACTED"),
+        ("SIG=1&design=1&sign=2&x-sig=3", "SIG=1&design=1&sign=2&x-sig=3"),
+        ("a=%20+%zz&&=;b", "a=%20+%zz&&=;b"),
+        ("a=1;sig=2;c=3", "a=1;sig=REDACTED;c=3"),
+        *((f"x=1&{name}=secret&y=2", f"x=1&{name}=REDACTED&y=2") for name in REDACTED_PARAMETERS),
+    ],
+)
+def test_secrets_in_a_query_are_replaced_and_all_else_is_as_it_was_sent(query: str, shown: str) -> None:
+    assert attributes(http_scope(query=query))["url.query"] == shown
+
+
+def test_nothing_needs_to_be_replaced() -> None:
+    assert compile_redaction(())("sig=1") == "sig=1"
+
+
+@pytest.mark.parametrize(
+    ("host", "scheme", "expected"),
+    [
+        ("shop.example", "http", ("shop.example", 80)),
+        ("Shop.Example:8080", "http", ("shop.example", 8080)),
+        ("shop.example:", "https", ("shop.example", 443)),
+        ("[2001:db8::1]:8000", "http", ("2001:db8::1", 8000)),
+        ("[::1]", "https", ("::1", 443)),
+        ("shop.example", "ftp", ("shop.example", None)),
+        ("shop.example:0", "http", ("shop.example", 80)),
+        ("shop.example:99999", "http", ("shop.example", 80)),
+        ("shop.example:999999", "http", (None, None)),
+        ("user@shop.example", "http", (None, None)),
+        ("shop.example/path", "http", (None, None)),
+        ("a b", "http", (None, None)),
+        ("", "http", (None, None)),
+        ("[::1", "http", (None, None)),
+        ("caf\u00e9", "http", (None, None)),
+        ("a" * 300, "http", (None, None)),
+    ],
+)
+def test_the_server_is_the_one_that_the_client_asked_for(host: str, scheme: str, expected: Any) -> None:
+    found = attributes(http_scope(headers=[("host", host), ("host", "second")], scheme=scheme))
+    assert (found.get("server.address"), found.get("server.port")) == expected
+
+
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [
+        (("10.0.0.1", 8000), ("10.0.0.1", 8000)),
+        (("/run/app.sock", None), ("/run/app.sock", None)),
+        (None, (None, None)),
+    ],
+)
+def test_without_host_the_server_is_the_socket(server: Any, expected: Any) -> None:
+    found = attributes(http_scope(server=server))
+    assert (found.get("server.address"), found.get("server.port")) == expected
+
+
+@pytest.mark.parametrize(
+    ("client", "address", "peer"),
+    [
+        (("192.0.2.1", 4711), "192.0.2.1", "192.0.2.1"),
+        (("203.0.113.7", 0), "203.0.113.7", None),  # taken from a header by a layer further out
+        (("", 0), None, None),
+        (None, None, None),
+    ],
+)
+def test_the_peer_is_the_socket_or_is_not_told(client: Any, address: str | None, peer: str | None) -> None:
+    found = attributes(http_scope(client=client))
+    assert (found.get("client.address"), found.get("network.peer.address")) == (address, peer)
+    assert ("network.peer.port" in found) == (peer is not None)
+
+
+@pytest.mark.parametrize(
+    ("path", "raw", "shown"),
+    [
+        ("/caf\u00e9", b"/caf%C3%A9", "/caf%C3%A9"),
+        ("/a b", None, "/a b"),
+        ("/a", b"/a?b=c", "/a"),
+        ("/\udcff", None, "/?"),
+        ("/\xff", b"/\xff", "/\xff"),
+    ],
+)
+def test_the_path_is_as_it_was_sent(path: str, raw: bytes | None, shown: str) -> None:
+    assert attributes({**http_scope(), "path": path, "raw_path": raw})["url.path"] == shown
+
+
+@given(st.binary(max_size=30))
+def test_any_header_becomes_text_that_can_be_exported(value: bytes) -> None:
+    assert len(text(value).encode()) >= len(value)
+    found = attributes(http_scope(headers=[(b"host", value), (b"user-agent", value)], query=value))
+    assert [str(part).encode().decode() for part in found.values()] == [str(part) for part in found.values()]
+    assert captured("x.", {value.lower(): False}, [(value, value)]) == {
+        "x." + value.lower().decode("latin-1"): [text(value)]
+    }
+
+
+def test_values_are_bounded() -> None:
+    found = attributes(
+        http_scope(headers=[("user-agent", "x" * 100_000)], query="q" * 100_000, path="/" + "p" * 99_999)
+    )
+    assert {name for name, value in found.items() if len(str(value)) > 1000} == {
+        "user_agent.original",
+        "url.query",
+        "url.path",
+    }
+    assert max(len(str(value)) for value in found.values()) == 8192
+
+
+def test_buckets_are_those_of_the_conventions() -> None:
+    assert BUCKETS == (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+
+
+class TestSamplers:
+    """What decides whether a span is taken."""
+
+    async def test_one_that_reads_no_attributes_makes_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from opentelemetry.sdk.trace import TracerProvider
+
+        def fail(*_: Any) -> Any:
+            raise AssertionError("built although nobody looks")
+
+        monkeypatch.setattr("middlewares.tracing.attributes._attributes", fail)
+        provider = TracerProvider(sampler=StaticSampler(Decision.DROP), shutdown_on_exit=False)
+        assert (await request(Tracing(route_app, tracer_provider=provider))).status == 200
+
+    async def test_one_that_decides_by_attributes_finds_them(self, spans: Any) -> None:
+        seen: dict[str, Any] = {}
+
+        class ByPath(Sampler):
+            def should_sample(self, *arguments: Any, **options: Any) -> SamplingResult:
+                found = arguments[4]
+                seen.update(found)
+                assert "nothing" not in found
+                assert (len(found), [*found]) == (len(seen), [*seen])
+                assert [*found.values()] == [*seen.values()]
+                is_wanted = found["url.path"].startswith("/users")
+                return SamplingResult(Decision.RECORD_AND_SAMPLE if is_wanted else Decision.DROP, found)
+
+            def get_description(self) -> str:
+                return "by path"
+
+        spans.provider.sampler = ByPath()
+        layer = Tracing(route_app, tracer_provider=spans.provider)
+        await request(layer, path="/other")
+        await request(layer, path="/users/7")
+        assert seen["url.path"] == "/users/7"
+        assert spans.one.name == "GET /users/{id}"
