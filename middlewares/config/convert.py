@@ -118,6 +118,13 @@ def _integer(text: str) -> int:
     return int(text)
 
 
+def _number(text: str) -> float:
+    try:
+        return _integer(text)
+    except ValueError:
+        return float(text)
+
+
 _ALWAYS = (dt.date, dt.datetime, FilePath, re.Pattern)
 _FILLED = (bool, int, float)
 _READERS: dict[Any, Callable[[str], Any]] = {
@@ -127,7 +134,7 @@ _READERS: dict[Any, Callable[[str], Any]] = {
     re.Pattern: re.compile,
     bool: _truth,
     int: _integer,
-    float: float,
+    float: _number,
 }
 
 

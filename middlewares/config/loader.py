@@ -10,6 +10,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from middlewares.core.layer import is_self_checking
 from middlewares.errors import OptionError, OptionErrors, Problem, did_you_mean
 from middlewares.record import CLASS, UNKNOWN, Middleware, accepted
 from middlewares.stack import Stack
@@ -201,17 +202,22 @@ class Loading:
         for name, setting in entry.options.items():
             # Of the URL of a store only a password is secret, and that is seen by itself.
             setting.is_secret = taken.is_secret(name) and not is_store_option(name)
-            self._fill(setting, name, problems)
+            # Classes that are not ours say of nothing what is secret: inside of their tables the names of keys tell.
+            self._fill(setting, name, problems, None if is_self_checking(entry.cls) else taken.is_secret)
             noted = _Noted(problems, name)
             setting.value = convert(setting.value, hints.get(name, Any), noted)
             problems.silenced |= noted.options
 
-    def _fill(self, setting: Setting, option: str, problems: TableReport) -> Any:
+    def _fill(
+        self, setting: Setting, option: str, problems: TableReport, names: Callable[[str], bool] | None = None
+    ) -> Any:
         """Fill in a setting; an option with something missing is not judged further."""
         noted = _Noted(problems, option)
         inputs: list[Input] = []
         folder = setting.spot.document.folder
-        setting.value = self.substitution.fill(setting.written, folder, noted, inputs, is_secret=setting.is_secret)
+        setting.value = self.substitution.fill(
+            setting.written, folder, noted, inputs, is_secret=setting.is_secret, names=names
+        )
         setting.inputs = tuple(inputs)
         setting.is_secret = setting.is_secret or _holds_secret(setting.value)
         problems.silenced |= noted.options

@@ -194,7 +194,8 @@ def name_stores(entry: Entry, sections: Sections, problems: TableReport, fill: C
         named = sections.stores.get(value)
         if named is not None:
             problems.places[option] = named.spot
-            setting.value = fill(named, option)
+            url = fill(named, option)
+            setting.value = str(url) if type(url) is Filled else url
             setting.named = named
             setting.inputs += named.inputs
             setting.is_secret = setting.is_secret or named.is_secret

@@ -21,7 +21,19 @@ if TYPE_CHECKING:
 
     from .positions import Path
 
-__all__ = ("MAX_SECRET_BYTES", "Filled", "Input", "Secret", "Substitution", "looks_secret", "references")
+__all__ = (
+    "MAX_FILLED",
+    "MAX_SECRET_BYTES",
+    "Filled",
+    "Input",
+    "Secret",
+    "Substitution",
+    "holds_password",
+    "holds_secret_default",
+    "literal",
+    "looks_secret",
+    "references",
+)
 
 MAX_SECRET_BYTES: Final = 64 * 1024
 """The largest file that ``${file:…}`` reads."""
@@ -90,21 +102,31 @@ class Substitution:
         inputs: list[Input],
         *,
         is_secret: bool = False,
+        names: Callable[[str], bool] | None = None,
         path: Path = (),
     ) -> Any:
         """Return ``value`` with its text filled in, also that in lists and tables.
 
         ``folder`` is where relative paths start; ``note`` is told what is wrong, and where in the value;
-        ``inputs`` is extended by what was used. All text of a secret option is kept as a secret.
+        ``inputs`` is extended by what was used. All text of a secret option is kept as a secret, and that under
+        keys inside the value that are, by ``names``, those of secrets.
         """
         if isinstance(value, dict):
             return {
-                key: self.fill(inner, folder, note, inputs, is_secret=is_secret, path=(*path, key))
+                key: self.fill(
+                    inner,
+                    folder,
+                    note,
+                    inputs,
+                    is_secret=is_secret or (names is not None and names(key)),
+                    names=names,
+                    path=(*path, key),
+                )
                 for key, inner in value.items()
             }
         if isinstance(value, list):
             return [
-                self.fill(inner, folder, note, inputs, is_secret=is_secret, path=(*path, index))
+                self.fill(inner, folder, note, inputs, is_secret=is_secret, names=names, path=(*path, index))
                 for index, inner in enumerate(value)
             ]
         if not isinstance(value, str):
@@ -132,8 +154,7 @@ class Substitution:
         if self._size > MAX_FILLED:
             note(f"makes the file more than {MAX_FILLED // 1024} KiB larger by what is filled in")
             return Secret()
-        holds_secret = is_secret or _PASSWORD.search(filled) is not None
-        if holds_secret or any(one.kind == "file" or looks_secret(one.name) for one in used):
+        if is_secret or holds_password(filled) or any(one.kind == "file" or looks_secret(one.name) for one in used):
             self.secrets |= _secret_parts(filled)
             return Secret(filled)
         return Filled(filled) if used else filled
@@ -189,6 +210,28 @@ class Substitution:
 def looks_secret(name: str) -> bool:
     """Return whether a variable is, by its name, likely to hold a secret."""
     return _SECRET_NAME.search(name) is not None
+
+
+def holds_password(text: str) -> bool:
+    """Return whether a text is a URL with a password in it."""
+    return _PASSWORD.search(text) is not None
+
+
+def literal(text: str) -> str:
+    """Return what of a text stands in the file itself: in the place of each reference its default, or nothing."""
+    return _REFERENCE.sub(lambda match: "$" if match[0] == "$$" else _parts(match)[1], text)
+
+
+def holds_secret_default(text: str) -> bool:
+    """Return whether a text gives a default to a variable that is, by its name, likely to hold a secret."""
+    found = (_parts(match) for match in _REFERENCE.finditer(text) if match[0] != "$$")
+    return any(default and looks_secret(name) for name, default in found)
+
+
+def _parts(match: re.Match[str]) -> tuple[str, str]:
+    """Return the name and the default of a reference, both empty where it is not of a variable."""
+    variable = _VARIABLE.fullmatch(match["body"])
+    return ("", "") if variable is None else (variable["name"], variable["default"] or "")
 
 
 def references(value: Any) -> Iterator[str]:

@@ -126,6 +126,8 @@ def _is_foreign(data: Any, path: tuple[Any, ...]) -> bool:
 def _takes_any_key(data: Any, path: tuple[Any, ...]) -> bool:
     if path in (("stores",), ("profile",)) or path[-1:] == ("stores",):
         return True
+    if path == ("defaults",):  # they may be for options of a third party
+        return any(":" in entry["use"] for entry in data["middleware"])
     if path[:1] == ("middleware",):
         return _is_foreign(data, (*path, "x"))
     if path[:1] == ("profile",) and path[2:] == ("middleware",):
