@@ -16,6 +16,7 @@ from middlewares import ConfigError, ConfiguredApp
 from middlewares.config import load
 from middlewares.config.describe import describe_configuration
 from middlewares.config.secrecy import blotted, without_secrets
+from middlewares.config.substitution import Substitution
 from middlewares.config.writing import to_toml
 from tests.config.files import FORMATS, as_text
 
@@ -54,7 +55,7 @@ def test_an_error_that_tells_no_secret_stays_what_it_is() -> None:
 def test_an_error_whose_cause_tells_a_secret_is_told_without_it() -> None:
     try:
         try:
-            raise KeyError("hunter2")
+            raise KeyError("hunter2")  # noqa: TRY301 - so that it is the cause
         except KeyError as inner:
             raise ValueError("outer") from inner
     except ValueError as error:
@@ -163,3 +164,12 @@ def test_a_secret_is_in_no_output(planted: dict[str, Any], section: str, marker:
                 }
             for output in outputs(data, name, "dev" if "profile" in data else None, environment):
                 assert marker[:-2] not in output
+
+
+def test_of_a_url_the_credentials_are_secret_in_each_form_and_the_values_of_its_query() -> None:
+    substitution = Substitution({})
+    url = "redis+x://me:one%2Ftwo%40three@h/1?a=four&b=five"
+    substitution.fill(url, Path(), lambda *_: None, [], is_secret=True)
+    secret = substitution.secrets
+    assert {"me:one%2Ftwo%40three", "one%2Ftwo%40three", "one/two@three", "four", "five"} <= secret
+    assert not {"h", "redis+x", "h/1", url} & secret
