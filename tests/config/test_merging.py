@@ -279,8 +279,10 @@ def test_the_switches_of_a_shorthand_are_filled_in(monkeypatch: pytest.MonkeyPat
     assert "Tracing" not in drawn(text.format("${ON}"))
     assert len(drawn(text.format("${ON}")).splitlines()) == len(drawn(text.format("${ON_:-yes}")).splitlines()) - 1
     assert problems_of(text.format("${MISSING}")) == [
-        "m.toml:1:29: observability.metrics needs the variable MISSING, which is not set; "
-        "set it, or write ${MISSING:-default}"
+        (
+            "m.toml:1:29: observability.metrics needs the variable MISSING, which is not set; "
+            "set it, or write ${MISSING:-default}"
+        )
     ]
 
 
