@@ -28,16 +28,22 @@ class FileWatch:
     def __init__(self, files: Iterable[str | os.PathLike[str]]) -> None:
         self.files: tuple[str, ...] = ()
         """The paths that are looked at."""
+        self._stamps: list[_Stamp] = []
+        self._content: list[bytes | None] = []
         self._pending: list[_Stamp] | None = None
         self.watch(files)
 
     def watch(self, files: Iterable[str | os.PathLike[str]]) -> None:
-        """Look at these files from now on, as they are now."""
+        """Look at these files from now on; at new ones as they are now."""
         paths = tuple(os.fspath(file) for file in files)
         if paths != self.files:
+            # What is known already stays as it was seen last, for it may have changed since then.
+            known = dict(zip(self.files, zip(self._stamps, self._content, strict=True), strict=True))
+            seen = [known[path] if path in known else (_stamp(path), _content(path)) for path in paths]
             self.files = paths
-            self._stamps = [*map(_stamp, paths)]
-            self._content = [*map(_content, paths)]
+            self._stamps = [stamp for stamp, _ in seen]
+            self._content = [content for _, content in seen]
+            self._pending = None
 
     def poll(self) -> bool:
         """Look; return whether something else is in the files than the last time that this was so."""
