@@ -8,6 +8,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # read by type checkers as true; importing typing would take longer than all the rest
 
 if TYPE_CHECKING:
+    from .access_log import AccessLog as AccessLog
     from .compression import Brotli as Brotli
     from .compression import Compress as Compress
     from .compression import GZip as GZip
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
     from .errors import OptionError as OptionError
     from .health import Health as Health
     from .maintenance import Maintenance as Maintenance
+    from .metrics import Metrics as Metrics
+    from .metrics import MetricsEndpoint as MetricsEndpoint
     from .order import OrderWarning as OrderWarning
     from .problem_details import ProblemDetails as ProblemDetails
     from .publish_route import PublishRoute as PublishRoute
     from .rate_limit import RateLimit as RateLimit
+    from .request_id import RequestID as RequestID
+    from .server_timing import ServerTiming as ServerTiming
     from .sessions import Session as Session
     from .sessions import Sessions as Sessions
     from .stack import Middleware as Middleware
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "AccessLog": ".access_log",
     "Brotli": ".compression",
     "CORS": ".cors",
     "CORSPolicy": ".cors",
@@ -53,6 +59,8 @@ _HOME = {
     "GZip": ".compression",
     "Health": ".health",
     "Maintenance": ".maintenance",
+    "Metrics": ".metrics",
+    "MetricsEndpoint": ".metrics",
     "Middleware": ".stack",
     "MiddlewaresError": ".errors",
     "MissingExtra": ".errors",
@@ -61,6 +69,8 @@ _HOME = {
     "ProblemDetails": ".problem_details",
     "PublishRoute": ".publish_route",
     "RateLimit": ".rate_limit",
+    "RequestID": ".request_id",
+    "ServerTiming": ".server_timing",
     "Session": ".sessions",
     "Sessions": ".sessions",
     "Stack": ".stack",
@@ -73,6 +83,7 @@ _HOME = {
 }
 
 __all__ = (  # noqa: RUF022 - in the order of dir()
+    "AccessLog",
     "Brotli",
     "CORS",
     "CORSPolicy",
@@ -85,6 +96,8 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "GZip",
     "Health",
     "Maintenance",
+    "Metrics",
+    "MetricsEndpoint",
     "Middleware",
     "MiddlewaresError",
     "MissingExtra",
@@ -93,6 +106,8 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "ProblemDetails",
     "PublishRoute",
     "RateLimit",
+    "RequestID",
+    "ServerTiming",
     "Session",
     "Sessions",
     "Stack",

@@ -7,6 +7,9 @@ from importlib import import_module
 __all__ = ("BUILTIN", "load_builtin")
 
 BUILTIN: dict[str, str] = {
+    "access_log": "middlewares.access_log:AccessLog",
+    "request_id": "middlewares.request_id:RequestID",
+    "server_timing": "middlewares.server_timing:ServerTiming",
     "brotli": "middlewares.compression:Brotli",
     "compress": "middlewares.compression:Compress",
     "concurrency_limit": "middlewares.concurrency_limit:ConcurrencyLimit",
@@ -19,6 +22,7 @@ BUILTIN: dict[str, str] = {
     "zstd": "middlewares.compression:Zstd",
     "maintenance": "middlewares.maintenance:Maintenance",
     "timeout": "middlewares.timeout:Timeout",
+    "metrics": "middlewares.metrics:Metrics",
     "tracing": "middlewares.tracing:Tracing",
     "health": "middlewares.health:Health",
     "problem_details": "middlewares.problem_details:ProblemDetails",

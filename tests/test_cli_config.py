@@ -17,6 +17,7 @@ from middlewares import ConfigError
 from middlewares.cli.commands import cli
 from middlewares.config import load
 from middlewares.registry import BUILTIN
+from middlewares.serve import METRICS_VARIABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = "mVq7-3kd93jf8sXk2-0sdfk3jd93kdjf8w"
@@ -337,12 +338,16 @@ def test_requests_are_not_logged_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert serve()[1].call_args.kwargs["access_log"] is False
 
 
-def test_metrics_of_several_workers_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BUILTIN, "metrics", BUILTIN["drain"])
-    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+def test_several_workers_count_their_metrics_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a directory that is there as long as they are."""
+    monkeypatch.delenv(METRICS_VARIABLE, raising=False)
     Path("middlewares.toml").write_text('[[middleware]]\nuse = "metrics"')
-    with patch.dict(os.environ):
-        assert "set PROMETHEUS_MULTIPROC_DIR" in serve("--workers", "2")[0].stderr
+    given: list[str] = []
+    with patch.dict(os.environ), patch("uvicorn.run", lambda *_, **__: given.append(os.environ[METRICS_VARIABLE])):
+        run("run", "cli_shop:app", "--workers", "2", catch_exceptions=False)
+        assert METRICS_VARIABLE not in os.environ
+    assert given
+    assert not Path(given[0]).exists()
 
 
 def test_a_server_with_a_bad_file_ends_in_one_message(folder: Path) -> None:

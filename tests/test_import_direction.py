@@ -27,10 +27,11 @@ MAY_IMPORT = {
     "stores": BASE | {"core"},
     "adapt": BASE,
     "record": BASE | {"core", "registry"},
-    "stack": BASE | {"adapt", "record", "order"},  # for its advice, when it is asked
+    "stack": BASE | {"adapt", "record", "order", "observability"},  # when it is asked for
+    "observability": BASE | {"order", "record", "registry"},
     "order": BASE | {"core", "record", "registry", "stack", "when"},
     "when": BASE | {"core", "record"},
-    "config": BASE | {"adapt", "core", "order", "registry", "record", "reload", "stack", "when"},
+    "config": BASE | {"observability", "adapt", "core", "order", "registry", "record", "reload", "stack", "when"},
     "reload": BASE | {"adapt", "core", "record", "stack", "when"},
     "serve": BASE | {"config", "reload", "middlewares"},
     "cli": BASE

@@ -11,7 +11,7 @@ import click
 from middlewares.config import PROFILE_VARIABLE
 from middlewares.config.costs import memory_stores
 from middlewares.errors import MissingExtra
-from middlewares.serve import APP_VARIABLE, CONFIG_VARIABLE, DEFAULT_CONFIG, configured_app
+from middlewares.serve import APP_VARIABLE, CONFIG_VARIABLE, DEFAULT_CONFIG, configured_app, counting_together
 
 from .common import Refused, config_options, find_modules_here, refusing
 
@@ -58,6 +58,19 @@ def _serve(
         import uvicorn  # an optional dependency
     except ImportError:
         raise MissingExtra("middlewares run", "cli") from None
+    with counting_together(workers):
+        _serve_with(uvicorn, app, config, profile, workers, reload, options)
+
+
+def _serve_with(
+    uvicorn: Any,
+    app: str,
+    config: str | None,
+    profile: str | None,
+    workers: int,
+    reload: bool,
+    options: dict[str, Any],
+) -> None:
     configured = configured_app(app, config, profile=profile)
     _check_workers(configured.configuration, workers)
     _check_proxies(configured.configuration, str(options["host"]))
@@ -90,11 +103,6 @@ def _check_workers(configuration: Configuration, workers: int) -> None:
     ]
     if in_memory:
         raise Refused("\n".join(in_memory))
-    counts = [entry for entry in configuration.entries if entry.enabled and entry.use == "metrics"]
-    if counts and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        _warn(
-            f"{counts[0].spot}: metrics are counted in each worker apart; set PROMETHEUS_MULTIPROC_DIR to a directory"
-        )
 
 
 def _check_proxies(configuration: Configuration, host: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from middlewares.observability import OBSERVABILITY
+
 __all__ = ("SHORTHANDS",)
 
 SHORTHANDS: Final[dict[str, tuple[str, ...]]] = {
-    "observability": ("request_id", "access_log", "tracing", "metrics"),
+    "observability": OBSERVABILITY,
 }
 """The built-in middlewares that a key stands for, outermost first. They stand outside of all entries of the file."""

@@ -165,7 +165,10 @@ class ObservedCall:
 
     def hand_on(self, key: str, value: Any) -> None:
         """Hand the application a scope with another value, while the call begins."""
-        self.inner = {**self.inner, key: value}
+        if self.inner is self.scope:
+            self.inner = {**self.inner, key: value}
+        else:  # it was made for this call, and nobody has it yet
+            self.inner[key] = value
 
     # How it goes on.
 

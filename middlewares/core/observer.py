@@ -76,7 +76,7 @@ class Observer(Layer):
             if plan.leaves:
                 plan.leave(call)
             exchange.leave(self)
-            if len(call.inner) > len(scope) + 1:  # more than the exchange was added
+            if len(call.inner) > len(scope) + is_maker:  # more than the exchange was added
                 hand_back(call.inner, scope)
             call.error = None  # a traceback leads back to this frame, and would keep all of it alive
 

@@ -81,6 +81,7 @@ _BY_NAME: Final = {
     "compress": "compression",
     "gzip": "compression",
     "problem_details": "error_page",
+    "server_timing": ANYWHERE,
     "zstd": "compression",
 }
 

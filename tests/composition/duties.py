@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from middlewares import Middleware
 from middlewares.core.headers import find
 from middlewares.rate_limit import MemoryLimits, RateLimit
+from middlewares.request_id import RequestID
 from middlewares.testing import ManualClock
-from tests.stand_ins import Auth, Metrics, RequestID, Sessions
+from tests.stand_ins import Auth, Metrics, Sessions
 from tests.stand_ins.observing import Tally
 
 from .subject import Seen, Subject
@@ -91,8 +92,10 @@ class Authenticated(Subject):
 class Identified(Subject):
     """Every response carries the id of its request, once."""
 
+    builtin = "request_id"
+
     def record(self) -> Middleware:
-        return Middleware(RequestID)
+        return Middleware(RequestID, generator=lambda: "id-1")
 
     def check(self, seen: Seen) -> None:
         if seen.request.type == "http" and seen.outside.start:

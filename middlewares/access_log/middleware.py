@@ -1,0 +1,173 @@
+"""Log each request and WebSocket once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
+from middlewares.core.fields import is_token
+from middlewares.core.layer import freeze
+from middlewares.core.observer import Observer, Plan, observe
+from middlewares.core.options import check_types
+from middlewares.core.paths import MONITORING_PATHS, compile_paths, path_problem, route_path
+from middlewares.errors import OptionErrors
+
+from .formats import FORMATS, pretty
+from .record import record_of, without_values
+from .writer import Writer
+
+if TYPE_CHECKING:
+    from middlewares.core.observed import ObservedCall
+
+__all__ = ("AccessLog",)
+
+_FAILURE: Final = 500
+_QUERIES: Final[dict[str, Callable[[str], str | None]]] = {
+    "names": without_values,
+    "full": lambda query: query[:2048] or None,
+    "none": lambda query: None,
+}
+_Sink = Callable[[int, str], None]
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
+class AccessLog(Observer):
+    """Log one line for each request and WebSocket, after its last byte, however it ends.
+
+    Failures and slow requests are always logged; the others may be sampled. A log that cannot be written costs lines,
+    which are counted, and never a response.
+
+    Order: outside of whatever answers by itself; inside what tells the client's address, the id and the trace.
+    """
+
+    app: ASGIApp = field(kw_only=False)
+    format: Literal["json", "ecs", "logfmt", "combined", "pretty"] | Callable[..., str] = "json"
+    """How a line is written: JSON with the names of OpenTelemetry or of ECS; logfmt; as Apache does; for people, in
+    colours where a terminal shows them; or a function of the time, the level and the record."""
+    output: Literal["logging", "stdout", "stderr"] | int = "logging"
+    """Where lines go: to a logger; or to a standard stream or a file descriptor, written by a thread of its own."""
+    logger: str = "middlewares.access"
+    """Name of the logger."""
+    query: Literal["names", "full", "none"] = "names"
+    """What is logged of a query: the names of its parameters, all of it, or nothing."""
+    headers: Collection[str] = ()
+    """Names of request headers that are logged too, in the formats with names."""
+    redact_headers: Collection[str] = ("authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key")
+    """Names of headers of which it is only logged that they were there."""
+    sample_rate: float = 1.0
+    """Which share of requests is logged that neither fail nor are slow, from 0 to 1."""
+    slow: float = 1.0
+    """Seconds from which a request is logged as a warning."""
+    quiet_paths: Collection[str] = MONITORING_PATHS
+    """Path patterns of requests that are logged only if they fail."""
+    queue_size: int = 10_000
+    """Lines that may wait for a descriptor; more are dropped and counted."""
+    _plan: Plan = field(init=False, repr=False)
+    _is_quiet: Callable[[str], object] = field(init=False, repr=False)
+    _make: Callable[..., dict[str, Any]] = field(init=False, repr=False)
+    _write: Callable[[float, str, dict[str, Any]], str] = field(init=False, repr=False)
+    _sink: _Sink = field(init=False, repr=False)
+    _writer: Writer | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        problems = OptionErrors(self)
+        check_types(problems, self)
+        problems.raise_if_any()
+        problems.check(0 <= self.sample_rate <= 1, "sample_rate", "must be from 0 to 1", self.sample_rate)
+        problems.check(self.slow > 0, "slow", "must be positive", self.slow)
+        problems.check(self.queue_size >= 1, "queue_size", "must be at least 1", self.queue_size)
+        for pattern in self.quiet_paths:
+            wrong = path_problem(pattern)
+            problems.check(wrong is None, "quiet_paths", wrong or "", pattern)
+        for option in ("headers", "redact_headers"):
+            for name in getattr(self, option):
+                problems.check(is_token(name), option, "must hold names of headers", name)
+        problems.raise_if_any()
+        descriptor = self._descriptor()
+        writer = None if descriptor is None else Writer(descriptor, capacity=self.queue_size)
+        freeze(
+            self,
+            _is_quiet=compile_paths(self.quiet_paths),
+            _make=partial(
+                record_of,
+                query=_QUERIES[self.query],
+                headers=tuple(name.lower().encode() for name in self.headers),
+                hidden=frozenset(name.lower().encode() for name in self.redact_headers),
+            ),
+            _write=self._writing(descriptor),
+            _sink=partial(_log, logging.getLogger(self.logger)) if writer is None else partial(_put, writer),
+            _writer=writer,
+            _plan=observe(self),
+        )
+
+    @property
+    def dropped(self) -> int:
+        """Lines that were lost because nobody took them from a file descriptor in time."""
+        return 0 if self._writer is None else self._writer.dropped
+
+    def finish(self, call: ObservedCall, state: Any) -> None:
+        level = self._level(call)
+        if level == logging.INFO and (
+            self._is_quiet(route_path(call.scope)) or (self.sample_rate < 1 and random.random() >= self.sample_rate)  # noqa: S311 - a sample, no secret
+        ):
+            return
+        self._sink(level, self._write(time.time(), logging.getLevelName(level), self._make(call)))
+
+    async def pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write what is left when the application has shut down."""
+        writer = self._writer
+        if writer is None or scope["type"] != "lifespan":
+            return await self.app(scope, receive, send)
+
+        async def send_flushed(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
+                import anyio.to_thread
+
+                await anyio.to_thread.run_sync(writer.flush)
+            await send(message)
+
+        await self.app(scope, receive, send_flushed)
+
+    def _level(self, call: ObservedCall) -> int:
+        status = call.final_status
+        if call.outcome in ("raised", "unanswered", "truncated") or (status is not None and status >= _FAILURE):
+            return logging.ERROR
+        if call.outcome == "cancelled" or (not call.is_websocket and call.duration >= self.slow):
+            return logging.WARNING
+        return logging.INFO
+
+    def _descriptor(self) -> int | None:
+        if isinstance(self.output, int):
+            return self.output
+        return {"logging": None, "stdout": 1, "stderr": 2}[self.output]
+
+    def _writing(self, descriptor: int | None) -> Callable[..., str]:
+        if callable(self.format):
+            return self.format
+        if self.format == "pretty":
+            return partial(pretty, colour=_is_terminal(2 if descriptor is None else descriptor))
+        return FORMATS[self.format]
+
+
+def _log(logger: logging.Logger, level: int, line: str) -> None:
+    if logger.isEnabledFor(level):
+        logger.log(level, "%s", line)
+
+
+def _put(writer: Writer, level: int, line: str) -> None:
+    writer.put(line)
+
+
+def _is_terminal(descriptor: int) -> bool:
+    """Return whether colours are seen, and welcome (https://no-color.org)."""
+    try:
+        return not os.environ.get("NO_COLOR") and os.isatty(descriptor)
+    except OSError:
+        return False

@@ -1,0 +1,219 @@
+"""Make ids: unique across processes and machines, hard to guess, and quick.
+
+Random bytes come from the operating system, many at a time; what is left of them is thrown away in a process that was
+forked, or it would make the ids of its parent again.
+
+Standard: RFC 9562, 5.4 (UUIDv4), 5.7 (UUIDv7) and 6.2 (monotonicity); the ULID specification.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from base64 import b32encode
+from binascii import b2a_base64
+from typing import TYPE_CHECKING, ClassVar, Final
+from weakref import WeakSet
+
+from middlewares.core.observer import INTERNAL_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ("GENERATORS", "Checked", "Generator", "Short", "TimeOrdered", "ULIDs", "UUID4s", "UUID7s", "is_valid")
+
+is_valid: Final = re.compile(rb"[A-Za-z0-9._~:/+=-]{1,128}").fullmatch
+"""Whether bytes may be taken for an id: nothing that could break a header, a line of a log, or a query."""
+
+LOGGER: Final = logging.getLogger("middlewares.request_id")
+
+_BLOCK: Final = 256
+"""Ids for which random bytes are fetched at once."""
+
+# RFC 9562, 4.1: the two highest bits of this byte say that it is a UUID of this kind.
+_VARIANT: Final = bytes(0x80 | byte & 0x3F for byte in range(256))
+_VERSION_4: Final = bytes(0x40 | byte & 0x0F for byte in range(256))
+
+# RFC 4648, 5, but of letters and digits alone: an id that begins with a hyphen looks like an option of a command.
+_SHORT: Final = bytes.maketrans(b"+/", b"Aa")
+_CROCKFORD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+_DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class Generator:
+    """Makes ids; threads may share it. A subclass writes what is random of many ids at once."""
+
+    __slots__ = ("__weakref__", "_tails")
+
+    def __init__(self) -> None:
+        self._tails: list[str] = []
+        _generators.add(self)
+
+    def __call__(self) -> str:
+        """Return the next id."""
+        return self.tail()
+
+    def renew(self) -> None:
+        """Forget what is random and not used yet."""
+        self._tails = []
+
+    def tail(self) -> str:
+        """Return the random part of an id, which nobody else gets."""
+        try:
+            return self._tails.pop()  # one step, so threads never take the same
+        except IndexError:
+            tails = self.fetch(_BLOCK)
+            self._tails += tails[1:]
+            return tails[0]
+
+    def fetch(self, count: int) -> list[str]:
+        """Return the random parts of that many ids."""
+        raise NotImplementedError
+
+
+class UUID4s(Generator):
+    """UUIDs of version 4: 122 random bits."""
+
+    __slots__ = ()
+
+    def fetch(self, count: int) -> list[str]:
+        parts = _hex(count, 4), _hex(count, 2), _hex(count, 2, _VERSION_4), _hex(count, 2, _VARIANT), _hex(count, 6)
+        return ["-".join(part) for part in zip(*parts, strict=True)]
+
+
+class Short(Generator):
+    """Sixteen letters and digits, about 95 random bits: as good as unique, and easily copied."""
+
+    __slots__ = ()
+
+    def fetch(self, count: int) -> list[str]:
+        text = b2a_base64(os.urandom(12 * count), newline=False).translate(_SHORT).decode()
+        return [text[start : start + 16] for start in range(0, len(text), 16)]
+
+
+class TimeOrdered(Generator):
+    """Makes ids that sort by the time they were made at, also within a millisecond.
+
+    Where the clock stands still or is set back, their time goes on in the smallest steps (RFC 9562, 6.2: "Replace
+    Leftmost Random Bits with Increased Clock Precision", and what is said of clock rollback).
+    """
+
+    __slots__ = ("_clock", "_known", "_last")
+
+    bits: ClassVar[int]
+    """Into how many parts a millisecond is divided, as a power of 2."""
+    parts: ClassVar[tuple[str, ...]]
+    """How each part is written."""
+
+    def __init__(self, clock: Callable[[], int] = time.time_ns) -> None:
+        super().__init__()
+        self._clock = clock
+        self._last = 0
+        self._known = 0, self.written(0)
+
+    def __call__(self) -> str:
+        bits = self.bits
+        ticks = (self._clock() << bits) // 1_000_000
+        # Threads may do this at once and get the same: what is random keeps their ids apart.
+        if ticks <= self._last:
+            ticks = self._last + 1
+        self._last = ticks
+        milliseconds = ticks >> bits
+        known, prefix = self._known
+        if known != milliseconds:
+            prefix = self.written(milliseconds)
+            self._known = milliseconds, prefix
+        try:
+            tail = self._tails.pop()
+        except IndexError:
+            tail = self.tail()
+        return f"{prefix}{self.parts[ticks & (1 << bits) - 1]}{tail}"
+
+    def written(self, milliseconds: int) -> str:
+        """Return 48 bits of time as they stand at the beginning of ids."""
+        raise NotImplementedError
+
+
+class UUID7s(TimeOrdered):
+    """UUIDs of version 7: 48 bits of milliseconds, 12 of their parts, and 62 random bits."""
+
+    __slots__ = ()
+
+    bits = 12
+    parts = tuple(f"{part:03x}-" for part in range(1 << bits))
+
+    def fetch(self, count: int) -> list[str]:
+        return ["-".join(both) for both in zip(_hex(count, 2, _VARIANT), _hex(count, 6), strict=True)]
+
+    def written(self, milliseconds: int) -> str:
+        return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7"
+
+
+class ULIDs(TimeOrdered):
+    """ULIDs: 48 bits of milliseconds, 10 of their parts, and 70 random bits, in 26 characters of base 32."""
+
+    __slots__ = ()
+
+    bits = 10
+    parts = tuple(first + second for first in _DIGITS for second in _DIGITS)
+
+    def fetch(self, count: int) -> list[str]:
+        text = b32encode(os.urandom(10 * count)).translate(_CROCKFORD).decode()
+        return [text[start + 2 : start + 16] for start in range(0, len(text), 16)]
+
+    def written(self, milliseconds: int) -> str:
+        return "".join([_DIGITS[milliseconds >> shift & 31] for shift in range(45, -5, -5)])
+
+
+def _hex(count: int, size: int, mask: bytes | None = None) -> list[str]:
+    """Return random digits, ``count`` times ``size`` bytes; ``mask`` translates the first byte of each."""
+    random = bytearray(os.urandom(count * size))
+    if mask is not None:
+        random[::size] = random[::size].translate(mask)
+    return random.hex(",", size).split(",")
+
+
+class Checked:
+    """Makes ids by a function of the user; one that fails, or makes what is no id, is replaced, and counted as failed.
+
+    The first failure is logged.
+    """
+
+    __slots__ = ("_generate", "_has_failed", "_instead")
+
+    def __init__(self, generate: Callable[[], object]) -> None:
+        self._generate = generate
+        self._instead = UUID7s()
+        self._has_failed = False
+
+    def __call__(self) -> str:
+        try:
+            made = self._generate()
+        except Exception as error:  # noqa: BLE001 - a request is not lost for want of a name
+            return self._failed(error)
+        if isinstance(made, str) and is_valid(made.encode(errors="replace")):
+            return made
+        return self._failed(ValueError("the generator must return 1 to 128 letters, digits and . _ ~ : / + = -"))
+
+    def _failed(self, error: Exception) -> str:
+        INTERNAL_ERRORS["RequestID"] += 1
+        if not self._has_failed:
+            self._has_failed = True
+            LOGGER.error("RequestID: the generator failed; requests get UUIDs instead", exc_info=error)
+        return self._instead()
+
+
+GENERATORS: Final[dict[str, type[Generator]]] = {"uuid7": UUID7s, "uuid4": UUID4s, "ulid": ULIDs, "short": Short}
+
+_generators: Final[WeakSet[Generator]] = WeakSet()
+
+
+def _renew_all() -> None:
+    for generator in [*_generators]:
+        generator.renew()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_all)

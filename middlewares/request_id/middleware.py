@@ -1,0 +1,175 @@
+"""Give each request an id, and name it in the response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal
+
+from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
+from middlewares.core.addresses import Network, is_in, parse_address, parse_networks
+from middlewares.core.cross_origin import InnerPolicy
+from middlewares.core.exposed import EXPOSED
+from middlewares.core.fields import is_token
+from middlewares.core.headers import set_header
+from middlewares.core.layer import freeze
+from middlewares.core.memo import Memo
+from middlewares.core.observer import Observer, Plan, observe
+from middlewares.core.options import check_types
+from middlewares.core.refusals import Refusal, refuse
+from middlewares.errors import OptionErrors
+
+from .context import request_id
+from .generators import GENERATORS, Checked, is_valid
+from .trace import incoming_trace_id
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+    from middlewares.core.observed import ObservedCall
+
+__all__ = ("RequestID",)
+
+_INVALID: Final = "Send one id of 1 to 128 letters, digits and . _ ~ : / + = -, or none."
+_EXPOSED: Final = frozenset(name.lower() for name in EXPOSED)
+
+_Line = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
+class RequestID(Observer):
+    """Give each request and WebSocket an id: the one that it came with, if that is valid, or a new one.
+
+    The response names it once, whoever makes it; `get_request_id` returns it in the application and in what that
+    starts; log records get it from `RequestIDFilter`, layers from the exchange. Two of these in one stack agree.
+
+    Order: outside of whatever should name the id, such as an access log and error pages.
+    """
+
+    app: ASGIApp = field(kw_only=False)
+    header: str = "X-Request-ID"
+    """Name of the header, in requests and responses."""
+    trusted_clients: Collection[str] | Literal["anybody", "nobody"] = "anybody"
+    """Whose ids are taken: of ``"anybody"``, ``"nobody"``, or a list of addresses and networks such as
+    ``10.0.0.0/8``; others get a new one. An id is a name, and no secret: two requests can come with the same."""
+    on_invalid: Literal["replace", "refuse"] = "replace"
+    """What is done if a trusted client sends what is no id (or several): give a new one, or answer 400."""
+    generator: Literal["uuid7", "uuid4", "ulid", "short"] | Callable[[], str] = "uuid7"
+    """What makes new ids: UUIDs of version 7, which sort by time, or 4; ULIDs; sixteen letters and digits; or a
+    function."""
+    use_trace_id: bool = False
+    """Whether the id is that of the trace, where the request belongs to one: as a tracing layer outside says, or else
+    the ``traceparent`` of a trusted client."""
+    set_request_header: bool = True
+    """Whether the application finds the id in the headers of the request, as if the client had sent it."""
+    _plan: Plan = field(init=False, repr=False)
+    _name: bytes = field(init=False, repr=False)
+    _length: int = field(init=False, repr=False)
+    _expose: bytes | None = field(init=False, repr=False)
+    _generate: Callable[[], str] = field(init=False, repr=False)
+    _trusts: Memo[bool] | None = field(init=False, repr=False)
+    _inner: InnerPolicy = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        problems = OptionErrors(self)
+        check_types(problems, self)
+        problems.raise_if_any()
+        problems.check(is_token(self.header), "header", "must be the name of a header", self.header)
+        is_word = isinstance(self.trusted_clients, str)
+        networks = () if is_word else parse_networks(problems, "trusted_clients", self.trusted_clients)
+        problems.raise_if_any()
+        name = self.header.encode()
+        freeze(
+            self,
+            _name=name.lower(),
+            _length=len(name),
+            _expose=None if self.header.lower() in _EXPOSED else name,
+            _generate=Checked(self.generator) if callable(self.generator) else GENERATORS[self.generator](),
+            _trusts=None if self.trusted_clients == "anybody" else Memo(partial(_is_among, networks)),
+            _inner=InnerPolicy(self.app),
+            _plan=observe(self),
+        )
+
+    def begin(self, call: ObservedCall) -> tuple[_Line, Token[str | None]]:
+        exchange, scope = call.exchange, call.inner
+        name, length = self._name, self._length
+        sent = [value for key, value in scope["headers"] if len(key) == length and key.lower() == name]
+        text = exchange.request_id if exchange.facts else None
+        if text is None:
+            text = self._chosen(call, sent)
+            exchange.request_id = text
+        line = (name, text.encode())
+        if self.set_request_header and sent != [line[1]]:
+            call.hand_on("headers", set_header(scope["headers"], *line) if sent else [*scope["headers"], line])
+        if self._expose is not None:
+            exchange.expose.append(self._expose)
+        if "app" in scope and scope["type"] == "http":
+            call.target = partial(self._watched, call, call.target)
+        return line, request_id.set(text)
+
+    def start(self, call: ObservedCall, state: tuple[_Line, Token[str | None]] | None, message: Message) -> Message:
+        if state is None:
+            return message
+        line, length = state[0], self._length
+        headers = [*message.get("headers", ())]
+        for key, _ in headers:
+            if len(key) == length and key.lower() == line[0]:
+                headers = set_header(headers, *line)
+                break
+        else:
+            headers.append(line)
+        message = {**message}
+        message["headers"] = headers
+        return message
+
+    def finish(self, call: ObservedCall, state: tuple[_Line, Token[str | None]]) -> None:
+        if call.status is None:
+            # For an answer that is made outside: this layer only sees the exception go by.
+            call.exchange.response_headers.append(state[0])
+
+    def leave(self, call: ObservedCall, state: tuple[_Line, Token[str | None]]) -> None:
+        try:  # noqa: SIM105 - `suppress` costs more than all the rest
+            request_id.reset(state[1])
+        except ValueError:  # of another context: a server may close a call from outside
+            pass
+
+    def _chosen(self, call: ObservedCall, sent: list[bytes]) -> str:
+        """Return the id of a request, of which ``sent`` are the values of the header."""
+        is_trusted = self._trusts is None or _is_from(call.scope, self._trusts)
+        if self.use_trace_id:
+            trace_id = call.exchange.trace_id
+            if trace_id is None and is_trusted:
+                trace_id = incoming_trace_id(call.scope["headers"])
+            if trace_id is not None:
+                return trace_id
+        if sent and is_trusted:
+            if len(sent) == 1 and is_valid(sent[0]):
+                return sent[0].decode()
+            if self.on_invalid == "refuse":
+                call.target = self._refuse
+        return self._generate()
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = Refusal(status=400, code="request_id.invalid", detail=f"{self.header}: {_INVALID}")
+        await refuse(scope, receive, send, refusal, inner=self._inner)
+
+    async def _watched(self, call: ObservedCall, target: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call an application inside a framework, whose answer to an exception passes by this layer."""
+        try:
+            await target(scope, receive, send)
+        except Exception:
+            from .bare_page import send_bare_page
+
+            await send_bare_page(call, self, scope, receive, send)
+            raise
+
+
+def _is_from(scope: Scope, trusts: Memo[bool]) -> bool:
+    client = scope.get("client")
+    return client is not None and trusts[str(client[0]).encode(errors="replace")]
+
+
+def _is_among(networks: tuple[Network, ...], host: bytes) -> bool:
+    address = parse_address(host.decode())
+    return address is not None and is_in(address, networks)

@@ -1,0 +1,327 @@
+"""One line for each call, however it ends; one line whatever it holds; and never a response that waits for it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.responses import PlainTextResponse
+
+from middlewares import GZip, Middleware, Stack
+from middlewares.access_log import AccessLog
+from middlewares.access_log.formats import FORMATS, pretty
+from middlewares.access_log.record import without_values
+from middlewares.access_log.writer import Writer
+from middlewares.errors import OptionError
+from middlewares.request_id import RequestID
+from middlewares.testing import Driver, http_scope, lifespan, request, websocket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from middlewares.asgi import Receive, Scope, Send
+
+NAME = "tests.access"
+COMBINED = re.compile(
+    r'(\S+) - - \[[^\]]+\] "((?:[^"\\]|\\.)*)" (\d+|-) (\d+|-) '
+    r'"((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)"'
+)
+PAIR = re.compile(r'([^ =]+)=("(?:[^"\\]|\\.)*"|[^ "]*)(?: |$)')
+
+
+@pytest.fixture
+def lines() -> Iterator[list[logging.LogRecord]]:
+    kept: list[logging.LogRecord] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            kept.append(record)
+
+    logger, handler = logging.getLogger(NAME), Keep()
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    yield kept
+    logger.removeHandler(handler)
+
+
+async def page(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("hello")(scope, receive, send)
+
+
+def parse_logfmt(line: str) -> dict[str, str]:
+    pairs, end = {}, 0
+    while end < len(line):
+        match = PAIR.match(line, end)
+        assert match, line[end:]
+        pairs[match[1]] = match[2]
+        end = match.end()
+    return pairs
+
+
+# -- how calls end
+
+
+async def raising(scope: Scope, receive: Receive, send: Send) -> None:
+    raise LookupError
+
+
+async def breaking(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200})
+    raise LookupError
+
+
+async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+    pass
+
+
+async def truncated(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"abc", "more_body": True})
+
+
+async def bad_gateway(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("no", status_code=502)(scope, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("app", "outcome", "status", "error", "level"),
+    [
+        (page, "completed", 200, None, "INFO"),
+        (bad_gateway, "completed", 502, "502", "ERROR"),
+        (raising, "raised", 500, "LookupError", "ERROR"),
+        (breaking, "raised", 200, "LookupError", "ERROR"),
+        (silent, "unanswered", 500, "no_response", "ERROR"),
+        (truncated, "truncated", 200, "incomplete_response", "ERROR"),
+    ],
+)
+async def test_every_end_is_logged_once(
+    app: Any, outcome: str, status: int, error: str | None, level: str, lines: list[logging.LogRecord]
+) -> None:
+    try:
+        await request(AccessLog(app, logger=NAME), path="/a", raise_exceptions=False)
+    except AssertionError:
+        assert outcome in ("unanswered", "truncated")
+    (record,) = lines
+    told = json.loads(record.getMessage())
+    assert (told["outcome"], told["http.response.status_code"], told.get("error.type")) == (outcome, status, error)
+    assert (record.levelname, told["severity_text"]) == (level, level)
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+async def test_who_leaves_or_is_cancelled_is_logged_once(is_cancelled: bool, lines: list[logging.LogRecord]) -> None:
+    async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async with Driver(AccessLog(waiting, logger=NAME), http_scope()) as call:
+        call.feed({"type": "http.request"})
+        await call.settle()
+        if is_cancelled:
+            await call.cancel()
+        else:
+            call.disconnect()
+            await call.finish()
+    (record,) = lines
+    told = json.loads(record.getMessage())
+    assert told["outcome"] == ("cancelled" if is_cancelled else "disconnected")
+    assert "http.response.status_code" not in told
+
+
+async def test_a_websocket_is_one_line_when_it_is_closed(lines: list[logging.LogRecord]) -> None:
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": (await receive())["text"]})
+        await send({"type": "websocket.close", "code": 1000})
+
+    async with websocket(AccessLog(echo, logger=NAME)) as ws:
+        await ws.send_text("hello")
+        assert await ws.receive_text() == "hello"
+        assert lines == [] or len(lines) == 1
+    (record,) = lines
+    told = json.loads(record.getMessage())
+    assert told["http.response.status_code"] == 101
+    assert (told["websocket.messages.sent"], told["websocket.close_code"]) == (1, 1000)
+
+
+# -- what is in a line
+
+
+async def test_a_line_holds_what_layers_know(lines: list[logging.LogRecord]) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await PlainTextResponse("x" * 2_000)(scope, receive, send)
+
+    stack = Stack(RequestID, Middleware(AccessLog, logger=NAME, headers=["Accept", "Cookie"]), GZip)
+    headers = {"x-request-id": "abc", "accept-encoding": "gzip", "accept": "text/*", "cookie": "s=SECRET"}
+    await request(stack(app), "POST", "/a", query="token=SECRET&flag", headers=headers, body=b"12345")
+    (record,) = lines
+    line = record.getMessage()
+    told = json.loads(line)
+    assert told["http.request.id"] == "abc"
+    assert told["http.request.body.size"] == 5
+    assert 0 < told["http.response.body.size"] < 2_000
+    assert told["url.query"] == "token=REDACTED&flag"
+    assert told["http.request.header.accept"] == "text/*"
+    assert told["http.request.header.cookie"] == "REDACTED"
+    assert "SECRET" not in line
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@given(hostile=st.binary(max_size=80))
+def test_whatever_a_client_sends_is_one_line_that_reads_back(form: str, hostile: bytes) -> None:
+    record = {
+        "http.request.method": hostile.decode("latin-1"),
+        "url.path": hostile.decode("utf-8", "surrogateescape"),
+        "url.query": without_values(hostile.decode("latin-1")),
+        "http.response.status_code": 200,
+        "outcome": "completed",
+        "http.server.request.duration": 0.001,
+        "http.response.body.size": 1,
+        "client.address": hostile.decode("utf-8", "replace"),
+        "user_agent.original": hostile.decode("utf-8", "backslashreplace"),
+    }
+    line = FORMATS[form](0.0, "INFO", {name: value for name, value in record.items() if value is not None})
+    assert line.isprintable() or not re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\ud800-\udfff]", line)
+    assert len(line.splitlines()) == 1
+    if form in ("json", "ecs"):
+        assert json.loads(line)["user_agent.original"] == record["user_agent.original"]
+    elif form == "logfmt":
+        assert parse_logfmt(line)["outcome"] == "completed"
+    elif form == "combined":
+        assert COMBINED.fullmatch(line)
+
+
+def test_the_names_of_ecs_are_its_own() -> None:
+    record = {
+        "http.request.method": "GET",
+        "url.path": "/",
+        "outcome": "raised",
+        "http.server.request.duration": 0.5,
+        "http.response.status_code": 500,
+        "trace_id": "abc",
+    }
+    told = json.loads(FORMATS["ecs"](0.0, "ERROR", record))
+    assert (told["event.duration"], told["event.outcome"], told["trace.id"]) == (500_000_000, "failure", "abc")
+    assert told["@timestamp"] == "1970-01-01T00:00:00.000Z"
+
+
+def test_colours_are_for_terminals() -> None:
+    record = {"http.request.method": "GET", "url.path": "/", "outcome": "completed", "http.server.request.duration": 1}
+    assert "\x1b[" in pretty(0.0, "INFO", record, colour=True)
+    assert "\x1b[" not in pretty(0.0, "INFO", record)
+
+
+# -- which lines are left out
+
+
+async def test_quiet_paths_and_samples_are_logged_when_they_fail_or_are_slow(lines: list[logging.LogRecord]) -> None:
+    quiet: dict[str, Any] = {"logger": NAME, "sample_rate": 0.0}
+    for app, path, expected in (
+        (AccessLog(page, logger=NAME), "/healthz", 0),
+        (AccessLog(bad_gateway, logger=NAME), "/healthz", 1),
+        (AccessLog(page, **quiet), "/", 0),
+        (AccessLog(bad_gateway, **quiet), "/", 1),
+        (AccessLog(page, **quiet, slow=1e-9), "/", 1),
+    ):
+        lines.clear()
+        await request(app, path=path)
+        assert len(lines) == expected
+
+
+# -- where lines go
+
+
+async def test_a_pipe_that_nobody_reads_delays_nothing_and_lines_are_counted() -> None:
+    reader, writer = os.pipe()
+    app = AccessLog(page, output=writer, queue_size=100)
+    began = time.monotonic()
+    for _ in range(2_000):
+        assert (await request(app)).status == 200
+    assert time.monotonic() - began < 10
+    assert app.dropped > 0
+    os.close(reader)
+    os.close(writer)
+    assert (await request(app)).status == 200
+
+
+async def test_what_is_queued_is_written_by_the_time_the_application_has_shut_down() -> None:
+    reader, writer = os.pipe()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            return await page(scope, receive, send)
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    log = AccessLog(app, output=writer, format="logfmt")
+    async with lifespan(log):
+        for _ in range(10):
+            await request(log)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        written = pipe.read().splitlines()
+    assert [parse_logfmt(line)["outcome"] for line in written] == ["completed"] * 10
+
+
+def test_a_writer_tells_of_the_lines_that_it_dropped() -> None:
+    reader, descriptor = os.pipe()
+    writer = Writer(descriptor, capacity=2, interval=3600)
+    writer._process = os.getpid()  # no thread: the test writes
+    for number in range(5):
+        writer.put(f"line {number}")
+    assert writer.flush()
+    os.close(descriptor)
+    with os.fdopen(reader) as pipe:
+        assert pipe.read() == "access_log: 3 lines dropped\nline 0\nline 1\n"
+
+
+async def test_a_handler_that_fails_breaks_no_response() -> None:
+    class Failing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError("disk full")
+
+    logger, handler = logging.getLogger(NAME), Failing()
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        assert (await request(AccessLog(page, logger=NAME))).status == 200
+    finally:
+        logger.removeHandler(handler)
+
+
+async def test_a_thousand_calls_at_once_are_a_thousand_lines(lines: list[logging.LogRecord]) -> None:
+    stack = Stack(RequestID, Middleware(AccessLog, logger=NAME))(page)
+    async with anyio.create_task_group() as tasks:
+        for number in range(1_000):
+            tasks.start_soon(lambda number: request(stack, headers={"x-request-id": f"id-{number}"}), number)
+    told = [json.loads(record.getMessage())["http.request.id"] for record in lines]
+    assert sorted(told) == sorted(f"id-{number}" for number in range(1_000))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"format": "xml"},
+        {"output": "file"},
+        {"sample_rate": 2.0},
+        {"slow": 0.0},
+        {"queue_size": 0},
+        {"quiet_paths": ["health"]},
+        {"headers": ["a b"]},
+        {"query": "all"},
+    ],
+)
+def test_options_that_cannot_be_right_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=next(iter(options))):
+        AccessLog(page, **options)
