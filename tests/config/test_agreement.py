@@ -119,10 +119,11 @@ def _at(data: Any, path: tuple[Any, ...]) -> Any:
 
 def _is_foreign(data: Any, path: tuple[Any, ...]) -> bool:
     """Return whether a path leads into an entry of a third party, of which a schema knows nothing."""
-    if path[0] == "middleware" and len(path) > 2:
-        return ":" in data["middleware"][path[1]]["use"]
+    section, *rest = path
+    if section == "middleware" and len(rest) > 1:
+        return ":" in data["middleware"][rest[0]]["use"]
     # Nor does it know what an id stands for.
-    return path[0] == "profile" and len(path) > 4 and path[3] not in BUILTIN
+    return section == "profile" and len(rest) > 3 and rest[2] not in BUILTIN
 
 
 def _is_inside_unused(path: tuple[Any, ...]) -> bool:
@@ -137,6 +138,6 @@ def _takes_any_key(data: Any, path: tuple[Any, ...]) -> bool:
         return any(":" in entry["use"] for entry in data["middleware"])
     if path[:1] == ("middleware",):
         return _is_foreign(data, (*path, "x"))
-    if path[:1] == ("profile",) and path[2:] == ("middleware",):
+    if len(path) == 3 and path[0] == "profile" and path[2] == "middleware":
         return True  # it may be an id
     return path[:1] == ("profile",) and len(path) > 3 and _is_foreign(data, (*path, "x"))
