@@ -84,7 +84,7 @@ def test_a_fault_is_told_at_its_place(name: str, fault: _Fault) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 @given(faults=st.lists(st.sampled_from(FAULTS), unique_by=lambda fault: fault[0], max_size=6))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_as_many_faults_are_told_as_there_are(name: str, faults: list[_Fault]) -> None:
     problems = problems_of(name, with_faults(faults))
     assert len(problems) == len(faults), problems
