@@ -29,6 +29,7 @@ __all__ = (
     "APP_VARIABLE",
     "CONFIG_VARIABLE",
     "DEFAULT_CONFIG",
+    "WATCH_VARIABLE",
     "app",
     "build_app",
     "configured_app",
@@ -43,10 +44,18 @@ APP_VARIABLE = "MIDDLEWARES_APP"
 CONFIG_VARIABLE = "MIDDLEWARES_CONFIG"
 """The environment variable that holds the path of the configuration file."""
 
+WATCH_VARIABLE = "MIDDLEWARES_WATCH"
+"""The environment variable that says whether a changed file takes effect by itself: ``1`` or ``0``."""
+
 DEFAULT_CONFIG = "middlewares.toml"
 """The file in the current directory that is taken where none is named."""
 
 _T = TypeVar("_T")
+
+_SWITCH = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("", "0", "false", "no", "off"), False),
+}
 
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -73,29 +82,39 @@ def counting_together(workers: int) -> Iterator[None]:
 def app() -> ASGIApp:
     """Return the application that the environment names, inside the stack that its configuration file describes.
 
-    Reads ``MIDDLEWARES_APP`` and ``MIDDLEWARES_CONFIG`` (else ``middlewares.toml`` in the current directory), and
-    ``MIDDLEWARES_PROFILE``. What is wrong goes to the standard error stream, and the server ends with status 2: an
-    exception would reach the reader as a long traceback of the server's own code.
+    Reads ``MIDDLEWARES_APP`` and ``MIDDLEWARES_CONFIG`` (else ``middlewares.toml`` in the current directory),
+    ``MIDDLEWARES_PROFILE``, and ``MIDDLEWARES_WATCH``: with ``1`` the file is read anew whenever it changes. What is
+    wrong goes to the standard error stream, and the server ends with status 2: an exception would reach the reader as
+    a long traceback of the server's own code.
     """
     name = os.environ.get(APP_VARIABLE)
     try:
         if not name:
             raise ConfigError(f"{APP_VARIABLE} is not set: it must name the application, as in 'shop:app'")
-        return configured_app(name, os.environ.get(CONFIG_VARIABLE) or None)
+        return configured_app(name, os.environ.get(CONFIG_VARIABLE) or None, watch=_is_watched())
     except MiddlewaresError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
 
 
 def configured_app(
-    name: str, config: str | os.PathLike[str] | None = None, *, profile: str | None = None
+    name: str, config: str | os.PathLike[str] | None = None, *, profile: str | None = None, watch: bool = False
 ) -> ConfiguredApp:
     """Return the application ``name`` (see `load_app`) inside the stack of a configuration file (see `from_config`).
 
-    Raises `ConfigError` with the problems of both.
+    With ``watch`` a changed file takes effect while it serves. Raises `ConfigError` with the problems of both.
     """
     configuration, inner = load_parts(name, lambda: load(_existing(config), profile=profile))
-    return _built(name, lambda: ConfiguredApp(inner, configuration))
+    return _built(name, lambda: ConfiguredApp(inner, configuration, watch=watch))
+
+
+def _is_watched() -> bool:
+    """Return what ``MIDDLEWARES_WATCH`` says; raises `ConfigError`."""
+    said = os.environ.get(WATCH_VARIABLE, "")
+    try:
+        return _SWITCH[said.strip().lower()]
+    except KeyError:
+        raise ConfigError(f"{WATCH_VARIABLE} must be 1 or 0; got {said!r}") from None
 
 
 def load_parts(name: str, load_stack: Callable[[], _T]) -> tuple[_T, Any]:

@@ -30,6 +30,7 @@ PROGRAMS = {
     "chromium": Program("chromium", ("chromium", "chromium-browser", "google-chrome")),
     "curl": Program("curl", ("curl",)),
     "prometheus": Program("prometheus", ("prometheus",)),
+    "tmux": Program("tmux", ("tmux",)),
     "wrk": Program("wrk", ("wrk",)),
 }
 

@@ -156,6 +156,7 @@ def test_without_a_file_it_is_told(folder: Path) -> None:
         (["--port", "http"], "'http' is not a valid integer"),
         (["--workers", "0"], "0 is not in the range x>=1"),
         (["--reload", "--workers", "2"], "--reload serves with one process: leave out --workers"),
+        (["--reload", "--watch"], "--reload starts anew when the file changes: leave out --watch"),
         (["--prot", "1"], "--port"),
     ],
 )
@@ -273,3 +274,60 @@ def test_a_changed_file_takes_effect_with_reload(folder: Path) -> None:
         server.wait_for("Application startup complete", 2)
         assert "content-encoding" not in server.get().headers
         assert server.stop(signal.SIGINT) in (0, -signal.SIGINT)
+
+
+class Watched:
+    """A server whose file is changed while it serves."""
+
+    anew = "The configuration was loaded anew\\."
+    kept = "The configuration was not loaded anew, and the one from before stays:"
+
+    def __init__(self, server: Served, folder: Path, workers: int) -> None:
+        self.server = server
+        self.file = folder / "middlewares.toml"
+        self.workers = workers
+        self.changes = 0
+
+    def change(self, text: str) -> None:
+        """Write a right file, by renaming it into its place, and wait until all workers have it."""
+        (self.file.parent / "new").write_text(text)
+        (self.file.parent / "new").rename(self.file)
+        self.changes += self.workers
+        self.server.wait_for(self.anew, self.changes)
+
+    def codings(self) -> dict[int, str | None]:
+        """Return what each worker answers in, by its process; each connection may reach another."""
+        found: dict[int, str | None] = {}
+        end = time.monotonic() + DEADLINE
+        while len(found) < self.workers and time.monotonic() < end:
+            answer = self.server.get(connection="close")
+            found[answer.json()["pid"]] = answer.headers.get("content-encoding")
+        return found
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_with_watch_a_changed_file_takes_effect_in_each_process_that_serves(workers: int, folder: Path) -> None:
+    """No process is started anew; a file with mistakes changes nothing, and each process says so once."""
+    with served(folder, "shop:app", "--watch", "--workers", str(workers)) as server:
+        server.wait_for("Application startup complete", workers)
+        watched = Watched(server, folder, workers)
+        first = watched.codings()
+        assert [*first.values()] == ["gzip"] * workers
+
+        watched.file.write_text('[[middleware]]\nuse = "gzpi"\n')
+        server.wait_for(watched.kept, workers)
+        assert watched.codings() == first
+
+        watched.change("middleware = []\n")
+        assert watched.codings() == dict.fromkeys(first)
+        assert len(server.wait_for("unknown middleware 'gzpi'; did you mean 'gzip'", workers)) == workers
+        assert server.stop(signal.SIGINT) in (0, -signal.SIGINT)
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_a_signal_has_the_file_read_anew(folder: Path) -> None:
+    with served(folder, "shop:app") as server:
+        (folder / "middlewares.toml").write_text("middleware = []\n")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for(Watched.anew)
+        assert "content-encoding" not in server.get().headers

@@ -95,9 +95,12 @@ def test_an_unwise_order_is_a_warning_at_the_entry_with_its_reason() -> None:
 
 
 def test_every_profile_is_checked() -> None:
-    Path("m.toml").write_text(GOOD + '[profile.dev.middleware.cors]\nmax_age = "x"\n[profile.ok]\n')
+    Path("m.toml").write_text(GOOD + '[profile.dev.middleware.cors]\nmax_age = "x"\n')
     result = run("check", "m.toml")
-    assert result.stderr.splitlines()[0].endswith("max_age must be an integer; got 'x' (profile dev)")
+    assert result.stderr.splitlines()[0].endswith(": profile dev (cors): max_age must be an integer; got 'x'")
+    Path("m.toml").write_text(GOOD + '[profile.dev.middleware.cors]\nmax_age = -1\n[profile.ok]\n')
+    result = run("check", "m.toml")
+    assert result.stderr.splitlines()[0].endswith("max_age must not be negative; got -1 (profile dev)")
     assert run("check", "m.toml", "--profile", "ok").output == "m.toml with profile ok: right, 2 layers\n"
 
 

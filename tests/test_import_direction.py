@@ -31,9 +31,9 @@ MAY_IMPORT = {
     "observability": BASE | {"order", "record", "registry"},
     "order": BASE | {"core", "record", "registry", "stack", "when"},
     "when": BASE | {"core", "record"},
-    "config": BASE | {"observability", "adapt", "core", "order", "registry", "record", "stack", "when"},
-    "serve": BASE | {"config", "reload", "middlewares"},
+    "config": BASE | {"observability", "adapt", "core", "order", "registry", "record", "reload", "stack", "when"},
     "reload": BASE | {"adapt", "core", "record", "stack", "when"},
+    "serve": BASE | {"config", "reload", "middlewares"},
     "cli": BASE
     | {"config", "core", "order", "record", "registry", "serve", "testing", "middlewares", "sessions", "stores"},
     "__main__": {"cli"},

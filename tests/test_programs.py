@@ -83,7 +83,7 @@ def test_fixtures_do_not_start_for_a_test_that_is_skipped(pytester: pytest.Pytes
 def test_an_unknown_program_is_a_failure_that_names_the_known_ones(pytester: pytest.Pytester) -> None:
     result = run(pytester, "import pytest\n\n@pytest.mark.needs('wkr')\ndef test_load(): ...\n")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*unknown program 'wkr'; known are chromium, curl, prometheus, wrk*"])
+    result.stdout.fnmatch_lines(["*unknown program 'wkr'; known are chromium, curl, prometheus, tmux, wrk*"])
 
 
 @pytest.mark.parametrize(

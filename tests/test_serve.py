@@ -172,3 +172,28 @@ def test_a_middleware_that_cannot_be_built_is_told(folder: Path) -> None:
     (folder / "bad.toml").write_text('[[middleware]]\nuse = "servedshop:refuse"')
     with pytest.raises(ConfigError, match=r"^the middlewares cannot be built around 'servedshop:app': TypeError: "):
         serve.configured_app("servedshop:app", "bad.toml")
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [(None, False), ("", False), ("0", False), ("off", False), ("1", True), ("True", True)]
+)
+def test_the_environment_says_whether_the_file_is_watched(
+    said: str | None, meant: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(serve.APP_VARIABLE, "servedshop:app")
+    monkeypatch.delenv(serve.WATCH_VARIABLE, raising=False)
+    if said is not None:
+        monkeypatch.setenv(serve.WATCH_VARIABLE, said)
+    built: Any = serve.app()
+    assert built.watch is meant
+
+
+def test_what_is_no_answer_to_that_ends_the_server(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(serve.APP_VARIABLE, "servedshop:app")
+    monkeypatch.setenv(serve.WATCH_VARIABLE, "maybe")
+    with pytest.raises(SystemExit) as ended:
+        serve.app()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "MIDDLEWARES_WATCH must be 1 or 0; got 'maybe'\n"

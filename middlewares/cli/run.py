@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from middlewares.config import PROFILE_VARIABLE
 from middlewares.config.costs import memory_stores
 from middlewares.errors import MissingExtra
-from middlewares.serve import APP_VARIABLE, CONFIG_VARIABLE, DEFAULT_CONFIG, configured_app, counting_together
+from middlewares.serve import (
+    APP_VARIABLE,
+    CONFIG_VARIABLE,
+    DEFAULT_CONFIG,
+    WATCH_VARIABLE,
+    configured_app,
+    counting_together,
+)
 
 from .common import Refused, config_options, find_modules_here, refusing
 
@@ -32,62 +39,92 @@ _ADDRESS_USERS = ("rate_limit", "access_log", "maintenance")
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="The port to listen on; 0: any."
 )
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1), help="How many processes.")
+@click.option("--watch", is_flag=True, help="Put a changed file into effect, without dropping a request.")
 @click.option("--reload", is_flag=True, help="Start anew when a Python or configuration file changes.")
-def run(app: str, config: str | None, profile: str | None, host: str, port: int, workers: int, reload: bool) -> None:
+def run(
+    app: str,
+    config: str | None,
+    profile: str | None,
+    host: str,
+    port: int,
+    workers: int,
+    watch: bool,
+    reload: bool,
+) -> None:
     """Serve MODULE:APP inside the middlewares of a configuration file, with uvicorn.
 
     MODULE:APP is an ASGI application, as in shop:app, or a function that makes one, as in 'shop:create_app()'.
     Modules are found in the current directory too. The file and the application are checked first; if anything is
     wrong with them, every problem is listed, nothing is served, and the exit status is 2.
 
+    With --watch, or at the signal SIGHUP, the file is read anew while requests are served: those under way finish in
+    the middlewares that they began with, and a file with mistakes changes nothing and is reported.
+
     A store in memory is refused for several workers: each would keep its own.
     """
     if reload and workers > 1:
         raise click.UsageError("--reload serves with one process: leave out --workers")
+    if reload and watch:
+        raise click.UsageError("--reload starts anew when the file changes: leave out --watch")
     find_modules_here()
     with refusing():
         # Forwarded headers are for the middlewares to judge: the file says which proxies are trusted.
         options: dict[str, Any] = {"host": host, "port": port, "proxy_headers": False}
-        _serve(app, config, profile, workers, reload, options)
+        _serve(_Wanted(app, config, profile, workers, watch, reload), options)
 
 
-def _serve(
-    app: str, config: str | None, profile: str | None, workers: int, reload: bool, options: dict[str, Any]
-) -> None:
+class _Wanted(NamedTuple):
+    """What is to be served, and how."""
+
+    app: str
+    config: str | None
+    profile: str | None
+    workers: int
+    watch: bool
+    reload: bool
+
+
+def _serve(wanted: _Wanted, options: dict[str, Any]) -> None:
     try:
         import uvicorn  # an optional dependency
     except ImportError:
         raise MissingExtra("middlewares run", "cli") from None
-    with counting_together(workers):
-        _serve_with(uvicorn, app, config, profile, workers, reload, options)
+    with counting_together(wanted.workers):
+        _serve_with(uvicorn, wanted, options)
 
 
-def _serve_with(
-    uvicorn: Any,
-    app: str,
-    config: str | None,
-    profile: str | None,
-    workers: int,
-    reload: bool,
-    options: dict[str, Any],
-) -> None:
-    configured = configured_app(app, config, profile=profile)
-    _check_workers(configured.configuration, workers)
+def _serve_with(uvicorn: Any, wanted: _Wanted, options: dict[str, Any]) -> None:
+    configured = configured_app(wanted.app, wanted.config, profile=wanted.profile, watch=wanted.watch)
+    _check_workers(configured.configuration, wanted.workers)
     _check_proxies(configured.configuration, str(options["host"]))
     if any(entry.use == "access_log" and entry.enabled for entry in configured.configuration.entries):
         options["access_log"] = False  # each request would be logged twice
-    if workers == 1 and not reload:
+    options["log_config"] = _log_config()
+    if wanted.workers == 1 and not wanted.reload:
         uvicorn.run(configured, workers=1, **options)
         return
-    # Each process builds the application again: these find it as this one did.
-    os.environ[APP_VARIABLE] = app
-    os.environ[CONFIG_VARIABLE] = config or DEFAULT_CONFIG
-    if profile is not None:
-        os.environ[PROFILE_VARIABLE] = profile
-    os.environ["WEB_CONCURRENCY"] = str(workers)  # for layers that keep to themselves what processes should share
-    if reload:
+    _hand_down(wanted)
+    if wanted.reload:
         options |= {"reload": True, "reload_includes": ["*.py", "*.toml", "*.yaml", "*.yml", "*.json"]}
-    uvicorn.run("middlewares.serve:app", factory=True, workers=workers, **options)
+    uvicorn.run("middlewares.serve:app", factory=True, workers=wanted.workers, **options)
+
+
+def _hand_down(wanted: _Wanted) -> None:
+    """Let each process, which builds the application again, find it as this one did."""
+    os.environ[APP_VARIABLE] = wanted.app
+    os.environ[CONFIG_VARIABLE] = wanted.config or DEFAULT_CONFIG
+    os.environ[WATCH_VARIABLE] = "1" if wanted.watch else "0"
+    if wanted.profile is not None:
+        os.environ[PROFILE_VARIABLE] = wanted.profile
+    os.environ["WEB_CONCURRENCY"] = str(wanted.workers)  # for layers that keep to themselves what they should share
+
+
+def _log_config() -> dict[str, Any]:
+    """Return uvicorn's configuration of its log, with what becomes of changed files in it."""
+    from uvicorn.config import LOGGING_CONFIG
+
+    loggers = {"middlewares.reload": {"handlers": ["default"], "level": "INFO", "propagate": False}}
+    return {**LOGGING_CONFIG, "loggers": {**LOGGING_CONFIG["loggers"], **loggers}}
 
 
 def _check_workers(configuration: Configuration, workers: int) -> None:

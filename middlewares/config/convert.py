@@ -24,13 +24,16 @@ if TYPE_CHECKING:
 
     from .positions import Path
 
-__all__ = ("TRUTH", "choices", "convert", "names_callable", "takes_callable")
+__all__ = ("TRUTH", "WRITTEN", "choices", "convert", "names_callable", "takes_callable")
 
 TRUTH = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
 }
 """What a variable may hold where an option takes a boolean; upper and lower case are the same."""
+
+WRITTEN = (bool, int, float, str, type(None), dt.date, dt.datetime, FilePath, re.Pattern)
+"""The types of values that a file may hold, or that its text becomes."""
 
 _CALLABLE = re.compile(r"\w+(?:\.\w+)*:\w+(?:\.\w+)*")
 _DOTTED_CALLABLE = re.compile(r"\w+(?:\.\w+)+:\w+(?:\.\w+)*")
@@ -52,9 +55,11 @@ def convert(value: Any, hint: Any, note: Callable[[Path, str], None], path: Path
         except Unresolved as error:
             note(path, str(error))
             return _nothing
+    text = str(value)
+    if isinstance(value, Filled) and bool in choices(hint) and text.strip().lower() in ("true", "false"):
+        return _truth(text)  # even where the option takes text as well
     if isinstance(value, Secret) and _takes_text(hint):
         return value
-    text = str(value)
     if matches(text, hint):
         return text
     return _parsed(text, hint, is_filled=isinstance(value, Filled), as_it_is=value)
@@ -95,8 +100,8 @@ def _parsed(text: str, hint: Any, *, is_filled: bool, as_it_is: str) -> Any:
     for read in readers:
         try:
             return read(text)
-        except (ValueError, re.error):
-            continue
+        except (ValueError, OverflowError, RecursionError, re.error):
+            continue  # some patterns are beyond measure
     return as_it_is
 
 
@@ -113,6 +118,13 @@ def _integer(text: str) -> int:
     return int(text)
 
 
+def _number(text: str) -> float:
+    try:
+        return _integer(text)
+    except ValueError:
+        return float(text)
+
+
 _ALWAYS = (dt.date, dt.datetime, FilePath, re.Pattern)
 _FILLED = (bool, int, float)
 _READERS: dict[Any, Callable[[str], Any]] = {
@@ -122,7 +134,7 @@ _READERS: dict[Any, Callable[[str], Any]] = {
     re.Pattern: re.compile,
     bool: _truth,
     int: _integer,
-    float: float,
+    float: _number,
 }
 
 

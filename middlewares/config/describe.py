@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,11 @@ from middlewares.when import Conditional
 from .costs import COSTS, cost_of, is_store_option
 from .declared import options_of
 from .notation import notation
+from .substitution import holds_password
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from middlewares.record import Middleware
 
     from .model import Configuration, Entry, Setting
@@ -114,17 +118,20 @@ def _effective(cls: Any, given: dict[str, Any]) -> dict[str, Any]:
 def _options(cls: Any, given: dict[str, Any], settings: dict[str, Setting]) -> tuple[Option, ...]:
     """Return the options of a layer: those that are given first, in the order of the class."""
     is_secret = accepted(cls).is_secret
+    secret = {name for name, value in given.items() if is_secret(name) or _holds_password(value)}
+    if not is_self_checking(cls):
+        secret |= {name for name, value in given.items() if _names_secret(value, is_secret)}
     technical = _technical(cls)
     rows = []
     for doc in options_of(cls):
         if doc.name in given:
-            rows.append(_option(doc.name, given[doc.name], settings.get(doc.name), is_secret=is_secret(doc.name)))
+            rows.append(_option(doc.name, given[doc.name], settings.get(doc.name), is_secret=doc.name in secret))
         elif doc.default is not MISSING and doc.name not in technical:
             hidden = is_secret(doc.name) and doc.default is not None and not is_store_option(doc.name)
             rows.append(Option(doc.name, _value(doc.name, doc.default, is_secret=hidden), "default", is_given=False))
     known = {row.name for row in rows}
     rows += [
-        _option(name, value, settings.get(name), is_secret=is_secret(name))
+        _option(name, value, settings.get(name), is_secret=name in secret)
         for name, value in given.items()
         if name not in known
     ]
@@ -149,6 +156,21 @@ def _value(name: str, value: Any, *, is_secret: bool) -> str:
         return _HIDDEN
     text = shown(_Notation(value))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _holds_password(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_password, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_password, value))
+    return isinstance(value, str) and holds_password(value)
+
+
+def _names_secret(value: Any, is_secret: Callable[[str], bool]) -> bool:
+    """Return whether something stands under the name of a secret inside of a value."""
+    if isinstance(value, Mapping):
+        return any(is_secret(str(key)) or _names_secret(one, is_secret) for key, one in value.items())
+    return isinstance(value, (list, tuple)) and any(_names_secret(one, is_secret) for one in value)
 
 
 def _is_plain_url(name: str, value: Any) -> bool:

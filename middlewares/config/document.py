@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from codecs import BOM_UTF8
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,16 @@ class Document:
     def folder(self) -> FilePath:
         """The directory that relative paths in the file start from."""
         return FilePath(self.name).parent
+
+    def table(self, name: str) -> str:
+        """Return how an array of tables at the top is written, as in ``[[middleware]]``."""
+        if self.format == "TOML":
+            return f"[[{'.'.join((*map(str, self.root), name))}]]"
+        return f'"{name}": [{{…}}]' if self.format == "JSON" else f"{name}: with a list below it"
+
+    def empty(self, name: str) -> str:
+        """Return how an empty array is written."""
+        return {"TOML": f"{name} = []", "JSON": f'"{name}": []', "YAML": f"{name}: []"}[self.format]
 
     @property
     def format(self) -> str:
@@ -159,28 +170,31 @@ def _parse(name: str, text: str) -> tuple[Any, Positions]:
 def _check_scalars(document: Document) -> None:
     """Refuse integers beyond 64 bits (TOML 1.0), which Python may be unable even to print, and halves of characters."""
     problems = []
-    for path, value in _scalars(document.data):
-        where = _where(document.name, document.value(path))
+    for path, value, is_key in _scalars(document.data):
+        where = document.where(document.key(path) if is_key else document.value(path))
         if isinstance(value, int) and not -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
             problems.append(f"{where}: is not {document.format}: an integer must fit 64 bits")
+        elif isinstance(value, float) and document.format == "JSON" and not isfinite(value):
+            # RFC 8259, 6; a number that is too large is none either.
+            problems.append(f"{where}: is not JSON: must be a finite number")
         elif isinstance(value, str) and not _is_text(value):
             problems.append(f"{where}: is not {document.format}: half of a surrogate pair is no character")
     if problems:
         raise ConfigError(*problems)
 
 
-def _scalars(data: Any) -> Iterator[tuple[Path, Any]]:
-    """Yield all values that hold no others, and all keys, in the order of the file."""
+def _scalars(data: Any) -> Iterator[tuple[Path, Any, bool]]:
+    """Yield all values that hold no others, and all keys that are no text, in the order of the file."""
     pending: list[tuple[Path, Any]] = [((), data)]
     while pending:
         path, value = pending.pop()
         if isinstance(value, dict):
-            yield from (((*path, key), key) for key in value if not _is_text(key))
+            yield from (((*path, key), key, True) for key in value if not _is_text(key))
             pending += reversed([((*path, key), inner) for key, inner in value.items()])
         elif isinstance(value, list):
             pending += reversed([((*path, index), inner) for index, inner in enumerate(value)])
         else:
-            yield path, value
+            yield path, value, False
 
 
 def _is_text(text: str) -> bool:

@@ -1,13 +1,14 @@
 """Read JSON with the places of its keys and values, and refuse what readers of JSON disagree about.
 
-Standard: RFC 8259; a key that stands twice in an object (4) and numbers that are none, such as ``NaN``, are refused.
+Standard: RFC 8259; a key that stands twice in an object (4) is refused. Numbers that are none, such as ``NaN``, become
+what Python has for them, and are refused with their place by whoever reads the document.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any, NoReturn
+from typing import Any
 
 from .positions import Malformed, Path, Place, Positions, Scanner
 
@@ -25,24 +26,14 @@ def parse_json(text: str) -> tuple[Any, Positions]:
     scanner = _Scanner(text)
     positions = scanner.scan()  # first, since it bounds the nesting
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_int=_integer)
+        value = json.loads(text, parse_constant=float, parse_int=_integer)
     except json.JSONDecodeError as error:
         raise Malformed((Place(error.lineno, error.colno), f"is not JSON: {error.msg}")) from None
-    except _NoNumber as error:
-        raise Malformed((None, f"is not JSON: {error} is no number")) from None
     if scanner.repeated:
         raise Malformed(
             *((positions.place(offset), f"the key {key!r} stands twice") for key, offset in scanner.repeated)
         )
     return value, positions
-
-
-class _NoNumber(Exception):
-    """``NaN`` or ``Infinity``."""
-
-
-def _refuse(name: str) -> NoReturn:
-    raise _NoNumber(name)
 
 
 def _integer(digits: str) -> int:

@@ -10,6 +10,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from middlewares.core.layer import is_self_checking
 from middlewares.errors import OptionError, OptionErrors, Problem, did_you_mean
 from middlewares.record import CLASS, UNKNOWN, Middleware, accepted
 from middlewares.stack import Stack
@@ -31,6 +32,7 @@ from .report import Report, TableReport
 from .resolve import Unresolved, describe_error, resolve_middleware
 from .sections import ENTRY_KEYS, MATCHERS, Sections, read_sections
 from .substitution import Input, Secret, Substitution
+from .unused import check_unused_changes, check_unused_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
     from .positions import Path
 
-__all__ = ("PROFILE_VARIABLE", "from_config", "load", "load_middleware")
+__all__ = ("PROFILE_VARIABLE", "Loading", "from_config", "load", "load_middleware")
 
 PROFILE_VARIABLE = "MIDDLEWARES_PROFILE"
 """The environment variable that chooses a profile where none is named."""
@@ -78,14 +80,17 @@ def load(
 
     ``environment`` is what variables are looked up in, if it is not the process's own.
     """
-    return _Loading(path, profile, environment).configuration()
+    return Loading(path, profile, environment).configuration()
 
 
-class _Loading:
-    """One reading of a configuration."""
+class Loading:
+    """One reading of a configuration; the arguments are those of `load`."""
 
     def __init__(
-        self, path: str | os.PathLike[str], profile: str | None, environment: Mapping[str, str] | None
+        self,
+        path: str | os.PathLike[str],
+        profile: str | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         environment = os.environ if environment is None else environment
         self.path = path
@@ -93,7 +98,18 @@ class _Loading:
         self.substitution = Substitution(environment)
         self.report = Report(secrets=self.substitution.secrets)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file that was read so far, or should have been."""
+        return tuple(dict.fromkeys((os.fsdecode(self.path), *self.report.files, *sorted(self.substitution.files))))
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What nobody is to see of what was read so far."""
+        return frozenset(self.substitution.secrets)
+
     def configuration(self) -> Configuration:
+        """Return what the file describes; raises `ConfigError`, see `from_config`."""
         sections = read_sections(self.path, self.report)
         chain = chosen_profiles(sections, self.profile, self.report)
         reports = self._prepare(sections, chain)
@@ -108,6 +124,7 @@ class _Loading:
             entries=tuple(sections.entries),
             stack=Stack(*(entry.record for entry in sections.entries if entry.enabled and entry.record is not None)),
             secret_files=tuple(sorted(self.substitution.files)),
+            secrets=self.secrets,
         )
 
     def _prepare(self, sections: Sections, chain: list[str]) -> list[tuple[Entry, TableReport]]:
@@ -120,7 +137,8 @@ class _Loading:
             problems = TableReport(self.report, entry.spot, owner, also_known=ENTRY_KEYS)
             _resolve(entry, problems)
             reports.append((entry, problems))
-        apply_defaults(sections, self.report)
+        apply_defaults(sections)
+        check_unused_defaults(sections, self.report)
         return reports
 
     def _build(self, entry: Entry, sections: Sections, problems: TableReport) -> None:
@@ -135,7 +153,7 @@ class _Loading:
         options = {name: setting.value for name, setting in entry.options.items() if name not in _NOT_OPTIONS}
         for name in entry.options.keys() & {*_NOT_OPTIONS}:
             problems.add(Problem(name, UNKNOWN))
-        _check_others(entry, problems)
+        check_unused_changes(entry, problems.owner, self.report)
         layer = self._attempt(problems, lambda: Middleware(entry.cls, **options))
         if layer is not None and matchers is not None:
             unconditional = layer
@@ -184,17 +202,22 @@ class _Loading:
         for name, setting in entry.options.items():
             # Of the URL of a store only a password is secret, and that is seen by itself.
             setting.is_secret = taken.is_secret(name) and not is_store_option(name)
-            self._fill(setting, name, problems)
+            # Classes that are not ours say of nothing what is secret: inside of their tables the names of keys tell.
+            self._fill(setting, name, problems, None if is_self_checking(entry.cls) else taken.is_secret)
             noted = _Noted(problems, name)
             setting.value = convert(setting.value, hints.get(name, Any), noted)
             problems.silenced |= noted.options
 
-    def _fill(self, setting: Setting, option: str, problems: TableReport) -> Any:
+    def _fill(
+        self, setting: Setting, option: str, problems: TableReport, names: Callable[[str], bool] | None = None
+    ) -> Any:
         """Fill in a setting; an option with something missing is not judged further."""
         noted = _Noted(problems, option)
         inputs: list[Input] = []
         folder = setting.spot.document.folder
-        setting.value = self.substitution.fill(setting.written, folder, noted, inputs, is_secret=setting.is_secret)
+        setting.value = self.substitution.fill(
+            setting.written, folder, noted, inputs, is_secret=setting.is_secret, names=names
+        )
         setting.inputs = tuple(inputs)
         setting.is_secret = setting.is_secret or _holds_secret(setting.value)
         problems.silenced |= noted.options
@@ -245,16 +268,6 @@ def _resolve(entry: Entry, problems: TableReport) -> None:
         problems.say("use", str(error))
     else:
         problems.owner += f" ({entry.id or entry.use})"
-
-
-def _check_others(entry: Entry, problems: TableReport) -> None:
-    """Check the names of the options that other profiles give to an entry."""
-    taken = accepted(entry.cls)
-    for name, setting in entry.others:
-        if name not in taken.names and not taken.any_name:
-            other = TableReport(problems.report, setting.spot, f"{setting.section} ({entry.label})")
-            other.places[name] = setting.spot
-            other.add(Problem(name, UNKNOWN, hint=did_you_mean(name, taken.names)))
 
 
 def _holds_secret(value: Any) -> bool:

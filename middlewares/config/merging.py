@@ -57,23 +57,32 @@ def _wanted(
 ) -> list[tuple[str, Any]]:
     """Return the middlewares that a shorthand turns on, each with its table of options where it has one."""
     given = setting.written
-    if isinstance(given, dict):
-        for name in given.keys() - {*names}:
-            problems.add(Problem(f"{key}.{name}", UNKNOWN, hint=did_you_mean(name, names)))
-        switches = {name: given.get(name, True) for name in names}
-    else:
-        switches = dict.fromkeys(names, fill(setting, key))
-        if as_truth(switches[names[0]]) is None:
-            problems.say(key, f"{key} must be true or false, or a table of {', '.join(names)}")
-            return []
+    if not isinstance(given, dict):
+        truth = _switch(setting, problems, key, f"{key} must be true or false, or a table of {', '.join(names)}", fill)
+        return [(name, truth) for name in names if truth]
+    for name in given.keys() - {*names}:
+        problems.add(Problem(f"{key}.{name}", UNKNOWN, hint=did_you_mean(name, names)))
     found = []
-    for name, switch in switches.items():
-        truth = True if isinstance(switch, dict) else as_truth(switch)
-        if truth is None:
-            problems.say(f"{key}.{name}", f"{name} must be true or false, or a table of options")
-        elif truth:
+    for name in names:
+        switch = given.get(name, True)
+        if not isinstance(switch, dict):
+            one = Setting(switch, setting.spot.below(name))
+            words = f"{name} must be true or false, or a table of options"
+            switch = _switch(one, problems, f"{key}.{name}", words, fill)
+        if switch is not False:
             found.append((name, switch))
     return found
+
+
+def _switch(
+    setting: Setting, problems: TableReport, option: str, words: str, fill: Callable[[Setting, str], Any]
+) -> bool:
+    """Return the boolean that a setting holds once it is filled in; false if it is none, which is reported."""
+    before = len(problems.report.found)
+    truth = as_truth(fill(setting, option))
+    if truth is None and len(problems.report.found) == before:  # else enough has been said of it
+        problems.say(option, words)
+    return truth is True
 
 
 def as_truth(value: Any) -> bool | None:
@@ -133,7 +142,7 @@ def apply_profile(sections: Sections, chain: list[str], report: Report) -> None:
                 if name in chain:
                     _apply(change, entry)
                 else:
-                    entry.others += change.options.items()
+                    entry.others.append(change)
 
 
 def _entry_for(change: Entry, sections: Sections, problems: TableReport) -> Entry | None:
@@ -154,30 +163,26 @@ def _entry_for(change: Entry, sections: Sections, problems: TableReport) -> Entr
 
 
 def _apply(change: Entry, entry: Entry) -> None:
+    replaced = Entry(entry.use, entry.spot, 0)
+    replaced.options = {name: entry.options[name] for name in change.options.keys() & entry.options.keys()}
+    replaced.enabled_setting = entry.enabled_setting if change.enabled_setting is not None else None
+    if change.when_setting is not None:
+        replaced.when_setting, replaced.when = entry.when_setting, entry.when
+    entry.others.append(replaced)
     entry.options |= change.options
     entry.enabled_setting = change.enabled_setting or entry.enabled_setting
     if change.when_setting is not None:
         entry.when_setting, entry.when = change.when_setting, change.when
 
 
-def apply_defaults(sections: Sections, report: Report) -> None:
-    """Give each default to the entries that take such an option and do not set it; report those that nobody takes."""
-    takers: dict[str, list[Entry]] = {name: [] for name in sections.defaults}
-    known: set[str] = set()
+def apply_defaults(sections: Sections) -> None:
+    """Give each default to the entries that take such an option and do not set it."""
     for entry in sections.entries:
         names = accepted(entry.cls).names if entry.cls is not None else ()
-        known |= {*names}
-        for name in takers.keys() & {*names}:
-            takers[name].append(entry)
-    is_complete = all(entry.cls is not None for entry in sections.entries)
-    for name, setting in sections.defaults.items():
-        for entry in takers[name]:
-            if name not in entry.options:
+        for name in names:
+            setting = sections.defaults.get(name)
+            if setting is not None and name not in entry.options:
                 entry.options[name] = Setting(setting.written, setting.spot, setting.section)
-        if not takers[name] and is_complete and setting.spot.document is sections.documents[-1]:
-            hint = did_you_mean(name, known)
-            words = f"unknown option {quoted(name)}: no entry takes it{'; ' if hint else ''}{hint or ''}"
-            report.note(setting.spot.document, setting.spot.key, words, owner="defaults")
 
 
 def name_stores(entry: Entry, sections: Sections, problems: TableReport, fill: Callable[[Setting, str], Any]) -> None:
@@ -189,7 +194,8 @@ def name_stores(entry: Entry, sections: Sections, problems: TableReport, fill: C
         named = sections.stores.get(value)
         if named is not None:
             problems.places[option] = named.spot
-            setting.value = fill(named, option)
+            url = fill(named, option)
+            setting.value = str(url) if type(url) is Filled else url
             setting.named = named
             setting.inputs += named.inputs
             setting.is_secret = setting.is_secret or named.is_secret

@@ -89,8 +89,8 @@ class Entry:
     enabled: bool = True
     section: str = ""
     """The shorthand that stands for it."""
-    others: list[tuple[str, Setting]] = field(default_factory=list)
-    """Options that profiles other than the chosen one would give to it: only their names are checked."""
+    others: list[Entry] = field(default_factory=list)
+    """What profiles other than the chosen one would change in it: only names and types are checked."""
     cls: Any = None
     """The middleware; ``None`` until it is found."""
     record: Middleware | None = None
@@ -125,6 +125,8 @@ class Configuration:
     stack: Stack
     """Those that are enabled."""
     secret_files: tuple[str, ...] = ()
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """What nobody is to see."""
 
     @property
     def files(self) -> tuple[str, ...]:

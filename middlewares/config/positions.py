@@ -90,6 +90,11 @@ class Positions:
         line = bisect_right(self._lines, offset)
         return Place(line, offset - self._lines[line - 1] + 1)
 
+    def find(self, pattern: re.Pattern[str], text: str) -> Place | None:
+        """Return where the first value of ``text`` begins that begins with what ``pattern`` matches."""
+        found = [offset for offset in self._values.values() if pattern.match(text, offset)]
+        return self.place(min(found)) if found else None
+
     def add(self, path: Path, key: int, value: int) -> None:
         """Note the offsets of a key and its value, unless they are known: a table begins where it is first met."""
         self._keys.setdefault(path, key)

@@ -13,6 +13,7 @@ from .document import Document
 from .model import Spot
 from .positions import Place
 from .resolve import quoted
+from .secrecy import blotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,9 +23,6 @@ __all__ = ("Report", "TableReport")
 
 _MOST = 100
 """Problems that are shown of one configuration: beyond that it is none, or one mistake made all over."""
-_SHORTEST_SECRET = 4
-_LONG_SECRET = 12
-"""Characters from which on a secret is blotted out inside of words too; a shorter one might be part of any."""
 _PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _FIRST = Place(1, 1)
 
@@ -37,6 +35,8 @@ class Report:
     """In the order in which their problems are told."""
     secrets: set[str] = field(default_factory=set, repr=False)
     """What is blotted out wherever a message repeats it."""
+    files: list[str] = field(default_factory=list)
+    """Those that were included, or should have been."""
     found: dict[tuple[int, Place, str], str] = field(default_factory=dict, repr=False)
 
     def note(self, document: Document, place: Place, words: str, *, owner: str = "") -> None:
@@ -52,20 +52,15 @@ class Report:
     def raise_if_any(self) -> None:
         """Raise `ConfigError` with all problems, in the order of the files."""
         if self.found:
-            shown = [_printable(self.blotted(self.found[key])) for key in sorted(self.found)]
-            if len(shown) > _MOST:
-                shown[_MOST:] = [f"{self.documents[0].name}: and {len(shown) - _MOST} more"]
+            keys = sorted(self.found)
+            shown = [_printable(self.blotted(self.found[key])) for key in keys[:_MOST]]
+            if len(keys) > _MOST:
+                shown.append(f"{self.documents[0].name}: and {len(keys) - _MOST} more")
             raise ConfigError(*shown)
 
     def blotted(self, text: str) -> str:
         """Return a text with a ``…`` in the place of each secret."""
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            for form in {secret, repr(secret)[1:-1], " ".join(secret.split())}:
-                if len(form) >= _LONG_SECRET:
-                    text = text.replace(form, "…")
-                elif len(form) >= _SHORTEST_SECRET:
-                    text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "…", text)
-        return text
+        return blotted(text, self.secrets)
 
 
 @dataclass(slots=True)

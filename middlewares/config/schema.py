@@ -40,8 +40,14 @@ SCHEMA_FILE = FilePath(__file__).with_name("middlewares.schema.json")
 
 _Schema = dict[str, Any]
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_REFERENCE = {"type": "string", "pattern": r"\$\{", "description": "Filled in: ${VAR}, ${VAR:-default}, ${file:/path}"}
-_Reference = Annotated[Any, WithJsonSchema({"type": "string", "pattern": r"\$\{"})]
+# A "${" before which each "$" is one of a pair, or alone.
+_REFERENCE_FORM = r"^([^$]|\$\$|\$(?![${]))*\$\{"
+_REFERENCE = {
+    "type": "string",
+    "pattern": _REFERENCE_FORM,
+    "description": "Filled in: ${VAR}, ${VAR:-default}, ${file:/path}",
+}
+_Reference = Annotated[Any, WithJsonSchema({"type": "string", "pattern": _REFERENCE_FORM})]
 _Callable = Annotated[str, Field(pattern=r"^\w+(\.\w+)*:\w+(\.\w+)*$")]
 _Null = Annotated[Any, WithJsonSchema({"enum": [None, "${null}"]})]
 _FOREIGN = r"^[^:]+:[^:]+$"

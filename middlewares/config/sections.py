@@ -43,6 +43,8 @@ TOP_KEYS = (SECTION, "defaults", "stores", "profile", "include", *SHORTHANDS)
 _SCHEMA_KEY = "$schema"
 """By which editors find the schema of a JSON or YAML file."""
 MOST_FILES = 32
+MOST_ENTRIES = 256
+"""Entries of all files together, and profiles, and stores."""
 
 
 @dataclass(slots=True)
@@ -68,6 +70,8 @@ class Sections:
     stores: dict[str, Setting] = field(default_factory=dict)
     profiles: dict[str, list[Profile]] = field(default_factory=dict)
     shorthands: dict[str, Setting] = field(default_factory=dict)
+    all_defaults: list[tuple[str, Setting]] = field(default_factory=list)
+    """Those of every file and every profile, whether they take effect or not."""
 
 
 def read_sections(path: str | os.PathLike[str], report: Report) -> Sections:
@@ -76,8 +80,11 @@ def read_sections(path: str | os.PathLike[str], report: Report) -> Sections:
     _Reader(report, sections).read(read_document(path), [])
     if not any(SECTION in document.data or _has_shorthand(document) for document in sections.documents):
         # The file may have been cut short, and a stack without its guards must not start as if all were well.
-        top = TableReport(report, Spot(sections.documents[-1], ()))
-        top.say(SECTION, f"there is no [[{SECTION}]] table; write {SECTION} = [] if none is meant")
+        document = sections.documents[-1]
+        is_toml = document.format == "TOML"
+        missing = f"{document.table(SECTION)} table" if is_toml else f"key {SECTION!r}"
+        words = f"there is no {missing}; write {document.empty(SECTION)} if none is meant"
+        TableReport(report, Spot(document, ())).say(SECTION, words)
     return sections
 
 
@@ -106,12 +113,18 @@ class _Reader:
             self._include(spot, name, [*chain, real])
         self.sections.documents.append(document)
         for index, table in enumerate(_tables(top, document)):
+            if len(self.sections.entries) >= MOST_ENTRIES:
+                self._say(Spot(document, (SECTION, index)), f"{SECTION}: more than {MOST_ENTRIES} entries")
+                break
             self._entry(Spot(document, (SECTION, index)), index, table)
-        self.sections.defaults |= _settings(top, "defaults", "defaults")
-        self.sections.stores |= _settings(top, "stores", "stores")
+        self.sections.defaults |= self._defaults(top, "defaults")
+        self.sections.stores |= self._stores(top, "stores")
         for name in SHORTHANDS.keys() & document.data.keys():
             self.sections.shorthands[name] = Setting(document.data[name], Spot(document, (name,)), name)
         for name, table in _table(top, "profile").items():
+            if len(self.sections.profiles) >= MOST_ENTRIES:
+                self._say(Spot(document, ("profile", name)), f"profile: more than {MOST_ENTRIES} profiles")
+                break
             self._profile(Spot(document, ("profile", name)), name, table)
 
     def _includes(self, top: TableReport, document: Document) -> list[tuple[Spot, str]]:
@@ -133,6 +146,7 @@ class _Reader:
         elif len(self.known) >= MOST_FILES:
             self._say(spot, f"include: more than {MOST_FILES} files")
         else:
+            self.report.files.append(path)
             try:
                 document = read_document(path)
             except ConfigError as error:
@@ -157,6 +171,24 @@ class _Reader:
             problems.add(Problem("use", REQUIRED))
         self.sections.entries.append(entry)
 
+    def _defaults(self, problems: TableReport, section: str) -> dict[str, Setting]:
+        found = _settings(problems, "defaults", section)
+        self.sections.all_defaults += found.items()
+        return found
+
+    def _stores(self, problems: TableReport, section: str) -> dict[str, Setting]:
+        """Return the stores of a file or a profile, which are to be text, whether an entry names them or not."""
+        found = _settings(problems, "stores", section)
+        if len(found) > MOST_ENTRIES:
+            problems.say("stores", f"stores: more than {MOST_ENTRIES} stores")
+            return {}
+        for name, setting in found.items():
+            if not isinstance(setting.written, str):
+                option = f"stores.{name}"
+                problems.places[option] = setting.spot
+                problems.say(option, f"{option} must be a string, the URL of a store")
+        return found
+
     def _profile(self, spot: Spot, name: str, table: Any) -> None:
         problems = TableReport(self.report, spot, f"profile {name}", also_known=PROFILE_KEYS)
         if not isinstance(table, dict):
@@ -168,12 +200,12 @@ class _Reader:
         section = f"profile {name}"
         profile = Profile(name, spot)
         profile.inherits = _get(problems, table, "inherits", str, "the name of a profile")
-        profile.defaults = _settings(problems, "defaults", section)
-        profile.stores = _settings(problems, "stores", section)
+        profile.defaults = self._defaults(problems, section)
+        profile.stores = self._stores(problems, section)
         for label, change in _table(problems, SECTION).items():
             place = spot.below(SECTION, label)
             if not isinstance(change, dict):
-                problems.say(f"{SECTION}.{label}", "must be a table of what is changed")
+                problems.say(f"{SECTION}.{label}", f"{SECTION}.{label} must be a table of what is changed")
                 continue
             changes = TableReport(self.report, place, f"profile {name} ({label})")
             for key in ("use", "id"):
@@ -215,8 +247,7 @@ def _tables(top: TableReport, document: Document) -> list[dict[str, Any]]:
     """Return the tables of the entries of a file."""
     tables = document.data.get(SECTION, [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        words = f"[[{SECTION}]]" if document.format == "TOML" else "each entry as an item of a list"
-        top.say(SECTION, f"{SECTION} must be an array of tables: write {words}")
+        top.say(SECTION, f"{SECTION} must be an array of tables: write {document.table(SECTION)}")
         return []
     return tables
 

@@ -10,6 +10,8 @@ from .positions import Malformed, Place, Positions, locate
 
 __all__ = ("parse_toml",)
 
+_LONG_NUMBER = re.compile(r"[+-]?[0-9](?:_?[0-9]){640,}")  # the least limit that Python can be given
+
 _MESSAGE = re.compile(r"(?s)(?P<reason>.*?)(?: \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\))?")
 
 
@@ -22,8 +24,10 @@ def parse_toml(text: str) -> tuple[dict[str, Any], Positions]:
     except tomllib.TOMLDecodeError as error:
         raise Malformed(_located(text, str(error))) from None
     except ValueError as error:
-        # A decimal number beyond what Python converts, for which `tomllib` tells no place.
-        raise Malformed((None, f"is not TOML: {error}")) from None
+        # A decimal number beyond what Python converts, of which `tomllib` does not tell the place.
+        place = positions.find(_LONG_NUMBER, text)
+        words = str(error) if place is None else "an integer must fit 64 bits"
+        raise Malformed((place, f"is not TOML: {words}")) from None
 
 
 def _located(text: str, message: str) -> tuple[Place, str]:

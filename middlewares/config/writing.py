@@ -11,11 +11,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .notation import toml_key, toml_lines
+from middlewares.core.layer import is_self_checking
+from middlewares.record import accepted
+
+from .costs import is_store_option
+from .notation import toml_lines
 from .sections import ENTRY_KEYS, OPTIONS, SECTION
-from .substitution import references
+from .substitution import holds_password, holds_secret_default, literal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .model import Configuration, Entry, Setting
 
 __all__ = ("to_toml",)
@@ -51,32 +57,51 @@ def _entry(entry: Entry, folder: Path) -> list[str]:
 
 
 def _option(entry: Entry, name: str, setting: Setting, folder: Path) -> list[str]:
-    given = setting.written if setting.named is None else setting.named.written
     owner = setting if setting.named is None else setting.named
-    if setting.is_secret and not _is_harmless(setting, given):
-        variable = re.sub(r"\W", "_", f"{entry.label.rpartition(':')[2]}_{name}").upper()
-        return [f'{toml_key(name)} = "${{{variable}}}" # a secret that the file holds']
-    return toml_lines(name, _moved(owner, given, folder))
+    given = owner.written
+    if setting.is_secret:
+        variable = _variable(f"{entry.label.rpartition(':')[2]}_{name}")
+        names = accepted(entry.cls).is_secret
+        is_declared = names(name) and not is_store_option(name)
+        given = _without_secrets(given, variable, is_declared, None if is_self_checking(entry.cls) else names)
+    lines = toml_lines(name, _moved(owner, given, folder))
+    if given != owner.written:
+        lines[-1] += " # a secret that the file holds"
+    return lines
 
 
-def _is_harmless(setting: Setting, given: Any) -> bool:
-    """Return whether nothing of a secret option's value stands in the file itself."""
-    if isinstance(given, list):
-        return all(_is_harmless(setting, item) for item in given)
-    if not isinstance(given, str):
-        return given is None
-    if given.startswith(("env:", "file:")):  # which the option reads itself
+def _variable(words: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]", "_", words).upper()
+
+
+def _without_secrets(value: Any, variable: str, is_declared: bool, names: Callable[[str], bool] | None) -> Any:
+    """Return the value of a setting that holds a secret, with a variable for each that stands in the file itself.
+
+    A value is secret as a whole if the option declares it, or in a table of a class that is not ours by the name of
+    its key; otherwise what was filled in is, and passwords are.
+    """
+    if isinstance(value, dict):
+        return {
+            key: _without_secrets(
+                one, _variable(f"{variable}_{key}"), is_declared or (names is not None and names(key)), names
+            )
+            for key, one in value.items()
+        }
+    if isinstance(value, list):
+        return [
+            _without_secrets(one, f"{variable}_{number}", is_declared, names) for number, one in enumerate(value, 1)
+        ]
+    if isinstance(value, str):
+        return value if _is_harmless(value, is_declared=is_declared) else f"${{{variable}}}"
+    return f"${{{variable}}}" if is_declared and value is not None and not isinstance(value, bool) else value
+
+
+def _is_harmless(text: str, *, is_declared: bool) -> bool:
+    """Return whether nothing secret of a text stands in the file itself."""
+    if is_declared and text.startswith(("env:", "file:")):  # which the option reads itself
         return True
-    used = list(references(given))
-    own = given
-    for reference in used:
-        own = own.replace(reference, "")
-    holds_default = any(":-" in reference for reference in used)
-    scheme, is_url, rest = own.partition("://")
-    if is_url and scheme.isalnum():
-        password = rest.rpartition("@")[0].partition(":")[2]
-        return not password and "?" not in rest and not (holds_default and "@" in rest)
-    return bool(used) and not own and not holds_default
+    own = literal(text)
+    return own == "" if is_declared else not (holds_secret_default(text) or holds_password(own))
 
 
 def _moved(setting: Setting, value: Any, folder: Path) -> Any:

@@ -20,6 +20,9 @@ __all__ = ("parse_yaml",)
 MOST_VALUES = 20_000
 """Values that a file may hold, counted each time that an alias repeats them."""
 
+MOST_NODES = 2 * MOST_VALUES
+"""Keys and values before aliases repeat them."""
+
 _MOST_DIGITS = 20
 _TOO_LARGE = 2**64
 _TAG = "tag:yaml.org,2002:"
@@ -45,9 +48,10 @@ def parse_yaml(text: str) -> tuple[Any, Positions]:
         raise Malformed((reading.place(error.mark), error.words)) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise Malformed(
-            (reading.place(mark) if mark else None, f"is not YAML: {error.problem or error.context}")
-        ) from None
+        words = error.problem or error.context or "it cannot be read"
+        if words.startswith("found undefined alias"):
+            words = "found undefined alias; put text that begins with '*' in quotes"  # it may be a secret
+        raise Malformed((reading.place(mark) if mark else None, f"is not YAML: {words}")) from None
     except yaml.reader.ReaderError as error:
         place = reading.positions.place(int(error.position))
         raise Malformed((place, f"is not YAML: the character {chr(int(error.character))!a}")) from None
@@ -70,7 +74,7 @@ class _Loader(yaml.SafeLoader):
     """Compose nodes by the core schema, without tags, to a bounded depth."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - a table of PyYAML's
-    depth = 0
+    depth = count = 0
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's own has no types
@@ -78,6 +82,9 @@ class _Loader(yaml.SafeLoader):
             raise _Refused(event.start_mark, "is not read: tags are refused; write the value without '!'")
         if self.depth > MAX_DEPTH:
             raise _Refused(event.start_mark, f"is nested more than {MAX_DEPTH} levels deep")
+        self.count += 1
+        if self.count > MOST_NODES:
+            raise _Refused(event.start_mark, f"holds more than {MOST_VALUES} values")
         self.depth += 1
         try:
             node: Node | None = super().compose_node(parent, index)
@@ -106,7 +113,9 @@ class _Reading:
         self.positions.add(path, start, start)
         self.count += 1
         if self.count > MOST_VALUES:
-            raise Malformed((self.place(node.start_mark), f"grows by its aliases to more than {MOST_VALUES} values"))
+            raise Malformed(
+                (self.place(node.start_mark), f"holds more than {MOST_VALUES} values, with those that aliases repeat")
+            )
         if len(path) > MAX_DEPTH:
             raise TooDeep(self.place(node.start_mark))  # by aliases: an anchor may even stand in itself
         if isinstance(node, MappingNode):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -34,14 +35,16 @@ class FileWatch:
         self.watch(files)
 
     def watch(self, files: Iterable[str | os.PathLike[str]]) -> None:
-        """Look at these files from now on: as they are now, or were when they were looked at before."""
+        """Look at these files from now on; at new ones as they are now."""
         paths = tuple(os.fspath(file) for file in files)
         if paths != self.files:
+            # What is known already stays as it was seen last, for it may have changed since then.
             known = dict(zip(self.files, zip(self._stamps, self._content, strict=True), strict=True))
-            seen = [known.get(path) or (_stamp(path), _content(path)) for path in paths]
-            self.files, self._pending = paths, None
+            seen = [known[path] if path in known else (_stamp(path), _content(path)) for path in paths]
+            self.files = paths
             self._stamps = [stamp for stamp, _ in seen]
             self._content = [content for _, content in seen]
+            self._pending = None
 
     def poll(self) -> bool:
         """Look; return whether something else is in the files than the last time that this was so."""
@@ -70,8 +73,8 @@ def _stamp(file: str) -> _Stamp:
 
 def _content(file: str) -> bytes | None:
     try:
-        if not Path(file).is_file():
-            return None  # to open a pipe may wait for its other end
+        if not stat.S_ISREG(Path(file).stat().st_mode):
+            return None  # a pipe would keep the event loop waiting
         with Path(file).open("rb") as opened:
             return hashlib.sha256(opened.read(_MOST_BYTES)).digest()
     except (OSError, ValueError):

@@ -26,7 +26,7 @@ from middlewares.cli.commands import cli
 from middlewares.serve import configured_app, load_app
 from middlewares.testing import Response, lifespan, request
 
-__all__ = ("Shell",)
+__all__ = ("Shell", "pattern_of")
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOP = ("examples.shop.app:app", "examples/middlewares.toml")
@@ -36,6 +36,12 @@ _ASSIGNMENT = re.compile(r"[A-Z_]+=.*")
 _EXTRAS = re.compile(r"(?:\.|middlewares)\[([\w,]+)\]")
 
 
+def pattern_of(shown: list[str]) -> str:
+    """Return a regular expression for lines as a page shows them: ``…`` stands for any lines, spaces for any."""
+    lines = (re.escape(" ".join(line.split())).replace(r"\ ", " +") for line in shown)
+    return "".join("(?:.*\n)*?" if line == "…" else f" *{line} *\n" for line in lines)
+
+
 class Shell:
     """What stands behind the prompt of a page."""
 
@@ -43,6 +49,8 @@ class Shell:
         self.status = 0
         self.serving: Any = None
         """The application that the last command started."""
+        self.started: list[str] = []
+        """The command that did so."""
 
     def run(self, words: list[str], shown: list[str]) -> None:
         """Check one command, and the lines that the page shows as its output."""
@@ -61,13 +69,21 @@ class Shell:
             result = CliRunner().invoke(cli, words, prog_name="middlewares")
         if serve.called:
             self.serving = serve.call_args.args[0]
+            self.started = words
+            shown = [line for line in shown if not line.startswith("INFO:")]  # the server's own
         self.status = result.exit_code
         if shown:
-            assert result.output.splitlines() == shown
+            assert re.fullmatch(pattern_of(shown), result.output), f"{result.output}\nis not\n{shown}"
         else:
             assert result.exit_code == 0, result.output
 
     def _echo(self, words: list[str], shown: list[str]) -> None:
+        if ">>" in words:
+            text, _, file = words
+            with Path(file).open("a") as opened:
+                opened.write(f"{text}\n")
+            assert "--watch" in self.started, "nothing is served that would take note of it"
+            return self._middlewares(self.started, [])  # as if it had
         assert words == ["$?"]
         assert shown == [str(self.status)]
 

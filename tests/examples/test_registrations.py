@@ -115,26 +115,27 @@ async def test_disabled_entry_works_once_it_is_turned_on(tmp_path: Path, opened:
     text = (FOLDER / "middlewares.toml").read_text()
     entries = tomllib.loads(text)["middleware"]
     assert [entry["use"] for entry in entries if entry.get("enabled", True)] == [
+        "tracing",
         "request_id",
         "access_log",
+        "metrics",
         "server_timing",
         "health",
         "problem_details",
         "compress",
         "decompress",
         "cors",
-        "sessions",
-        "rate_limit",
         "maintenance",
+        "rate_limit",
+        "sessions",
         "timeout",
         "concurrency_limit",
         "drain",
-        "metrics",
-        "tracing",
         "publish_route",
     ]
     file = tmp_path / "middlewares.toml"
     file.write_text(text.replace("enabled = false", "enabled = true"))
+    assert from_config(file).check() == ()
     async with opened(from_config(file)(app)) as client:
         assert (await client.get("/products")).status_code == 400
         assert (await client.get("/products", headers={"host": "localhost"})).status_code == 200
