@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ("AccessLog",)
 
 _FAILURE: Final = 500
+_FAILURES: Final = ("raised", "unanswered", "truncated")
+_LEVELS: Final = {level: logging.getLevelName(level) for level in (logging.INFO, logging.WARNING, logging.ERROR)}
 _QUERIES: Final[dict[str, Callable[[str], str | None]]] = {
     "names": without_values,
     "full": lambda query: query[:2048] or None,
@@ -114,11 +116,13 @@ class AccessLog(Observer):
 
     def finish(self, call: ObservedCall, state: Any) -> None:
         level = self._level(call)
-        if level == logging.INFO and (
-            self._is_quiet(route_path(call.scope)) or (self.sample_rate < 1 and random.random() >= self.sample_rate)  # noqa: S311 - a sample, no secret
-        ):
-            return
-        self._sink(level, self._write(time.time(), logging.getLevelName(level), self._make(call)))
+        if level == logging.INFO:
+            scope = call.scope
+            if self._is_quiet(route_path(scope) if scope.get("root_path") else scope["path"]):
+                return
+            if self.sample_rate < 1 and random.random() >= self.sample_rate:  # noqa: S311 - a sample, no secret
+                return
+        self._sink(level, self._write(time.time(), _LEVELS[level], self._make(call)))
 
     async def pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Write what is left when the application has shut down."""
@@ -136,10 +140,10 @@ class AccessLog(Observer):
         await self.app(scope, receive, send_flushed)
 
     def _level(self, call: ObservedCall) -> int:
-        status = call.final_status
-        if call.outcome in ("raised", "unanswered", "truncated") or (status is not None and status >= _FAILURE):
+        status, outcome = call.final_status, call.outcome
+        if outcome in _FAILURES or (status is not None and status >= _FAILURE):
             return logging.ERROR
-        if call.outcome == "cancelled" or (not call.is_websocket and call.duration >= self.slow):
+        if outcome == "cancelled" or (call.duration >= self.slow and not call.is_websocket):
             return logging.WARNING
         return logging.INFO
 
@@ -157,8 +161,8 @@ class AccessLog(Observer):
 
 
 def _log(logger: logging.Logger, level: int, line: str) -> None:
-    if logger.isEnabledFor(level):
-        logger.log(level, "%s", line)
+    if logger.isEnabledFor(level):  # as `Logger.log` does it, but that does not look for who calls it
+        logger.handle(logger.makeRecord(logger.name, level, __file__, 0, "%s", (line,), None))
 
 
 def _put(writer: Writer, level: int, line: str) -> None:

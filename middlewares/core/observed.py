@@ -174,21 +174,23 @@ class ObservedCall:
 
     def begin_response(self, message: Message, status: int | None = None) -> Message:
         """Note how a response begins; return the message as observers want it to."""
-        headers = message.get("headers", ())
-        if not isinstance(headers, (list, tuple)):
+        plan = self.plan
+        headers = message["headers"] if "headers" in message else ()
+        if headers.__class__ is not list and not isinstance(headers, (list, tuple)):
             headers = [*headers]
             message = {**message, "headers": headers}
         self.response_headers = headers
-        self.first_byte = self.plan.clock()
+        self.first_byte = plan.clock()
         self.status = status = message["status"] if status is None else status
-        self.has_trailers = bool(message.get("trailers"))
+        if "trailers" in message:
+            self.has_trailers = bool(message["trailers"])
         if isinstance(status, int) and status >= _FAILURE:
             self.error = _raised(status) or self.exchange.error
-        for index, start in self.plan.starts:
+        for index, start in plan.starts:
             try:
                 message = start(self.observers[index], self, self.states[index], message)
             except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
-                self.plan.failed(index, error)
+                plan.failed(index, error)
         return message
 
     async def send_last(self, message: Message) -> None:
@@ -206,11 +208,12 @@ class ObservedCall:
         """Tell observers that all is known, the innermost first. To be called once."""
         plan = self.plan
         self.ended = plan.clock()
-        states = self.states
+        observers, states = self.observers, self.states
         for index, finish in plan.finishes:
             try:
-                if states[index] is not None:
-                    finish(self.observers[index], self, states[index])
+                state = states[index]
+                if state is not None:
+                    finish(observers[index], self, state)
             except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
                 plan.failed(index, error)
 

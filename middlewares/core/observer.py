@@ -55,17 +55,20 @@ class Observer(Layer):
             exchange = Exchange(self)
             inner, is_maker = {**scope, EXCHANGE: exchange}, True
         call = (HTTPCall if kind == "http" else WebSocketCall)(plan, scope, inner, exchange, receive, send)
-        observers = call.observers = (self, *plan.inner)
+        call.observers = observers = (self, *plan.inner) if plan.inner else (self,)
         states = call.states
+        size = 0
         try:
             try:
-                for begin in plan.begins:
-                    states.append(begin(observers[len(states)], call))
+                for observer, begin in zip(observers, plan.begins):  # noqa: B905 - as long as each other; to say so costs
+                    states.append(begin(observer, call))
             except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
                 plan.begin_anew(call, error)
+            inner = call.inner
+            size = len(inner)
             if not is_maker:  # who made it may be out of sight of what the router writes
-                publish_scope(call.inner)
-            await call.target(call.inner, call.receive_observed, call.send_observed)
+                publish_scope(inner)
+            await call.target(inner, call.receive_observed, call.send_observed)
         except BaseException as error:
             if call.ended is None:
                 call.error = error
@@ -73,11 +76,19 @@ class Observer(Layer):
         finally:
             if call.ended is None:
                 call.finish()
-            if plan.leaves:
-                plan.leave(call)
-            exchange.leave(self)
-            if len(call.inner) > len(scope) + is_maker:  # more than the exchange was added
-                hand_back(call.inner, scope)
+            for index, leave in plan.leaves:
+                state = states[index]
+                if state is not None:
+                    try:
+                        leave(observers[index], call, state)
+                    except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
+                        plan.failed(index, error)
+            if is_maker:  # as `leave` does it, spared the call
+                exchange.layers = exchange.facts = None
+            else:
+                exchange.leave(self)
+            if len(inner) != size:
+                hand_back(inner, scope)
             call.error = None  # a traceback leads back to this frame, and would keep all of it alive
 
     async def pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -142,16 +153,6 @@ class Plan:
             except Exception as again:  # noqa: BLE001 - whoever watches must not break what it watches
                 self.failed(len(states), again)
                 states.append(None)
-
-    def leave(self, call: ObservedCall) -> None:
-        """Have all observers undo what surrounded the application, the innermost first."""
-        for index, leave in self.leaves:
-            state = call.states[index]
-            if state is not None:
-                try:
-                    leave(call.observers[index], call, state)
-                except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
-                    self.failed(index, error)
 
     def failed(self, index: int, error: Exception) -> None:
         """Count a failure of an observer, and log the first of its class."""

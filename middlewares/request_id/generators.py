@@ -111,25 +111,24 @@ class TimeOrdered(Generator):
         super().__init__()
         self._clock = clock
         self._last = 0
-        self._known = 0, self.written(0)
+        self._known = 0, 0, ""
 
     def __call__(self) -> str:
-        bits = self.bits
-        ticks = (self._clock() << bits) // 1_000_000
+        ticks = (self._clock() << self.bits) // 1_000_000
         # Threads may do this at once and get the same: what is random keeps their ids apart.
         if ticks <= self._last:
             ticks = self._last + 1
         self._last = ticks
-        milliseconds = ticks >> bits
-        known, prefix = self._known
-        if known != milliseconds:
-            prefix = self.written(milliseconds)
-            self._known = milliseconds, prefix
+        begin, end, prefix = self._known
+        if not begin <= ticks < end:
+            milliseconds = ticks >> self.bits
+            begin, prefix = milliseconds << self.bits, self.written(milliseconds)
+            self._known = begin, begin + len(self.parts), prefix
         try:
             tail = self._tails.pop()
         except IndexError:
             tail = self.tail()
-        return f"{prefix}{self.parts[ticks & (1 << bits) - 1]}{tail}"
+        return f"{prefix}{self.parts[ticks - begin]}{tail}"
 
     def written(self, milliseconds: int) -> str:
         """Return 48 bits of time as they stand at the beginning of ids."""
