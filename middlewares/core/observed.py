@@ -175,7 +175,7 @@ class ObservedCall:
     def begin_response(self, message: Message, status: int | None = None) -> Message:
         """Note how a response begins; return the message as observers want it to."""
         plan = self.plan
-        headers = message["headers"] if "headers" in message else ()
+        headers = message.get("headers", ())
         if headers.__class__ is not list and not isinstance(headers, (list, tuple)):
             headers = [*headers]
             message = {**message, "headers": headers}

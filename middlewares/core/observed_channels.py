@@ -45,9 +45,10 @@ class HTTPCall(ObservedCall):
         if kind == "http.response.start":
             return self.send(self.begin_response(message))
         if kind == "http.response.body":
-            if "body" in message:
-                self.sent += len(message["body"])
-            if self.has_trailers or ("more_body" in message and message["more_body"]):
+            body = message.get("body")
+            if body:
+                self.sent += len(body)
+            if self.has_trailers or message.get("more_body"):
                 return self.send(message)
             return self.send_last(message)
         return self._send_rest(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 from middlewares.core.addresses import Network, is_in, parse_address, parse_networks
@@ -100,14 +100,12 @@ class RequestID(Observer):
             if len(key) == length and key.lower() == self._name:
                 sent = find_all(headers, self._name)
                 break
-        facts = exchange.facts
-        if facts is None:
-            text = self._chosen(call, sent) if sent or self.use_trace_id else self._generate()
-            exchange.facts = {"request_id": text}
+        facts: dict[str, Any] = exchange.facts or {}
+        if "request_id" in facts:
+            text: str = facts["request_id"]
         else:
-            text = facts.get("request_id")
-            if text is None:
-                text = facts["request_id"] = self._chosen(call, sent)
+            text = facts["request_id"] = self._chosen(call, sent) if sent or self.use_trace_id else self._generate()
+            exchange.facts = facts
         line = (self._name, text.encode())
         if self.set_request_header and (not sent or sent != [line[1]]):
             call.hand_on("headers", set_header(headers, *line) if sent else [*headers, line])
