@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .errors import OptionError as OptionError
     from .health import Health as Health
     from .maintenance import Maintenance as Maintenance
+    from .metrics import Metrics as Metrics
+    from .metrics import MetricsEndpoint as MetricsEndpoint
     from .order import OrderWarning as OrderWarning
     from .problem_details import ProblemDetails as ProblemDetails
     from .publish_route import PublishRoute as PublishRoute
@@ -54,6 +56,8 @@ _HOME = {
     "GZip": ".compression",
     "Health": ".health",
     "Maintenance": ".maintenance",
+    "Metrics": ".metrics",
+    "MetricsEndpoint": ".metrics",
     "Middleware": ".stack",
     "MiddlewaresError": ".errors",
     "MissingExtra": ".errors",
@@ -87,6 +91,8 @@ __all__ = (  # noqa: RUF022 - in the order of dir()
     "GZip",
     "Health",
     "Maintenance",
+    "Metrics",
+    "MetricsEndpoint",
     "Middleware",
     "MiddlewaresError",
     "MissingExtra",

@@ -22,6 +22,7 @@ BUILTIN: dict[str, str] = {
     "zstd": "middlewares.compression:Zstd",
     "maintenance": "middlewares.maintenance:Maintenance",
     "timeout": "middlewares.timeout:Timeout",
+    "metrics": "middlewares.metrics:Metrics",
     "tracing": "middlewares.tracing:Tracing",
     "health": "middlewares.health:Health",
     "problem_details": "middlewares.problem_details:ProblemDetails",

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import inspect
 import os
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from middlewares.config import from_config
@@ -17,7 +19,7 @@ from middlewares.config.resolve import Unresolved, describe_error, import_object
 from middlewares.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from middlewares import Stack
     from middlewares.asgi import ASGIApp
@@ -29,6 +31,7 @@ __all__ = (
     "app",
     "build_app",
     "configured_app",
+    "counting_together",
     "load_app",
     "load_parts",
 )
@@ -41,6 +44,27 @@ CONFIG_VARIABLE = "MIDDLEWARES_CONFIG"
 
 DEFAULT_CONFIG = "middlewares.toml"
 """The file in the current directory that is taken where none is named."""
+
+
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable that names the directory where the processes of a server count together."""
+
+
+@contextmanager
+def counting_together(workers: int) -> Iterator[None]:
+    """Give several processes that are started meanwhile a directory for their metrics, unless they have one.
+
+    To be entered before prometheus_client is imported, which looks once.
+    """
+    if workers == 1 or METRICS_VARIABLE in os.environ:
+        yield
+        return
+    with TemporaryDirectory(prefix="middlewares-metrics-") as directory:
+        os.environ[METRICS_VARIABLE] = directory
+        try:
+            yield
+        finally:
+            del os.environ[METRICS_VARIABLE]
 
 
 def app() -> ASGIApp:

@@ -29,6 +29,9 @@ class Stack:
     with an application it returns the wrapped one, so a stack stands wherever a middleware class does. The inner
     application may also be an ASGI 2 double callable or, with ``a2wsgi``, a WSGI application.
 
+    ``observability=True`` adds `Tracing`, `RequestID`, `AccessLog` and `Metrics` with their defaults, where they
+    belong, unless there is an entry for them.
+
     Raises `OptionError` with the problems of every entry, before an application is known.
     """
 
@@ -36,7 +39,7 @@ class Stack:
 
     entries: tuple[Middleware, ...]
 
-    def __init__(self, *entries: Entry) -> None:
+    def __init__(self, *entries: Entry, observability: bool = False) -> None:
         problems: list[Problem] = []
         records: list[Middleware] = []
         for position, entry in enumerate(entries, 1):
@@ -47,6 +50,10 @@ class Stack:
                 problems += (Problem(f"{where} {p.option}", p.rule, p.value, p.hint) for p in error.problems)
         if problems:
             raise OptionError("Stack", problems)
+        if observability:
+            from middlewares.observability import with_observability  # whose rules of order speak of stacks
+
+            records = [*with_observability(records)]
         object.__setattr__(self, "entries", tuple(records))
 
     def __setattr__(self, name: str, value: object) -> None:

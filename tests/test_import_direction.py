@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "stores": BASE | {"core"},
     "adapt": BASE,
     "record": BASE | {"core", "registry"},
-    "stack": BASE | {"adapt", "record", "order"},  # for its advice, when it is asked
+    "stack": BASE | {"adapt", "record", "order", "observability"},  # when it is asked for
+    "observability": BASE | {"order", "record", "registry"},
     "order": BASE | {"core", "record", "registry", "stack", "when"},
     "when": BASE | {"core", "record"},
     "config": BASE | {"registry", "record", "stack", "when"},

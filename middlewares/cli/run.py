@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from middlewares.errors import MiddlewaresError, MissingExtra
-from middlewares.serve import APP_VARIABLE, CONFIG_VARIABLE, DEFAULT_CONFIG, configured_app
+from middlewares.serve import APP_VARIABLE, CONFIG_VARIABLE, DEFAULT_CONFIG, configured_app, counting_together
 
 from .common import Refused, find_modules_here
 
@@ -47,6 +47,13 @@ def _serve(app: str, config: str | None, workers: int, reload: bool, options: di
         import uvicorn  # an optional dependency
     except ImportError:
         raise MissingExtra("middlewares run", "cli") from None
+    with counting_together(workers):
+        _serve_with(uvicorn, app, config, workers, reload, options)
+
+
+def _serve_with(
+    uvicorn: Any, app: str, config: str | None, workers: int, reload: bool, options: dict[str, Any]
+) -> None:
     configured = configured_app(app, config)
     if workers == 1 and not reload:
         uvicorn.run(configured, workers=1, **options)

@@ -6,6 +6,8 @@ from functools import cache, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
+from prometheus_client import CollectorRegistry
+
 from middlewares import (
     CORS,
     AccessLog,
@@ -17,6 +19,7 @@ from middlewares import (
     GZip,
     Health,
     Maintenance,
+    Metrics,
     Middleware,
     ProblemDetails,
     PublishRoute,
@@ -264,6 +267,31 @@ class Drained(Subject):
         assert not any(layer.in_flight for layer in self.layers), "still counted as under way"
 
 
+class Measured(Subject):
+    """Each request and WebSocket is measured once, with the status that was sent; none stays active."""
+
+    builtin = "metrics"
+
+    def __init__(self, **options: Any) -> None:
+        self.registry = CollectorRegistry()
+        self.options = options
+
+    def record(self) -> Middleware:
+        return Middleware(Metrics, registry=self.registry, exclude_paths=(), **self.options)
+
+    def check(self, seen: Seen) -> None:
+        samples = [sample for metric in self.registry.collect() for sample in metric.samples]
+        assert not any(sample.value for sample in samples if "_active_" in sample.name), "still active"
+        kind = {"http": "http_server_request", "websocket": "websocket_server_connection"}.get(seen.request.type)
+        counts = [sample for sample in samples if sample.name.endswith("_duration_seconds_count")]
+        assert [sample.value for sample in counts] == [1] * (kind is not None), "the call was not measured once"
+        for sample in counts:
+            assert sample.name == f"{kind}_duration_seconds_count"
+            status = (seen.outside.start or {}).get("status")
+            if seen.request.type == "http" and status is not None:
+                assert sample.labels["http_response_status_code"] == str(status)
+
+
 class Traced(Subject):
     """Each call has one span, however many layers trace it, which has ended with the status that was sent."""
 
@@ -349,7 +377,7 @@ class Logged(Subject):
             assert self.records[0]["http.response.status_code"] == seen.outside.start["status"]
 
 
-class Measured(Subject):
+class Phased(Subject):
     """A response tells when it began, beside what others tell."""
 
     builtin = "server_timing"
@@ -564,7 +592,8 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "tracing-told": lambda: Traced(response_headers=["server-timing", "traceresponse"], trust="none"),
     "drain": Drained,
     "access-log": Logged,
-    "server-timing": Measured,
+    "server-timing": Phased,
+    "measured": Measured,
     "health": Checked,
     "problem-details": Explained,
     "problem-details-reraise": lambda: Explained(reraise=True, convert="json"),

@@ -70,7 +70,7 @@ async def test_an_application_alone(app: str) -> None:
 
 @pytest.mark.parametrize("outer", ENTRIES)
 async def test_all_ordered_pairs(outer: str, tell: Tell) -> None:
-    tell(PAIRS, await _check_pairs(outer, 0, share=2))
+    tell(PAIRS, await _check_pairs(outer, 0, share=6))
 
 
 async def test_ordered_triples(tell: Tell) -> None:
@@ -88,8 +88,8 @@ async def test_whole_stacks(case: Case, tell: Tell) -> None:
 @sweep
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("outer", ENTRIES)
-async def test_all_ordered_pairs_around_all_applications(outer: str, tell: Tell) -> None:
-    tell(PAIRS, await _check_pairs(outer, 1))
+async def test_all_ordered_pairs_around_many_applications(outer: str, tell: Tell) -> None:
+    tell(PAIRS, await _check_pairs(outer, 1, share=2))
 
 
 @sweep

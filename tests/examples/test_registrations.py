@@ -129,6 +129,7 @@ async def test_disabled_entry_works_once_it_is_turned_on(tmp_path: Path, opened:
         "timeout",
         "concurrency_limit",
         "drain",
+        "metrics",
         "tracing",
         "publish_route",
     ]

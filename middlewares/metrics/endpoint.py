@@ -1,0 +1,201 @@
+"""Tell a scraper what was counted."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from threading import get_ident
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from middlewares.core.addresses import Network, is_in, parse_address, parse_networks
+from middlewares.core.headers import joined
+from middlewares.core.layer import freeze
+from middlewares.core.negotiation import choose_coding
+from middlewares.core.refusals import Refusal, refuse
+from middlewares.errors import OptionErrors
+
+from .exposition import EOF, write
+from .foreign import write_foreign
+from .formats import choose_format
+from .homes import books_of
+
+if TYPE_CHECKING:
+    from middlewares.asgi import Receive, Scope, Send
+
+    from .formats import Format
+    from .homes import Book
+    from .store import Snapshot
+
+__all__ = ("MetricsEndpoint",)
+
+_DENIED: Final = Refusal(status=403, code="metrics.network", detail="Metrics are not for everybody.")
+_NOT_FOUND: Final = Refusal(status=404, code="metrics.websocket", detail="There is no WebSocket here.")
+_METHOD: Final = Refusal(
+    status=405, code="metrics.method", detail="Metrics can be read only.", headers=((b"allow", b"GET, HEAD"),)
+)
+_BUSY: Final = Refusal(
+    status=503, code="metrics.busy", detail="Too many scrapes at once.", headers=((b"retry-after", b"1"),)
+)
+_TURN: Final = 0.001
+"""Seconds of writing after which other requests have their turn."""
+_MOST_NAMES: Final = 1000
+
+Page = list[bytes]
+"""In pieces, as to put them together would hold up all others where there are many series."""
+_Asked = tuple["Format", "frozenset[str] | None", bool]
+
+
+class _Scrape:
+    """One page in the making, for all who ask for the same."""
+
+    __slots__ = ("done", "page")
+
+    def __init__(self) -> None:
+        self.done = anyio.Event()
+        self.page: Page | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
+class MetricsEndpoint:
+    """An application that answers every path with the metrics of a registry.
+
+    A scraper gets OpenMetrics or the text format, whichever its ``Accept`` prefers, compressed if it takes gzip;
+    with ``name[]`` in the query only the metrics of these names. Several that ask at once for the same get one page.
+
+    Standard: OpenMetrics 1.0; Prometheus text format 0.0.4 and 1.0.0; RFC 9110, 12.5.
+    """
+
+    registry: CollectorRegistry | None = None
+    """Whose metrics are told; the default registry of prometheus_client unless given."""
+    allow: Collection[str] = ()
+    """Networks that may ask, such as ``10.0.0.0/8``; anybody if empty."""
+    max_scrapes: int = 16
+    """The most scrapes at one time; others are refused with 503."""
+    _registry: CollectorRegistry = field(init=False, repr=False)
+    _networks: tuple[Network, ...] = field(init=False, repr=False)
+    _running: dict[Any, _Scrape] = field(init=False, repr=False)
+    _count: list[int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        problems = OptionErrors(self)
+        networks = parse_networks(problems, "allow", self.allow)
+        problems.check(self.max_scrapes >= 1, "max_scrapes", "must be at least 1", self.max_scrapes)
+        problems.raise_if_any()
+        registry = REGISTRY if self.registry is None else self.registry
+        freeze(self, _registry=registry, _networks=networks, _running={}, _count=[0])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await _live(receive, send)
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            return await refuse(scope, receive, send, refusal)
+        self._count[0] += 1
+        try:
+            await self._answer(scope, send)
+        finally:
+            self._count[0] -= 1
+
+    def _refusal(self, scope: Scope) -> Refusal | None:
+        if self._networks:
+            client = scope.get("client")
+            address = parse_address(client[0]) if client else None
+            if address is None or not is_in(address, self._networks):
+                return _DENIED
+        if scope["type"] != "http":
+            return _NOT_FOUND
+        if scope["method"] not in ("GET", "HEAD"):
+            return _METHOD
+        return _BUSY if self._count[0] >= self.max_scrapes else None
+
+    async def _answer(self, scope: Scope, send: Send) -> None:
+        headers = scope["headers"]
+        form = choose_format(joined(headers, b"accept"))
+        is_packed = choose_coding(joined(headers, b"accept-encoding"), [b"gzip"]) == b"gzip"
+        page = await self._page((form, _names(scope.get("query_string", b"")), is_packed))
+        lines = [
+            (b"content-type", form.content_type.encode()),
+            (b"content-length", b"%d" % sum(map(len, page))),
+            (b"vary", b"Accept, Accept-Encoding"),
+            (b"cache-control", b"no-store"),
+        ]
+        if is_packed:
+            lines.append((b"content-encoding", b"gzip"))
+        await send({"type": "http.response.start", "status": 200, "headers": lines})
+        for piece in page if scope["method"] != "HEAD" else ():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _page(self, asked: _Asked) -> Page:
+        """Return a page; of several who ask one makes it, and another if that one leaves."""
+        place = (get_ident(), *asked)  # an event belongs to the loop of its thread
+        while True:
+            scrape = self._running.get(place)
+            if scrape is None:
+                break
+            await scrape.done.wait()
+            if scrape.page is not None:
+                return scrape.page
+        scrape = self._running[place] = _Scrape()
+        try:
+            scrape.page = await self._make(*asked)
+            return scrape.page
+        finally:
+            del self._running[place]
+            scrape.done.set()
+
+    async def _make(self, form: Format, names: frozenset[str] | None, is_packed: bool) -> Page:
+        books = books_of(self._registry)
+        foreign = await anyio.to_thread.run_sync(write_foreign, self._registry, form, names)
+        pieces = [foreign]
+        turn = perf_counter()
+        for book in books:
+            for piece in write(book, await _snapshot(book), is_open=form.is_open, names=names):
+                pieces.append(piece)
+                if perf_counter() - turn > _TURN:
+                    await anyio.lowlevel.checkpoint()
+                    turn = perf_counter()
+        if form.is_open:
+            pieces.append(EOF)
+        pieces = [piece for piece in pieces if piece]
+        return await anyio.to_thread.run_sync(_packed, pieces) if is_packed else pieces
+
+
+async def _snapshot(book: Book) -> Snapshot:
+    if book.home.is_simple:
+        return book.snapshot()
+    return await anyio.to_thread.run_sync(book.snapshot)  # there are files to read, or sums to make
+
+
+def _packed(pieces: Page) -> Page:
+    packer = zlib.compressobj(4, zlib.DEFLATED, zlib.MAX_WBITS | 16)  # in the format of RFC 1952
+    packed = [packer.compress(piece) for piece in pieces]
+    return [b"".join((*packed, packer.flush()))]
+
+
+def _names(query: bytes) -> frozenset[str] | None:
+    """Return the names that a query asks for; ``None`` for all."""
+    if b"name" not in query:
+        return None
+    try:
+        found = parse_qs(query.decode("latin-1"), max_num_fields=_MOST_NAMES).get("name[]")
+    except ValueError:
+        return None
+    return frozenset(found) if found else None
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Take part in the lifespan, where the endpoint is served alone."""
+    while True:
+        event = await receive()
+        await send({"type": f"{event['type']}.complete"})
+        if event["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,294 @@
+"""The layer: it notes what became of each request, in the few lists that its series is."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from time import time
+from typing import TYPE_CHECKING, Any, Final
+
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from middlewares.asgi import ASGIApp
+from middlewares.core.layer import freeze, placeholder
+from middlewares.core.observer import INTERNAL_ERRORS, Observer, Plan, observe
+from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
+
+from .check import check_options
+from .endpoint import MetricsEndpoint
+from .homes import Book, note_failures, open_books
+from .labels import OTHER, Labels, known_methods, tame
+from .layout import SIZES
+from .presets import Names
+from .sockets import OpenSocket
+from .store import EXEMPLAR_WIDTH
+
+if TYPE_CHECKING:
+    from middlewares.core.exchange import Exchange
+    from middlewares.core.observed import ObservedCall
+
+    from .store import Cells, Key
+
+__all__ = ("Metrics",)
+
+_FINE: Final = frozenset(range(100, 500))
+_BODILESS: Final = frozenset({204, 304})  # RFC 9110, 6.4.1
+_SOCKET_SCHEMES: Final = {"ws": "ws", "wss": "wss"}
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
+class Metrics(Observer):
+    """Count and time requests and WebSockets, for Prometheus: by method, route, status, and what went wrong.
+
+    Every request is counted once, however it ends: also those that are cancelled, that the client leaves, or that
+    nobody answers. Times end with the last byte and sizes are of the bytes that really moved. No client can make the
+    number of series grow: what is not known has one name, and there is an upper limit.
+
+    What is counted stands in a registry of prometheus_client, so that it shares the page with whatever else the
+    application counts. Several instances on one registry count together.
+
+    Order: outside whatever may refuse requests, for these to be counted; inside `ProxyHeaders`.
+    Standard: OpenTelemetry semantic conventions 1.44 (HTTP metrics); OpenMetrics 1.0; Prometheus text format 0.0.4.
+    """
+
+    app: ASGIApp = field(kw_only=False)
+    path: str | None = None
+    """Where to tell what was counted, such as ``/metrics``; nowhere unless given. See ``allow``."""
+    allow: Collection[str] = ()
+    """Networks that may ask for it, such as ``10.0.0.0/8``; anybody if empty."""
+    names: Names = "semantic-conventions"
+    """Whose names and labels the metrics have: ``semantic-conventions``, ``prometheus-fastapi-instrumentator`` or
+    ``starlette-exporter``."""
+    prefix: str = ""
+    """Put before the names of the metrics of requests, such as ``shop_``."""
+    buckets: Collection[float] | None = None
+    """Upper bounds of durations, in seconds; those that belong to the names unless given."""
+    size_buckets: Collection[float] = SIZES
+    """Upper bounds of sizes, in bytes."""
+    slo: Collection[float] = ()
+    """Durations in seconds that have to be among the bounds, as an objective speaks of them."""
+    labels: Mapping[str, str | Callable[..., Any] | Mapping[str, Any]] = field(default_factory=dict)
+    """Further labels, by name: a fixed value; ``{ header = "x-plan", values = ["free", "pro"] }`` or the same with
+    ``response_header``; or a function that is given the ``HTTPConnection``."""
+    protocol_version: bool = False
+    """Whether to tell versions of HTTP apart, by the label ``network_protocol_version``."""
+    exclude_paths: Collection[str] = MONITORING_PATHS
+    """Path patterns that are not counted; health checks and metrics unless given."""
+    max_series: int = 2000
+    """The most series of one kind; what comes later has the label ``otel_metric_overflow`` and no other."""
+    exemplars: bool = True
+    """Whether to keep the ids of a sampled trace for each bucket."""
+    registry: CollectorRegistry | None = None
+    """Where the metrics are found; the default registry of prometheus_client unless given."""
+
+    _plan: Plan = field(init=False, repr=False)
+    _book: Book = field(init=False, repr=False)
+    _common: Book = field(init=False, repr=False)
+    _excluded: Callable[[str], object] = field(init=False, repr=False)
+    _endpoint: MetricsEndpoint | None = field(init=False, repr=False)
+    _pages: frozenset[str] = field(init=False, repr=False)
+    _methods: dict[str, str] = field(init=False, repr=False)
+    _labels: Labels | None = field(init=False, repr=False)
+    _constant: tuple[tuple[str, str], ...] = field(init=False, repr=False)
+    _local: Any = field(init=False, repr=False)
+    _offsets: tuple[Any, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        pages = frozenset(() if self.path is None else (self.path.rstrip("/") or "/", self.path.rstrip("/") + "/"))
+        registry = REGISTRY if self.registry is None else self.registry
+        endpoint = None if self.path is None else MetricsEndpoint(registry=registry, allow=self.allow)
+        labels = dict(self.labels)
+        if self.names == "starlette-exporter":
+            labels = {"app_name": "starlette", **labels}
+        given = Labels(labels)
+        freeze(
+            self,
+            _excluded=compile_paths((*self.exclude_paths, *pages)),
+            _endpoint=endpoint,
+            _pages=pages,
+            _methods=known_methods(),
+            _labels=given if given.is_asked else None,
+            _constant=given.constant,
+        )
+        self._open(None if self.app is placeholder else registry)
+        freeze(self, _plan=observe(self))
+
+    def _open(self, registry: CollectorRegistry | None) -> None:
+        """Find where to count. What only checks its options leaves no trace in the registry."""
+        book, common = open_books(self, registry)
+        layout = book.layout
+        offsets = (
+            layout.duration.bounds,
+            layout.duration.sum_at,
+            layout.first_byte.at,
+            layout.first_byte.sum_at,
+            layout.request_size.at,
+            layout.request_size.sum_at,
+            layout.response_size.at,
+            layout.response_size.sum_at,
+            layout.request_size.bounds,
+        )
+        freeze(self, _book=book, _common=common, _local=book.home.local, _offsets=offsets)
+
+    def begin(self, call: ObservedCall) -> Any:
+        """Count a request as active; return where, or the open WebSocket."""
+        scope = call.scope
+        path = scope["path"] if not scope.get("root_path") else route_path(scope)
+        if self._excluded(path):
+            if path in self._pages and self._endpoint is not None:
+                call.target = self._endpoint
+            return None
+        # Another instance may stand further out, in the same application or in one around it.
+        is_inner = call.plan is not self._plan or len(call.exchange.layers or ()) > 1
+        if is_inner and self._is_counted_outside(call, self._common if call.is_websocket else self._book):
+            return None
+        if scope["type"] == "websocket":
+            return OpenSocket(self._common, call, _SOCKET_SCHEMES.get(scope.get("scheme", "ws"), OTHER))
+        key = (self._methods.get(scope["method"], OTHER), scope.get("scheme", "http"), self._constant)
+        active = self._local.shard.active.get(key)
+        if active is None:
+            active = self._new_active(key)
+        active[0] += 1
+        return active
+
+    def finish(self, call: ObservedCall, state: Any) -> None:
+        """Note what became of it."""
+        if state.__class__ is OpenSocket:
+            state.finish()
+            return self._finish_rest(call, call.exchange.facts or {}, None, 0)
+        state[0] -= 1
+        scope = call.scope
+        status = call.status
+        if call.is_complete and call.error is None and status in _FINE:
+            error = None
+        else:
+            status, error = call.final_status, call.error_type
+        method = scope["method"]
+        version = scope.get("http_version", "1.1") if self.protocol_version else None
+        labels = self._labels
+        custom = self._constant if labels is None else labels.of(call, lambda failure: _note(call, self, failure))
+        key = (
+            self._methods.get(method, OTHER),
+            scope.get("scheme", "http"),
+            status,
+            call.route,
+            error,
+            version,
+            custom,
+        )
+        shard = self._local.shard
+        cells = shard.http.get(key)
+        if cells is None:
+            cells = self._new_series(key)
+        bounds, sum_at, first_at, first_sum, in_at, in_sum, out_at, out_sum, sizes = self._offsets
+        began = call.began
+        duration = (call.ended or began) - began
+        bucket = bisect_left(bounds, duration)
+        cells[bucket] += 1
+        cells[sum_at] += duration
+        first = call.first_byte
+        if first is not None:
+            first -= began
+            # Most responses leave at once, so both times are in one bucket.
+            same = not bucket or first > bounds[bucket - 1]
+            cells[first_at + (bucket if same else bisect_left(bounds, first))] += 1
+            cells[first_sum] += first
+        received = call.received
+        if received:
+            cells[in_at + bisect_left(sizes, received)] += 1
+            cells[in_sum] += received
+        else:
+            cells[in_at] += 1
+        sent = call.sent
+        facts = call.exchange.facts
+        if facts is not None:
+            if "codings" in facts:
+                sent = _wire_size(call, facts["codings"])
+            if "span" in facts or "is_sampled" in facts or "refusals" in facts or "quotas" in facts:
+                self._finish_rest(call, facts, key, duration)
+        if sent and method != "HEAD" and status not in _BODILESS:
+            cells[out_at + bisect_left(sizes, sent)] += 1
+            cells[out_sum] += sent
+        else:
+            cells[out_at] += 1
+        if INTERNAL_ERRORS and self._common.home.ledger is not None:
+            note_failures(self._common.home)
+
+    def _finish_rest(self, call: ObservedCall, facts: Mapping[str, Any], key: Key | None, duration: float) -> None:
+        """Note what few requests have."""
+        if key is not None and self.exemplars and call.exchange.is_sampled:
+            self._note_exemplar(call.exchange, tame(key), duration)
+        if "refusals" in facts or "quotas" in facts:
+            self._note_refusals(call, facts)
+
+    def _note_exemplar(self, exchange: Exchange, key: Key, duration: float) -> None:
+        home = self._book.home
+        cells = home.local.shard.exemplars.get(key)
+        if cells is None:
+            cells = home.cells("exemplars", key)
+        trace_id, span_id = exchange.trace_id, exchange.span_id
+        if trace_id is None or span_id is None:
+            return
+        digits = f"{int(trace_id, 16):032x}{int(span_id, 16):016x}"
+        at = EXEMPLAR_WIDTH * bisect_left(self._offsets[0], duration)
+        cells[at] = 0  # so that nobody takes what is half written
+        cells[at + 1] = duration
+        for index in range(6):
+            cells[at + 2 + index] = int(digits[8 * index : 8 * index + 8], 16)
+        cells[at] = time()
+
+    def _note_refusals(self, call: ObservedCall, facts: Mapping[str, Any]) -> None:
+        """Count what layers decided; facts are of the layers that published them, whichever those are."""
+        if self._is_counted_outside(call, self._common):
+            return
+        home = self._common.home
+        for refusal in facts.get("refusals", ()):
+            home.add("refusals", (refusal.code, refusal.status))
+        for decision in facts.get("quotas", ()):
+            if decision.allowed:
+                for policy, *_ in decision.charges:
+                    home.add("quotas", (policy.name, "allowed"))
+            else:
+                for policy, _ in decision.violations():
+                    home.add("quotas", (policy.name, "denied"))
+
+    def _new_active(self, key: Key) -> Cells:
+        method, scheme, constant = key
+        scheme = tame((method, scheme, None, None, None, None, constant))[1]
+        tamed = (method, scheme, constant)
+        home = self._book.home
+        there = home.local.shard.active.get(tamed)
+        return home.cells("active", tamed) if there is None else there
+
+    def _new_series(self, key: Key) -> Cells:
+        tamed = tame(key)
+        home = self._book.home
+        there = home.local.shard.http.get(tamed)
+        return home.cells("http", tamed) if there is None else there
+
+    def counts_in(self, book: Book) -> bool:
+        """Return whether this instance counts in a book."""
+        return book is self._book or book is self._common
+
+    def _is_counted_outside(self, call: ObservedCall, book: Book) -> bool:
+        for layer in call.exchange.layers or ():
+            for observer in layer._plan.observers if isinstance(layer, Observer) else ():  # noqa: SLF001 - of our own
+                if observer is self:
+                    return False
+                if isinstance(observer, Metrics) and observer.counts_in(book):
+                    return True
+        return False
+
+
+def _wire_size(call: ObservedCall, codings: list[Any]) -> int:
+    """Return the bytes that a layer outside, which compresses, made of the body; else those that were sent."""
+    applied = [coding for coding in codings if coding.coding is not None]
+    if not applied or any(name.lower() == b"content-encoding" for name, _ in call.response_headers):
+        return call.sent  # compressed further in
+    return int(applied[-1].wire_bytes)
+
+
+def _note(call: ObservedCall, layer: Metrics, failure: Exception) -> None:
+    call.plan.failed(call.observers.index(layer), failure)

@@ -1,0 +1,238 @@
+"""A scraper gets what it understands, and nobody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import parser as text_parser
+from prometheus_client.openmetrics import parser as open_parser
+
+from middlewares import Metrics, MetricsEndpoint
+from middlewares.core.exchange import EXCHANGE
+from middlewares.metrics.formats import choose_format
+from middlewares.testing import Driver, Response, http_scope, lifespan, request, websocket_scope
+
+from .test_middleware import END, START, sending
+
+if TYPE_CHECKING:
+    from middlewares.asgi import ASGIApp, Receive, Scope, Send
+
+parse_open: Any = open_parser.text_string_to_metric_families
+parse_text: Any = text_parser.text_string_to_metric_families
+OPEN = "application/openmetrics-text"
+
+
+async def scrape(registry: CollectorRegistry, accept: str = "*/*", query: str = "", **headers: str) -> Response:
+    sent = {"accept": accept, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return await request(MetricsEndpoint(registry=registry), path="/metrics", query=query, headers=sent)
+
+
+@pytest.fixture
+async def busy(registry: CollectorRegistry) -> CollectorRegistry:
+    """A registry with requests, and with a metric of the user."""
+    Counter("mine", "A metric of the user.", ["kind"], registry=registry).labels('é\n"\\').inc()
+    for status in (200, 404, 500):
+        for route in ("/a", '/"\\\n', None):
+            await request(Metrics(sending({**START, "status": status}, END, route=route), registry=registry))
+
+    async def traced(scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = scope[EXCHANGE]
+        exchange.trace_id, exchange.span_id, exchange.is_sampled = "ab" * 16, "cd" * 8, True
+        await send(START)
+        await send(END)
+
+    await request(Metrics(traced, registry=registry))
+    return registry
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        (None, "text/plain; version=0.0.4; charset=utf-8"),
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8"),
+        ("image/png", "text/plain; version=0.0.4; charset=utf-8"),
+        (f"{OPEN};version=1.0.0,text/plain;version=0.0.4;q=0.5", f"{OPEN}; version=1.0.0; charset=utf-8"),
+        (f"{OPEN};version=1.0.0;q=0.3,text/plain;version=0.0.4;q=0.5", "text/plain; version=0.0.4; charset=utf-8"),
+        (f"{OPEN};q=0,text/plain;q=0.1", "text/plain; version=0.0.4; charset=utf-8"),
+        (OPEN, f"{OPEN}; version=1.0.0; charset=utf-8"),
+        (f"{OPEN};version=0.0.1,*/*;q=0.2", "text/plain; version=0.0.4; charset=utf-8"),
+        (f"{OPEN};version=1.0.0;escaping=allow-utf-8", f"{OPEN}; version=1.0.0; charset=utf-8; escaping=allow-utf-8"),
+        ("text/plain;version=1.0.0;escaping=dots", "text/plain; version=1.0.0; charset=utf-8; escaping=dots"),
+        ("text/plain;version=1.0.0", "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"),
+    ],
+)
+def test_the_format_that_a_scraper_prefers_is_chosen(accept: str | None, content_type: str) -> None:
+    assert choose_format(None if accept is None else accept.encode()).content_type == content_type
+
+
+async def test_both_formats_say_the_same_and_are_read_by_the_parsers(busy: CollectorRegistry) -> None:
+    text, opened = await scrape(busy), await scrape(busy, OPEN)
+    assert opened.text.endswith("# EOF\n")
+    assert "http_server_request_duration_seconds_created" not in text.text
+    wanted = {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for metric in busy.collect()
+        for sample in metric.samples
+        if not sample.name.endswith("_created")
+    }
+    for response, parse in ((text, parse_text), (opened, parse_open)):
+        found = {
+            (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+            for metric in parse(response.text)
+            for sample in metric.samples
+            if not sample.name.endswith("_created")
+        }
+        assert found == wanted
+    shown = [sample.exemplar for metric in parse_open(opened.text) for sample in metric.samples if sample.exemplar]
+    assert [exemplar.labels for exemplar in shown] == [{"trace_id": "ab" * 16, "span_id": "cd" * 8}]
+
+
+@pytest.mark.needs("prometheus")
+@pytest.mark.parametrize("names", ["semantic-conventions", "prometheus-fastapi-instrumentator", "starlette-exporter"])
+async def test_promtool_has_nothing_to_say(names: Any, registry: CollectorRegistry) -> None:
+    for status in (200, 500):
+        app = Metrics(sending({**START, "status": status}, END), registry=registry, names=names)
+        await request(app)
+    page = (await scrape(registry)).body
+    checked = await anyio.to_thread.run_sync(
+        lambda: subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False)  # noqa: S607
+    )
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(route=st.text(max_size=20))
+async def test_any_text_is_escaped(route: str) -> None:
+    registry = CollectorRegistry()
+    await request(Metrics(sending(START, END, route=route), registry=registry))
+    for accept, parse in (("*/*", parse_text), (OPEN, parse_open)):
+        page = (await scrape(registry, accept)).text
+        labels = [
+            sample.labels.get("http_route", "")
+            for metric in parse(page)
+            for sample in metric.samples
+            if sample.name == "http_server_request_duration_seconds_count"
+        ]
+        assert labels == [route]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_packed"), [("gzip", True), ("gzip;q=0", False), ("br", False), ("identity;q=1, gzip;q=0.5", False)]
+)
+async def test_gzip_is_for_who_takes_it(accepted: str, is_packed: bool, busy: CollectorRegistry) -> None:
+    response = await scrape(busy, accept_encoding=accepted)
+    assert (response.header("content-encoding") == "gzip") == is_packed
+    body = gzip.decompress(response.body) if is_packed else response.body
+    assert b"http_server_active_requests" in body
+    assert response.header("vary") == "Accept, Accept-Encoding"
+
+
+async def test_names_choose_metrics(busy: CollectorRegistry) -> None:
+    query = "name[]=http_server_request_duration_seconds_count&name[]=mine_total&name[]=http_server_active_requests"
+    page = (await scrape(busy, query=query)).text
+    names = {sample.name for metric in parse_text(page) for sample in metric.samples}
+    assert names == {"http_server_request_duration_seconds_count", "mine_total", "http_server_active_requests"}
+
+
+async def test_methods_and_other_types(registry: CollectorRegistry) -> None:
+    endpoint = MetricsEndpoint(registry=registry)
+    head = await request(endpoint, "HEAD")
+    assert (head.status, head.body) == (200, b"")
+    assert head.header("content-length") == (await request(endpoint)).header("content-length")
+    refused = await request(endpoint, "POST")
+    assert (refused.status, refused.header("allow")) == (405, "GET, HEAD")
+    async with lifespan(endpoint):
+        pass
+    async with Driver(endpoint, websocket_scope()) as call:
+        call.feed({"type": "websocket.connect"})
+        assert (await call.receive())["type"] in ("websocket.close", "websocket.http.response.start")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/metrics", 200), ("/metrics/", 200), ("/metricsx", 404), ("/metrics/x", 404)]
+)
+async def test_the_layer_answers_its_path(path: str, status: int, registry: CollectorRegistry) -> None:
+    app = Metrics(sending({**START, "status": 404}, END), registry=registry, path="/metrics")
+    assert (await request(app, path=path)).status == status
+
+
+@pytest.mark.parametrize(
+    ("client", "status"), [(("10.1.2.3", 1), 200), (("192.0.2.1", 1), 403), (None, 403), (("unix", 0), 403)]
+)
+async def test_only_allowed_networks_get_the_page(client: Any, status: int, registry: CollectorRegistry) -> None:
+    app = Metrics(sending(), registry=registry, path="/metrics", allow=["10.0.0.0/8"])
+    async with Driver(app, {**http_scope(path="/metrics"), "client": client}) as call:
+        assert (await call.receive())["status"] == status
+        await call.finish()
+
+
+async def test_scrapes_at_once_share_a_page_and_are_bounded(registry: CollectorRegistry) -> None:
+    class Slow:
+        collected = 0
+
+        def collect(self) -> list[Any]:
+            Slow.collected += 1
+            time.sleep(0.05)
+            return []
+
+    registry.register(Slow())
+    endpoint = MetricsEndpoint(registry=registry, max_scrapes=5)
+    statuses: list[int | None] = []
+
+    async def ask() -> None:
+        statuses.append((await request(endpoint)).status)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(ask)
+    assert sorted(statuses, key=str) == [200] * 5 + [503] * 3
+    assert Slow.collected == 1
+
+
+async def test_another_makes_the_page_if_the_first_leaves(registry: CollectorRegistry) -> None:
+    class Slow:
+        def collect(self) -> list[Any]:
+            time.sleep(0.02)
+            return []
+
+    registry.register(Slow())
+    endpoint = MetricsEndpoint(registry=registry)
+    async with Driver(endpoint, http_scope()) as first, Driver(endpoint, http_scope()) as second:
+        await first.cancel()
+        assert (await second.receive())["status"] == 200
+        await second.finish()
+
+
+async def test_a_scrape_of_a_thousand_routes_stalls_nobody(registry: CollectorRegistry) -> None:
+    def routed(number: int) -> ASGIApp:
+        return sending(START, END, route=f"/api/v1/things/{number}/{{id}}")
+
+    for number in range(1000):
+        await request(Metrics(routed(number), registry=registry))
+    endpoint = MetricsEndpoint(registry=registry)
+    stalls: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            begin = time.thread_time()  # of this thread, as the machine has other things to do too
+            await asyncio.sleep(0)
+            stalls.append(time.thread_time() - begin)
+
+    quietest: list[float] = []
+    for _ in range(3):
+        stalls.clear()
+        watcher = asyncio.ensure_future(watch())
+        await asyncio.sleep(0)
+        assert (await request(endpoint)).status == 200
+        watcher.cancel()
+        quietest.append(max(stalls))
+    assert min(quietest) < 0.005
