@@ -42,7 +42,6 @@ class ObservedCall:
     __slots__ = (
         "_route",
         "began",
-        "close_code",
         "ended",
         "error",
         "exchange",
@@ -51,8 +50,6 @@ class ObservedCall:
         "inner",
         "is_complete",
         "is_disconnected",
-        "messages_received",
-        "messages_sent",
         "observers",
         "plan",
         "receive",
@@ -66,8 +63,21 @@ class ObservedCall:
         "target",
     )
 
+    # What only a WebSocket has: a request, which has no room for it, says so with its class.
+    close_code: int | None
+    """The code with which a WebSocket was closed, by whichever side was first."""
+    messages_received: int
+    messages_sent: int
+
     def __init__(
-        self, plan: Plan, scope: Scope, inner: Scope, exchange: Exchange, receive: Receive, send: Send
+        self,
+        plan: Plan,
+        observers: tuple[Observer, ...],
+        scope: Scope,
+        inner: Scope,
+        exchange: Exchange,
+        receive: Receive,
+        send: Send,
     ) -> None:
         self.plan = plan
         self.scope = scope
@@ -79,7 +89,7 @@ class ObservedCall:
         self.send = send
         self.target: ASGIApp = plan.target
         """What the call is handed to; an observer may put an application of its own there when the call begins."""
-        self.observers: tuple[Observer, ...] = ()
+        self.observers = observers
         """Those who watch, the outermost first."""
         self.states: list[Any] = []
         """What observers made of it when it began."""
@@ -91,15 +101,11 @@ class ObservedCall:
         """When the response began."""
         self.ended: float | None = None
         """When the last byte had been sent, or the call ended without one."""
-        self.close_code: int | None = None
-        """The code with which a WebSocket was closed, by whichever side was first."""
         self.error: BaseException | None = None
         """What the application raised; also what a framework outside of it made a response with 500 of."""
         self._route: str | None = None
         self.sent = self.received = 0
         """Bytes of body, or of WebSocket messages: those that left, and those that came and were asked for."""
-        self.messages_sent = self.messages_received = 0
-        """WebSocket messages."""
         self.has_trailers = self.is_disconnected = self.is_complete = False
         """Whether the response was sent to its end, or the WebSocket was closed; or the client left before."""
         self.began: float = plan.clock()

@@ -49,19 +49,21 @@ class Observer(Layer):
         if kind != "http" and kind != "websocket":
             return await self.pass_on(scope, receive, send)
         plan = self._plan
-        if EXCHANGE in scope:
-            exchange, inner, is_maker = join(scope, self)
-        else:  # as `join` does it, spared the call
+        is_maker = EXCHANGE not in scope
+        if is_maker:  # as `join` does it, spared the call
             exchange = Exchange(self)
-            inner, is_maker = {**scope, EXCHANGE: exchange}, True
-        call = (HTTPCall if kind == "http" else WebSocketCall)(plan, scope, inner, exchange, receive, send)
-        call.observers = observers = (self, *plan.inner) if plan.inner else (self,)
+            inner: Scope = {**scope, EXCHANGE: exchange}
+        else:
+            exchange, inner, is_maker = join(scope, self)
+        observers = (self, *plan.inner) if plan.inner else (self,)
+        call = (HTTPCall if kind == "http" else WebSocketCall)(plan, observers, scope, inner, exchange, receive, send)
         states = call.states
         size = 0
         try:
             try:
-                for observer, begin in zip(observers, plan.begins):  # noqa: B905 - as long as each other; to say so costs
-                    states.append(begin(observer, call))
+                states.append(self.begin(call))
+                for begin in plan.begins:
+                    states.append(begin(call))
             except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
                 plan.begin_anew(call, error)
             inner = call.inner
@@ -131,7 +133,8 @@ class Plan:
         """The application inside them all."""
         self.clock = clock
         self._kinds: tuple[type[Observer], ...] = (type(observer), *(type(each) for each in inner))
-        self.begins = tuple(each.begin for each in self._kinds)
+        self.begins = tuple(each.begin for each in inner)
+        """How those just inside begin."""
         self.starts = self._overridden("start")
         self.finishes = self._overridden("finish")
         self.leaves = self._overridden("leave")
@@ -144,12 +147,12 @@ class Plan:
 
     def begin_anew(self, call: ObservedCall, error: Exception) -> None:
         """Go on with the observers further in, where one failed to begin."""
-        states, observers = call.states, call.observers
+        states = call.states
         self.failed(len(states), error)
         states.append(None)
-        for begin in self.begins[len(states) :]:
+        for begin in self.begins[len(states) - 1 :]:
             try:
-                states.append(begin(observers[len(states)], call))
+                states.append(begin(call))
             except Exception as again:  # noqa: BLE001 - whoever watches must not break what it watches
                 self.failed(len(states), again)
                 states.append(None)
