@@ -153,10 +153,13 @@ def _add_facts(record: Record, exchange: Exchange) -> None:
     facts = exchange.facts or {}
     if "request_id" in facts:
         record["http.request.id"] = facts["request_id"]
-    if "span" in facts or "trace_id" in facts:
-        record["trace_id"] = exchange.trace_id
-        if (span_id := exchange.span_id) is not None:
-            record["span_id"] = span_id
+    span = facts.get("span")
+    if span is not None and "trace_id" not in facts:  # as the exchange reads it, without asking twice
+        record["trace_id"], record["span_id"] = f"{span.trace_id:032x}", f"{span.span_id:016x}"
+    elif "trace_id" in facts:
+        record["trace_id"] = facts["trace_id"]
+        if exchange.span_id is not None:
+            record["span_id"] = exchange.span_id
     if "wire_bytes" in facts:
         record["http.response.wire_size"] = facts["wire_bytes"]
     if "codings" in facts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -12,7 +12,7 @@ from middlewares.core.addresses import Network, is_in, parse_address, parse_netw
 from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.exposed import EXPOSED
 from middlewares.core.fields import is_token
-from middlewares.core.headers import find_all, set_header
+from middlewares.core.headers import set_header
 from middlewares.core.layer import freeze
 from middlewares.core.memo import Memo
 from middlewares.core.observer import Observer, Plan, observe
@@ -94,12 +94,14 @@ class RequestID(Observer):
     def begin(self, call: ObservedCall) -> tuple[_Line, Token[str | None]]:
         exchange, scope = call.exchange, call.inner
         headers = scope["headers"]
-        sent: Sequence[bytes] = ()
+        sent: list[bytes] | None = None
         length = self._length
-        for key, _ in headers:
+        for key, value in headers:
             if len(key) == length and key.lower() == self._name:
-                sent = find_all(headers, self._name)
-                break
+                if sent is None:
+                    sent = [value]
+                else:
+                    sent.append(value)
         facts: dict[str, Any] = exchange.facts or {}
         if "request_id" in facts:
             text: str = facts["request_id"]
@@ -134,7 +136,7 @@ class RequestID(Observer):
         except ValueError:  # of another context: a server may close a call from outside
             pass
 
-    def _chosen(self, call: ObservedCall, sent: Sequence[bytes]) -> str:
+    def _chosen(self, call: ObservedCall, sent: list[bytes] | None) -> str:
         """Return the id of a request, of which ``sent`` are the values of the header."""
         is_trusted = self._trusts is None or _is_from(call.scope, self._trusts)
         if self.use_trace_id:
