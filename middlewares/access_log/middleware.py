@@ -99,9 +99,9 @@ class AccessLog(Observer):
             _is_quiet=compile_paths(self.quiet_paths),
             _make=partial(
                 record_of,
-                query=_QUERIES[self.query],
-                headers=tuple(name.lower().encode() for name in self.headers),
-                hidden=frozenset(name.lower().encode() for name in self.redact_headers),
+                _QUERIES[self.query],
+                tuple(name.lower().encode() for name in self.headers),
+                frozenset(name.lower().encode() for name in self.redact_headers),
             ),
             _write=self._writing(descriptor),
             _logger=logging.getLogger(self.logger),

@@ -52,12 +52,12 @@ ECS: Final[Mapping[str, str]] = {
 
 
 def record_of(
-    call: ObservedCall, query: Callable[[str], str | None], headers: Collection[bytes], hidden: Collection[bytes]
+    query: Callable[[str], str | None], headers: Collection[bytes], hidden: Collection[bytes], call: ObservedCall
 ) -> Record:
     """Return what is known of a call, without what is not. ``headers`` are captured unless they are ``hidden``."""
     scope = call.scope
     raw = scope.get("raw_path")
-    path = _text(raw.partition(b"?")[0]) if raw else str(scope["path"])
+    path = raw.partition(b"?")[0].decode("utf-8", "backslashreplace") if raw else str(scope["path"])
     is_websocket = scope["type"] == "websocket"
     record: Record = {
         "http.request.method": "GET" if is_websocket else scope["method"],  # RFC 6455, 4.1
@@ -140,7 +140,10 @@ def without_values(query: str) -> str | None:
 def timestamp(seconds: float) -> str:
     """Return a time as RFC 3339 has it, in UTC and to the millisecond."""
     whole = int(seconds)
-    return f"{_second(whole)}.{int((seconds - whole) * 1000):03d}Z"
+    return _second(whole) + _MILLISECONDS[int((seconds - whole) * 1000)]
+
+
+_MILLISECONDS: Final = tuple(f".{part:03d}Z" for part in range(1000))
 
 
 @lru_cache(maxsize=4)
