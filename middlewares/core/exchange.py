@@ -82,8 +82,9 @@ class OfSpan(First[_T]):
         if exchange is None:
             return self
         facts = exchange.facts or _NOTHING
-        span = facts.get("span")
-        return facts.get(self.name) if span is None or self.name in facts else self._read(span)
+        if "span" not in facts or self.name in facts:
+            return facts.get(self.name)
+        return self._read(facts["span"])
 
 
 class Last(_Fact[_T]):
