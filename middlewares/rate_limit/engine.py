@@ -95,7 +95,7 @@ class Engine:
         policy, cost = self._plain, self._plain_cost
         if policy is None or host.is_listed is not None or (host.network is not None and policy.step is not None):
             return None
-        return policy, cost, self.memory.shard(policy, host.key), ((policy, host.key, cost),)
+        return self.memory.shard(policy, host.key), ((policy, host.key, cost),), *policy.steps(cost)
 
     def _plan(self, rule: Rule, layer: Any) -> Plan:
         adopt = partial(self._home.adopt, on_failure=rule.on_store_failure or "local")

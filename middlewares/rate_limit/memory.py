@@ -13,7 +13,6 @@ from __future__ import annotations
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from .algorithms import NEVER
 from .decision import Decision
 
 if TYPE_CHECKING:
@@ -82,8 +81,8 @@ class MemoryLimits:
     def take(self, charges: Sequence[Charge]) -> Decision:
         """Charge all of them or, if one does not fit, none."""
         if len(charges) == 1:
-            policy, key, cost = charges[0]
-            state, wait, now = self.take_one(self.shard(policy, key), policy, key, cost)
+            policy, key, cost = charge = charges[0]
+            state, wait, now = self.take_one(self.shard(policy, key), charge, *policy.steps(cost))
             return Decision(not wait, charges, (state,), now)
         return self._take_all(charges, self.clock())
 
@@ -92,8 +91,8 @@ class MemoryLimits:
         table: Table = policy.table
         return table[hash(key) & _MASK]
 
-    def take_one(self, shard: Shard, policy: Policy, key: str, cost: int) -> tuple[Any, int, int]:
-        """Charge one policy: the path of most requests.
+    def take_one(self, shard: Shard, charge: Charge, ticks: int, tolerance: int) -> tuple[Any, int, int]:
+        """Charge one policy, with what its `Policy.steps` are for the cost: the path of most requests.
 
         Return the state after it or, if it does not fit, as it was; the ticks until it fits, 0 if it does, or `NEVER`;
         and the time.
@@ -101,20 +100,20 @@ class MemoryLimits:
         now = self.clock()
         if now >= shard.swaps:
             shard.swap(now)
-        current = shard.current
-        state = current.get(key)
-        bucket = policy.bucket
-        if state is None or bucket is None or policy.is_gate or not cost:
-            return self._take_slowly(shard, policy, key, cost, now)
+        key = charge[1]
+        state = shard.current.get(key)
+        if state is None or not ticks:
+            return self._take_slowly(shard, charge, now)
         # What `Bucket.charge` and `Bucket.wait` do, without a call.
-        after = (state if state > now else now) + cost * bucket.interval  # noqa: FURB136 - as said
-        wait = after - now - bucket.tolerance
-        if wait <= 0:
-            current[key] = after
-            return after, 0, now
-        return state, wait if cost <= bucket.capacity else NEVER, now
+        after = (state if state > now else now) + ticks  # noqa: FURB136 - as said
+        wait = after - now - tolerance
+        if wait > 0:
+            return state, wait, now
+        shard.current[key] = after
+        return after, 0, now
 
-    def _take_slowly(self, shard: Shard, policy: Policy, key: str, cost: int, now: int) -> tuple[Any, int, int]:
+    def _take_slowly(self, shard: Shard, charge: Charge, now: int) -> tuple[Any, int, int]:
+        policy, key, cost = charge
         state = shard.current.get(key)
         if state is None:
             state = self._seek(policy, shard, key)
