@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ("SESSION", "USER", "Host", "Hosts", "KeyOf", "Quick", "compile_key", "key_text")
 
 Quick: TypeAlias = "tuple[Shard, tuple[Charge], int, int]"
-"""Where the state is kept, the charge as decisions hold it, and its ticks and tolerance (`Policy.steps`)."""
+"""Where the state is kept, the charge as decisions hold it, and its `Policy.steps`."""
 KeyOf: TypeAlias = Callable[["Scope"], str | Awaitable[str | None] | None]
 """Gives the key of a request; ``None`` if it has none."""
 

@@ -106,7 +106,7 @@ def test_no_step_takes_long_at_a_million_keys(clock: ManualClock) -> None:
     keys = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(1_000_000)]
 
     def take(key: str) -> None:
-        store.take_one(store.shard(policy, key), policy, key, 1)
+        store.take(((policy, key, 1),))
 
     gc.collect()
     gc.disable()
@@ -152,7 +152,7 @@ async def test_a_request_takes_no_longer_where_there_are_a_million_clients() -> 
         (policy,) = apps[count]._engine.plain
         for n in range(count):
             key = f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}"
-            store.take_one(store.shard(policy, key), policy, key, 1)
+            store.take(((policy, key, 1),))
     taken: dict[int, list[int]] = {count: [] for count in apps}
     gc.collect()
     gc.disable()
