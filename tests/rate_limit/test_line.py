@@ -52,6 +52,33 @@ async def test_who_waits_behind_a_call_that_fails_does_not_try_another() -> None
     assert sum(isinstance(error, Exception) and error.__cause__ is not None for error in found) == 98
 
 
+class Failing:
+    """A client whose server answers twice, and then fails."""
+
+    deadline = 10.0
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def call(self, work: Any, *, again: bool) -> Any:
+        self.calls += 1
+        await asyncio.sleep(0)
+        if self.calls > 2:
+            raise StoreUnavailable("it failed")
+        return b"1000 5"
+
+
+async def test_all_hits_of_a_call_that_fails_are_told() -> None:
+    way = Line(Failing(), "p:")  # type: ignore[arg-type]  # as above
+    (quota,) = parse_limits("10/hour")
+    policy = Policy("p", quota, tick=1000)
+    async with asyncio.timeout(5):
+        found = await asyncio.gather(
+            *(way.send(TAKE, ((policy, f"k{number}", 1),)) for number in range(200)), return_exceptions=True
+        )
+    assert sum(isinstance(error, StoreUnavailable) for error in found) == 198
+
+
 async def test_a_connection_that_was_not_used_for_a_while_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
