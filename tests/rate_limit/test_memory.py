@@ -12,7 +12,7 @@ import pytest
 from middlewares.rate_limit import MemoryLimits, RateLimit
 from middlewares.rate_limit.notation import SECOND, Quota
 from middlewares.rate_limit.policy import Policy
-from middlewares.testing import http_scope
+from middlewares.testing import http_scope, request
 
 from .apps import hello, statuses
 
@@ -179,3 +179,24 @@ def _steps(keys: list[str], step: object) -> list[int]:
 def test_max_keys_must_be_right() -> None:
     with pytest.raises(ValueError, match="max_keys must be above 0"):
         MemoryLimits(max_keys=0)
+
+
+async def test_requests_of_one_client_let_go_of_what_is_over_beside_it(clock: ManualClock) -> None:
+    app = RateLimit(hello, limit="2/second", clock=clock.ns)
+    quick = app._hosts["192.0.2.1"].quick
+    assert quick is not None
+    for _ in range(3):
+        await request(app, client=("192.0.2.1", 1))
+        assert quick[0].swaps > clock.ns()
+        clock.advance(10)
+
+
+async def test_what_can_never_pass_does_not_pass_after_a_while_either(clock: ManualClock) -> None:
+    app = RateLimit(hello, limit="5/hour", cost=10, clock=clock.ns)
+    hosts = [f"192.0.2.{number}" for number in range(64)]
+    for host in hosts:
+        assert (await app.hit(host)).allowed
+    clock.advance(1.3 * 3600)  # a state that is over, in those shards that have not let go of it
+    for host in hosts:
+        response = await request(app, client=(host, 1))
+        assert (response.status, response.header("retry-after")) == (429, None)
