@@ -48,7 +48,7 @@ def _among(count: int, *, peer: bool) -> Subject:
         store = limiter._memory  # noqa: SLF001
         for number in range(count):
             key = _address(number)
-            store.take_one(store.shard(policy, key), policy, key, 1)
+            store.take(((policy, key, 1),))
         draw = Random(count).randrange  # noqa: S311 - repeatable on purpose
 
         async def asgi(scope: Scope, receive: Receive, send: Send) -> None:

@@ -41,13 +41,21 @@ class Load:
 class Gate:
     """The state of one layer. It is only touched from the thread of its event loop, and never across an ``await``."""
 
-    __slots__ = ("_crowded_since", "_most_waiting", "_wait", "clock", "estimate", "in_flight", "line")
+    __slots__ = ("_crowded_since", "_most_waiting", "_wait", "clock", "estimate", "holds_on", "in_flight", "line")
 
     def __init__(
-        self, estimate: Estimate, most_waiting: int, max_wait: float | None, clock: Callable[[], float]
+        self,
+        estimate: Estimate,
+        most_waiting: int,
+        max_wait: float | None,
+        clock: Callable[[], float],
+        *,
+        holds_on: bool = False,
     ) -> None:
         self.estimate = estimate
         self.clock = clock
+        self.holds_on = holds_on
+        """Whether permits are held until responses end."""
         self.in_flight = 0
         self.line = Line()
         self._most_waiting = most_waiting
@@ -115,12 +123,11 @@ class Permit:
     Event streams and WebSockets only hold it until their first byte: many may be open, and do nothing.
     """
 
-    __slots__ = ("_began", "_epoch", "_gate", "_holds_on", "_is_started", "_send", "is_held")
+    __slots__ = ("_began", "_epoch", "_gate", "_is_started", "_send", "is_held")
 
-    def __init__(self, gate: Gate, send: Send, *, holds_on: bool) -> None:
+    def __init__(self, gate: Gate, send: Send) -> None:
         self._gate = gate
         self._send = send
-        self._holds_on = holds_on
         self._began = gate.clock()
         self._epoch = gate.estimate.epoch
         self.is_held = True
@@ -134,7 +141,7 @@ class Permit:
             kind = message["type"]
             if not self._is_started:
                 if kind == "http.response.start" or kind.startswith("websocket."):
-                    if self._holds_on:
+                    if self._gate.holds_on:
                         message = with_lasting_headers(message)
                     self._start(message, kind)
             elif not message.get("more_body", False) and kind in ("http.response.body", "http.response.pathsend"):
@@ -154,7 +161,7 @@ class Permit:
         # Failures and answers from memory tell nothing of how long the work takes.
         if status < 500 and status not in (304, 429):
             gate.estimate.sample(gate.clock() - self._began, gate.in_flight, self._epoch)
-        if not self._holds_on or kind != "http.response.start" or _is_event_stream(message):
+        if not gate.holds_on or kind != "http.response.start" or _is_event_stream(message):
             self.is_held = False
             gate.leave()
 

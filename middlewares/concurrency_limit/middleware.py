@@ -67,7 +67,6 @@ class ConcurrencyLimit(Layer):
     clock: Callable[[], float] = field(default=perf_counter, repr=False)
     """What tells the time, in seconds."""
     _gate: Gate = field(init=False, repr=False)
-    _until_end: bool = field(init=False, repr=False)
     _is_exempt: Callable[[str], object] = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
     _innermost: bool = field(init=False, repr=False)
@@ -89,8 +88,7 @@ class ConcurrencyLimit(Layer):
         max_wait = None if isinstance(self.max_wait, str) else float(self.max_wait)
         freeze(
             self,
-            _gate=Gate(estimate, self.max_queue, max_wait, self.clock),
-            _until_end=self.hold == "end",
+            _gate=Gate(estimate, self.max_queue, max_wait, self.clock, holds_on=self.hold == "end"),
             _is_exempt=compile_paths(self.exempt_paths),
             _inner=InnerPolicy(self.app),
             _innermost=is_innermost(self.app),
@@ -126,7 +124,7 @@ class ConcurrencyLimit(Layer):
             if admitted is None:
                 return
             receive = admitted
-        permit = Permit(gate, send, holds_on=self._until_end)
+        permit = Permit(gate, send)
         try:
             await self.app(scope, receive, permit.send)
         finally:

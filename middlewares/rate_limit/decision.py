@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .policy import Charge, Policy
 
-__all__ = ("DECISION", "Decision", "Standing", "Told")
+__all__ = ("DECISION", "Decision", "Standing", "Told", "outer_of")
 
 DECISION = "rate_limit"
 """The scope key under which the application finds the decision."""
@@ -197,3 +197,22 @@ class Told(Decision):
                 message = message.copy() if type(message) is dict else {**message}
                 message["headers"] = headers
         return self._send(message)
+
+
+def outer_of(scope: Scope, layer: object) -> Decision | None:
+    """Return the decision of a limiter further out, if it was about this very request.
+
+    An application may dispatch requests of its own with copies of its scope. Such a request comes by the same layer
+    again, or for another path: it is charged like any other.
+    """
+    outer = scope.get(DECISION)
+    if not isinstance(outer, Decision) or outer.scope is None:
+        return None
+    if outer.scope["path"] != scope["path"] or outer.scope.get("method") != scope.get("method"):
+        return None
+    passed: Decision | None = outer
+    while passed is not None:
+        if passed.layer is layer:
+            return None
+        passed = passed.outer
+    return outer

@@ -12,12 +12,12 @@ import anyio
 from middlewares.core.matching import ask
 from middlewares.stores import StoreUnavailable
 
-from .decision import DECISION, Decision
+from .decision import Decision, outer_of
 from .guard import Guard
 from .home import Home
 from .memory import MemoryLimits
 from .plan import DENY, Plan, check_cost
-from .rules import Rule
+from .rules import default_rule, inheriting
 from .stores import open_limits
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .keys import Host, Quick
     from .policy import Charge, Policy
+    from .rules import Rule
 
 __all__ = ("Engine", "Unavailable", "Verdict")
 
@@ -78,8 +79,8 @@ class Engine:
         self._marks: dict[Rule, Plan] = {}
         self._max_waiting = layer.max_waiting
         self._waiting = 0
-        self._plans = [self._plan(_inheriting(rule, layer), layer) for rule in rules]
-        self._default = None if layer.limit is None else self._plan(_default_rule(layer), layer)
+        self._plans = [self._plan(inheriting(rule, layer), layer) for rule in rules]
+        self._default = None if layer.limit is None else self._plan(default_rule(layer), layer)
         default = self._default
         is_plain = default is not None and default.is_plain and not self._plans and self.shared is None
         self._plain = default.policies[0] if default is not None and is_plain else None
@@ -95,7 +96,7 @@ class Engine:
         policy, cost = self._plain, self._plain_cost
         if policy is None or host.is_listed is not None or (host.network is not None and policy.step is not None):
             return None
-        return policy, cost, self.memory.shard(policy, host.key), ((policy, host.key, cost),)
+        return self.memory.shard(policy, host.key), ((policy, host.key, cost),), *policy.steps(cost)
 
     def _plan(self, rule: Rule, layer: Any) -> Plan:
         adopt = partial(self._home.adopt, on_failure=rule.on_store_failure or "local")
@@ -109,7 +110,7 @@ class Engine:
         plans = [plan for plan in self._plans if await plan.applies(scope)]
         if not plans and self._default is not None:
             plans = [self._default]
-        outer = _outer(scope, layer)
+        outer = outer_of(scope, layer)
         charged = frozenset[object]() if outer is None else outer.charged
         parts: list[tuple[Plan, int, int]] = []
         charges: list[Charge] = []
@@ -173,7 +174,7 @@ class Engine:
         """Charge a rule that is no rule of the layer, such as the mark of an endpoint; it is made ready once."""
         plan = self._marks.get(rule)
         if plan is None:
-            plan = self._plan(_inheriting(rule, layer), layer)
+            plan = self._plan(inheriting(rule, layer), layer)
             self._marks[rule] = plan
         charges = await plan.charges(scope, host)
         if not charges:
@@ -294,25 +295,6 @@ class Engine:
             await self.shared.aclose()
 
 
-def _outer(scope: Scope, layer: object) -> Decision | None:
-    """Return the decision of a limiter further out, if it was about this very request.
-
-    An application may dispatch requests of its own with copies of its scope. Such a request comes by the same layer
-    again, or for another path: it is charged like any other.
-    """
-    outer = scope.get(DECISION)
-    if not isinstance(outer, Decision) or outer.scope is None:
-        return None
-    if outer.scope["path"] != scope["path"] or outer.scope.get("method") != scope.get("method"):
-        return None
-    passed: Decision | None = outer
-    while passed is not None:
-        if passed.layer is layer:
-            return None
-        passed = passed.outer
-    return outer
-
-
 def _parts_to_follow(parts: list[tuple[Plan, int, int]], decision: Decision) -> list[tuple[Plan, Decision]]:
     found = []
     for plan, start, end in parts:
@@ -322,22 +304,3 @@ def _parts_to_follow(parts: list[tuple[Plan, int, int]], decision: Decision) -> 
                 own = Decision(True, decision.charges[start:end], decision.states[start:end], decision.now)
             found.append((plan, own))
     return found
-
-
-_INHERITED = ("key", "algorithm", "shadow", "on_missing_key", "on_store_failure", "max_wait", "cost")
-
-
-def _inheriting(rule: Rule, layer: Any) -> Rule:
-    """Return a rule with what it leaves to the layer."""
-    from dataclasses import replace
-
-    missing = {name: getattr(layer, name) for name in _INHERITED if getattr(rule, name) is None}
-    return replace(rule, **missing)
-
-
-def _default_rule(layer: Any) -> Rule:
-    """Return the options of a layer itself as a rule."""
-    from dataclasses import fields
-
-    known = {field.name for field in fields(layer)} - {"exclude_paths"}
-    return Rule(**{field.name: getattr(layer, field.name) for field in fields(Rule) if field.name in known})

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from middlewares.core.addresses import Network
 
     from .memory import Shard
-    from .policy import Charge, Policy
+    from .policy import Charge
 
 __all__ = ("SESSION", "USER", "Host", "Hosts", "KeyOf", "Quick", "compile_key", "key_text")
 
-Quick: TypeAlias = "tuple[Policy, int, Shard, tuple[Charge]]"
-"""A policy, a cost, where the state is kept, and the charge as decisions hold it."""
+Quick: TypeAlias = "tuple[Shard, tuple[Charge], int, int]"
+"""Where the state is kept, the charge as decisions hold it, and its `Policy.steps`."""
 KeyOf: TypeAlias = Callable[["Scope"], str | Awaitable[str | None] | None]
 """Gives the key of a request; ``None`` if it has none."""
 

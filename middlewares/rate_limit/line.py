@@ -136,8 +136,9 @@ class Line:
         """Ask on a connection that is kept at hand: to look for one, and at it, takes as long as all the rest."""
         now = self._loop.time()
         connection, used = self._idle.pop() if self._idle else (None, 0.0)
-        if connection is not None and now >= used + _FRESH:
-            await pool.release(connection)  # the pool looks whether the server has closed it
+        if connection is not None and now >= used + _FRESH and await _is_closed(connection):
+            await connection.disconnect()
+            await pool.release(connection)
             connection = None
         if connection is None:
             connection = await _connection_of(pool)
@@ -169,6 +170,15 @@ async def _connection_of(pool: Any) -> Any:
         return await pool.get_connection()
     except TypeError:  # before redis-py 5.3
         return await pool.get_connection("EVALSHA")
+
+
+async def _is_closed(connection: Any) -> bool:
+    """Return whether a connection is of no use any more; pools of redis-py do not look where servers may push."""
+    try:
+        look = getattr(connection, "can_read", None) or connection.can_read_destructive  # before redis-py 8
+        return bool(await look())  # an end can be read too
+    except Exception:  # noqa: BLE001 - whatever it is, another connection is better
+        return True
 
 
 def _refuse(hit: Hit, error: StoreUnavailable) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from .algorithms import NEVER
 from .decision import Decision
 
 if TYPE_CHECKING:
@@ -81,50 +80,36 @@ class MemoryLimits:
 
     def take(self, charges: Sequence[Charge]) -> Decision:
         """Charge all of them or, if one does not fit, none."""
+        now = self.clock()
         if len(charges) == 1:
-            policy, key, cost = charges[0]
-            state, wait, now = self.take_one(self.shard(policy, key), policy, key, cost)
+            policy, key, _ = charge = charges[0]
+            state, wait = self.take_one(self.shard(policy, key), charge, now)
             return Decision(not wait, charges, (state,), now)
-        return self._take_all(charges, self.clock())
+        return self._take_all(charges, now)
 
     def shard(self, policy: Policy, key: str) -> Shard:
         """Return where the state of a key is kept, now and ever."""
         table: Table = policy.table
         return table[hash(key) & _MASK]
 
-    def take_one(self, shard: Shard, policy: Policy, key: str, cost: int) -> tuple[Any, int, int]:
-        """Charge one policy: the path of most requests.
+    def take_one(self, shard: Shard, charge: Charge, now: int) -> tuple[Any, int]:
+        """Charge one policy: return the state after it, and 0.
 
-        Return the state after it or, if it does not fit, as it was; the ticks until it fits, 0 if it does, or `NEVER`;
-        and the time.
+        If it does not fit: the state as it was, and the ticks until it fits, or `NEVER`.
         """
-        now = self.clock()
+        policy, key, cost = charge
         if now >= shard.swaps:
             shard.swap(now)
-        current = shard.current
-        state = current.get(key)
-        bucket = policy.bucket
-        if state is None or bucket is None or policy.is_gate or not cost:
-            return self._take_slowly(shard, policy, key, cost, now)
-        # What `Bucket.charge` and `Bucket.wait` do, without a call.
-        after = (state if state > now else now) + cost * bucket.interval  # noqa: FURB136 - as said
-        wait = after - now - bucket.tolerance
-        if wait <= 0:
-            current[key] = after
-            return after, 0, now
-        return state, wait if cost <= bucket.capacity else NEVER, now
-
-    def _take_slowly(self, shard: Shard, policy: Policy, key: str, cost: int, now: int) -> tuple[Any, int, int]:
         state = shard.current.get(key)
         if state is None:
             state = self._seek(policy, shard, key)
         after = policy.algorithm.charge(state, now, cost)
         if after is None:
-            return state, policy.algorithm.wait(state, now, cost), now
+            return state, policy.algorithm.wait(state, now, cost)
         if cost and not policy.is_gate:
             state = after
             self._insert(shard, key, after)
-        return state, 0, now
+        return state, 0
 
     def _take_all(self, charges: Sequence[Charge], now: int) -> Decision:
         found = [self._find(policy, key, now) for policy, key, _ in charges]

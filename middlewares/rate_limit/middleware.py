@@ -133,7 +133,7 @@ class RateLimit(Layer):
 
     _answers: Answers = field(init=False, repr=False)
     _engine: Engine = field(init=False, repr=False)
-    _flood: Prepared = field(init=False, repr=False)
+    _flood: Prepared | None = field(init=False, repr=False)
     _memory: MemoryLimits = field(init=False, repr=False)
     _fields: Fields = field(init=False, repr=False)
     _is_simple: bool = field(init=False, repr=False)
@@ -156,7 +156,7 @@ class RateLimit(Layer):
             self,
             _answers=answers,
             _engine=engine,
-            _flood=answers[engine.plain],
+            _flood=answers[engine.plain] if self.cost == 1 and fields.is_simple else None,
             _memory=engine.memory,
             _fields=fields,
             _is_simple=fields.is_simple,
@@ -179,19 +179,29 @@ class RateLimit(Layer):
             raise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        kind = scope["type"]
-        if kind not in ("http", "websocket"):
-            return await self._pass_lifespan(scope, receive, send)
+        if scope["type"] != "http":
+            return await self._serve_other(scope, receive, send)
         client = scope.get("client")
-        host = self._hosts[client[0]] if client else None
+        quick = self._hosts[client[0]].quick if client else None
         path = route_path(scope) if scope.get("root_path") else scope["path"]
-        if host is None or host.quick is None or DECISION in scope or self._excluded(path) or kind == "websocket":
-            return await self._serve_any(scope, receive, send, host, path)
-        if scope["method"] == "OPTIONS" and await self._inner.answer(scope, receive, send):
+        if quick is None or DECISION in scope or self._excluded(path):
+            return await self._serve_any(scope, receive, send, path)
+        method = scope["method"]
+        if method == "OPTIONS" and await self._inner.answer(scope, receive, send):
             return None
         # One charge by address, in this process: what most limiters do all day, with as few steps as can be.
-        policy, cost, shard, charges = host.quick
-        state, wait, now = self._memory.take_one(shard, policy, host.key, cost)
+        shard, charges, ticks, slack = quick
+        policy, key, _ = charge = charges[0]
+        now = self._memory.clock()
+        current = shard.current
+        state = current.get(key)
+        if state is None or not ticks or now >= shard.swaps:
+            state, wait = self._memory.take_one(shard, charge, now)
+        else:  # what `Bucket.wait` and `Bucket.charge` do, without a call
+            wait = state - now - slack
+            if wait <= 0:
+                wait = 0
+                current[key] = state = (state if state > now else now) + ticks  # noqa: FURB136 - as said
         if not wait:
             policy.allowed += 1
             decision = Told(charges, state, now, scope, self, send)
@@ -212,18 +222,26 @@ class RateLimit(Layer):
                 if len(inner) != size:
                     hand_back(inner, scope)
         policy.denied += 1
-        if cost == 1 and self._is_simple and self._inner.is_absent:
+        if self._flood is not None and self._inner.is_absent:
             answer = self._flood.for_flood(scope)
             if answer is not None:
                 fixed, body = answer
                 # Of one unit, the wait is what a client is told in both fields.
                 headers = fixed + policy.denials[-(-wait // SECOND)]
                 await send({"type": "http.response.start", "status": 429, "headers": headers})
-                return await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+                return await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
         await self._deny(scope, receive, send, Decision(False, charges, (state,), now, scope, self))
 
-    async def _serve_any(self, scope: Scope, receive: Receive, send: Send, host: Host | None, path: str) -> None:
+    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve what is no HTTP request."""
+        if scope["type"] != "websocket":
+            return await self._pass_lifespan(scope, receive, send)
+        await self._serve_any(scope, receive, send, route_path(scope))
+
+    async def _serve_any(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
         """Serve a request of any client by any rules."""
+        client = scope.get("client")
+        host = self._hosts[client[0]] if client else None
         if host is not None and host.is_listed is False:
             return await refuse(scope, receive, send, DENIED, inner=self._inner)
         if (host is not None and host.is_listed) or self._excluded(path):

@@ -114,6 +114,17 @@ class Policy:
         units = amount - bucket.capacity + 1 if self.kind == "strict" else amount
         return 10 * bucket.interval * self.tick * units > 11 * self.quota.period
 
+    def steps(self, cost: int) -> tuple[int, int]:
+        """Return the ticks that units take to come back, and how far ahead of the time a state may lie before them.
+
+        The ticks are 0 where two numbers do not tell all: of windows, of what is asked only, and of what never fits.
+        """
+        bucket = self.bucket
+        if bucket is None or self.is_gate or cost > bucket.capacity:
+            return 0, 0
+        ticks = cost * bucket.interval
+        return ticks, bucket.tolerance - ticks
+
     def rounded(self, ticks: int) -> int:
         """Return ticks in whole seconds, rounded up; `NEVER` stays."""
         return ticks if ticks == NEVER else -(-ticks * self.tick // SECOND)

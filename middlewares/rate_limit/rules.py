@@ -25,6 +25,8 @@ __all__ = (
     "Rule",
     "as_rule",
     "check_limits",
+    "default_rule",
+    "inheriting",
 )
 
 AlgorithmName: TypeAlias = Literal["gcra", "strict", "fixed_window", "sliding_window"]
@@ -35,6 +37,7 @@ Cost: TypeAlias = int | Callable[..., Any]
 Refundable: TypeAlias = int | str
 
 _CLASSES = ("2xx", "3xx", "4xx", "5xx", "exception")
+_INHERITED = ("key", "algorithm", "shadow", "on_missing_key", "on_store_failure", "max_wait", "cost")
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -148,3 +151,15 @@ def _check(problems: OptionErrors, option: str, given: object, read: Callable[[]
         read()
     except ValueError as error:
         problems.add(option, str(error), given)
+
+
+def inheriting(rule: Rule, layer: Any) -> Rule:
+    """Return a rule with what it leaves to the layer."""
+    missing = {name: getattr(layer, name) for name in _INHERITED if getattr(rule, name) is None}
+    return replace(rule, **missing)
+
+
+def default_rule(layer: Any) -> Rule:
+    """Return the options of a layer itself as a rule."""
+    known = {field.name for field in fields(layer)} - {"exclude_paths"}
+    return Rule(**{field.name: getattr(layer, field.name) for field in fields(Rule) if field.name in known})

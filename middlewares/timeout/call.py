@@ -98,7 +98,12 @@ class TimedCall:
         self._task = task = asyncio.current_task(loop)
         assert task is not None  # noqa: S101 - coroutines of asyncio run in tasks
         self._cancelling = task.cancelling()
-        self._begin(loop.time())
+        limits = self._limits
+        if limits.first_byte and not limits.total:
+            # What `_begin` does, without the calls: most requests go this way.
+            self._watch.enter(self, loop.time() + limits.first_byte, loop)
+        else:
+            self._begin(loop.time())
         try:
             await app(scope, receive, self.send)
         except asyncio.CancelledError:
@@ -174,7 +179,8 @@ class TimedCall:
     def _settle(self) -> None:
         self.is_settled = True
         self._end = None
-        self._move(None)
+        if self.deadline is not None:
+            self._watch.leave(self)
 
     def _stay(self) -> None:
         if self._limits.idle:
@@ -251,6 +257,11 @@ class ScopedCall(TimedCall):
         self.deadline = deadline
         self._block.deadline = float("inf") if deadline is None else deadline
 
+    def _settle(self) -> None:
+        self.is_settled = True
+        self._end = None
+        self._move(None)
+
     def _now(self) -> float:
         return anyio.current_time()
 
@@ -261,6 +272,6 @@ def new_call(limits: Limits, send: Send, receive: Receive, watch: Watch) -> Time
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return ScopedCall(limits, send, receive, watch)
-    call = TimedCall(limits, send, receive, watch.of(loop))
+    call = TimedCall(limits, send, receive, watch if watch.loop is loop else watch.of(loop))
     call.loop = loop
     return call

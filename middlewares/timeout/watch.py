@@ -35,23 +35,24 @@ class Timed(Protocol):
 class Watch:
     """The wheel of a layer: its timer runs only while there are calls to watch."""
 
-    __slots__ = ("_loop", "_others", "_spans", "_timer", "seconds")
+    __slots__ = ("_others", "_spans", "_timer", "loop", "seconds")
 
     def __init__(self, shortest: float) -> None:
         self.seconds = min(_LONGEST_SPAN, shortest / _SPANS)
         """How long a span is."""
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """That of the calls it holds, for which it is the wheel."""
         self._spans: dict[int, set[Timed]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._others: dict[asyncio.AbstractEventLoop, Watch] = {}
 
     def of(self, loop: asyncio.AbstractEventLoop) -> Watch:
         """Return the wheel of an event loop: threads may each have one that runs, and none may lose its calls."""
-        if loop is self._loop:
+        if loop is self.loop:
             return self
-        if self._loop is None or self._loop.is_closed():
+        if self.loop is None or self.loop.is_closed():
             # Its calls ended with it.
-            self._loop = loop
+            self.loop = loop
             self._spans = {}
             self._timer = None
             return self
@@ -87,7 +88,7 @@ class Watch:
             calls.discard(call)
 
     def _tick(self) -> None:
-        loop = self._loop
+        loop = self.loop
         assert loop is not None  # noqa: S101 - its own timer calls this
         self._timer = None
         now = loop.time()

