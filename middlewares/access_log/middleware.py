@@ -6,10 +6,11 @@ import logging
 import os
 import random
 import time
+import weakref
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 from middlewares.core.fields import is_token
@@ -19,7 +20,7 @@ from middlewares.core.options import check_types
 from middlewares.core.paths import MONITORING_PATHS, compile_paths, path_problem, route_path
 from middlewares.errors import OptionErrors
 
-from .formats import FORMATS, pretty
+from .formats import FORMATS, notice, pretty
 from .record import record_of, without_values
 from .writer import Writer
 
@@ -76,6 +77,8 @@ class AccessLog(Observer):
     _sink: _Sink = field(init=False, repr=False)
     _writer: Writer | None = field(init=False, repr=False)
 
+    kept: ClassVar = ("_writer", "_sink")
+
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
         check_types(problems, self)
@@ -89,9 +92,12 @@ class AccessLog(Observer):
         for option in ("headers", "redact_headers"):
             for name in getattr(self, option):
                 problems.check(is_token(name), option, "must hold names of headers", name)
+        problems.check(
+            not isinstance(self.output, int) or self.output >= 0, "output", "must be a descriptor from 0", self.output
+        )
         problems.raise_if_any()
         descriptor = self._descriptor()
-        writer = None if descriptor is None else Writer(descriptor, capacity=self.queue_size)
+        writer = None if descriptor is None else Writer(descriptor, capacity=self.queue_size, tell=notice(self.format))
         freeze(
             self,
             _is_quiet=compile_paths(self.quiet_paths),
@@ -106,6 +112,11 @@ class AccessLog(Observer):
             _writer=writer,
             _plan=observe(self),
         )
+        self._close_when_gone()
+
+    def take_over(self, old: Self) -> None:
+        Observer.take_over(self, old)
+        self._close_when_gone()
 
     @property
     def dropped(self) -> int:
@@ -135,9 +146,15 @@ class AccessLog(Observer):
 
         await self.app(scope, receive, send_flushed)
 
+    def _close_when_gone(self) -> None:
+        """Have the thread end with the layer that writes; one that goes on with the writer starts it again."""
+        if self._writer is not None:
+            weakref.finalize(self, self._writer.close).atexit = False  # all are written out then
+
     def _level(self, call: ObservedCall) -> int:
         status = call.final_status
-        if call.outcome in ("raised", "unanswered", "truncated") or (status is not None and status >= _FAILURE):
+        is_failure = isinstance(status, int) and status >= _FAILURE
+        if is_failure or call.outcome in ("raised", "unanswered", "truncated"):
             return logging.ERROR
         if call.outcome == "cancelled" or (not call.is_websocket and call.duration >= self.slow):
             return logging.WARNING

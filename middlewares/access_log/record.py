@@ -32,7 +32,6 @@ ECS: Final[Mapping[str, str]] = {
     "body": "message",
     "http.response.status_code": "http.response.status_code",
     "http.server.request.duration": "event.duration",
-    "client.address": "client.ip",
     "http.request.body.size": "http.request.body.bytes",
     "http.response.body.size": "http.response.body.bytes",
     "network.protocol.version": "http.version",
@@ -133,7 +132,8 @@ def _facts(exchange: Any) -> Record:
     if "refusals" in facts:
         record["refused"] = ", ".join(refusal.code for refusal in exchange.refusals) or None
     if "quotas" in facts:
-        record["quotas"] = ", ".join(str(quota) for quota in exchange.quotas)[:_LONGEST] or None
+        told = (f"{policy.name};r={left}" for quota in exchange.quotas for policy, left, _ in quota.readings())
+        record["quotas"] = ", ".join(told)[:_LONGEST] or None
     return record
 
 
