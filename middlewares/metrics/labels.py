@@ -90,13 +90,13 @@ class Labels:
         return (*self.constant, *pairs)
 
 
-def check_labels(problems: OptionErrors, given: Mapping[str, Any]) -> None:
-    """Record what is wrong with labels that a user adds."""
+def check_labels(problems: OptionErrors, given: Mapping[str, Any], taken: frozenset[str]) -> None:
+    """Record what is wrong with labels that a user adds to those that are ``taken``."""
     for name, value in given.items():
         problems.check(
             bool(_NAME.fullmatch(name)), "labels", "must have names of letters, digits and '_', such as 'tenant'", name
         )
-        problems.check(name not in _RESERVED, "labels", "must not have names that are taken", name)
+        problems.check(name not in _RESERVED | taken, "labels", "must not have names that are taken", name)
         if isinstance(value, Mapping):
             _check_table(problems, value)
         else:

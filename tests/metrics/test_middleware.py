@@ -16,6 +16,8 @@ from middlewares.core.observer import INTERNAL_ERRORS
 from middlewares.testing import ClientDisconnected, Driver, http_scope, request, websocket, websocket_scope
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from middlewares.asgi import ASGIApp, Receive, Scope, Send
 
 PREFIX = "http_server_"
@@ -270,6 +272,9 @@ def test_metrics_of_the_same_name_are_refused(registry: CollectorRegistry) -> No
         ({"buckets": []}, "buckets must hold at least one number"),
         ({"slo": [-1]}, "slo must hold numbers above 0"),
         ({"labels": {"le": "x"}}, "labels must not have names that are taken"),
+        ({"labels": {"handler": "x"}, "names": "prometheus-fastapi-instrumentator"}, "labels must not have names that"),
+        ({"labels": {"status": "x"}, "names": "prometheus-fastapi-instrumentator"}, "labels must not have names that"),
+        ({"labels": {"path": "x"}, "names": "starlette-exporter"}, "labels must not have names that are taken"),
         ({"labels": {"a-b": "x"}}, "labels must have names"),
         ({"labels": {"a": {"header": "x"}}}, "labels must hold a value"),
         ({"prefix": "a b"}, "prefix must be"),
@@ -281,6 +286,20 @@ def test_metrics_of_the_same_name_are_refused(registry: CollectorRegistry) -> No
 def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         Middleware(Metrics, **options)
+
+
+def test_labels_may_have_the_names_that_others_take_and_that_of_the_application_may_differ(
+    registry: CollectorRegistry,
+) -> None:
+    Middleware(Metrics, labels={"handler": "x", "path": "y"})
+    Middleware(Metrics, labels={"app_name": "shop"}, names="starlette-exporter")
+
+
+def test_a_directory_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "none"))
+    with pytest.raises(OptionError, match="PROMETHEUS_MULTIPROC_DIR must name a directory"):
+        Metrics(sending(), registry=registry)
 
 
 async def test_websockets_have_their_own_metrics(registry: CollectorRegistry) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -97,23 +96,13 @@ async def test_series_are_those_of_the_package_itself(
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize(
-    ("names", "least"), [("prometheus-fastapi-instrumentator", 20_000), ("starlette-exporter", 20_000)]
-)
-async def test_random_methods_and_paths_make_the_packages_grow(
-    names: str, least: int, globally: CollectorRegistry
-) -> None:
+@pytest.mark.parametrize("names", PEERS)
+async def test_random_methods_and_paths_make_the_packages_grow(names: str, globally: CollectorRegistry) -> None:
     """The control of `test_no_client_makes_series_grow`: the attack is one."""
     app = PEERS[names](globally) if names != "starlette-exporter" else _paths_kept()
-    tracemalloc.start()
-    try:
-        for number in range(20_000):
-            await app(http_scope(f"M{number}", f"/{number}"), _nothing, _nowhere)
-        grown, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert grown > 10 << 20
-    assert sum(len(metric.samples) for metric in globally.collect()) > least
+    for number in range(20_000):
+        await app(http_scope(f"M{number}", f"/{number}"), _nothing, _nowhere)
+    assert sum(len(metric.samples) for metric in globally.collect()) > 20_000
 
 
 def _paths_kept() -> ASGIApp:

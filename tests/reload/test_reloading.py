@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anyio
 import anyio.lowlevel
 import pytest
+from prometheus_client import CollectorRegistry
 
-from middlewares import ConcurrencyLimit, Drain, Middleware, RateLimit, Sessions, Stack, When
+from middlewares import AccessLog, ConcurrencyLimit, Drain, Metrics, Middleware, RateLimit, Sessions, Stack, When
 from middlewares.asgi import ASGIApp
 from middlewares.core.layer import Layer, freeze
 from middlewares.core.lifetime import Lifetime
@@ -378,6 +379,8 @@ async def until(holds: Callable[[], bool]) -> None:
         (Middleware(RateLimit, limit="2/hour"), "_engine"),
         (Middleware(ConcurrencyLimit), "_gate"),
         (Middleware(Drain), "_flights"),
+        (Middleware(AccessLog, output=2), "_writer"),
+        (Middleware(Metrics, registry=CollectorRegistry()), "_book"),
         (
             Middleware(Sessions, secret_key=KEY, store="memory://", secure=False),
             "_stores",
