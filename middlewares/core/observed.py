@@ -174,6 +174,8 @@ class ObservedCall:
 
     def begin_response(self, message: Message, status: int | None = None) -> Message:
         """Note how a response begins; return the message as observers want it to."""
+        if self.first_byte is not None:
+            return message  # it has begun: a server refuses another start
         headers = message.get("headers", ())
         if not isinstance(headers, (list, tuple)):
             headers = [*headers]

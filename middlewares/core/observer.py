@@ -68,7 +68,7 @@ class Observer(Layer):
             await call.target(call.inner, call.receive_observed, call.send_observed)
         except BaseException as error:
             if call.ended is None:
-                call.error = error
+                call.error = _only(error) if isinstance(error, BaseExceptionGroup) else error
             raise
         finally:
             if call.ended is None:
@@ -176,3 +176,10 @@ def observe(observer: Observer, clock: Callable[[], float] = perf_counter) -> Pl
         inner = app._plan  # noqa: SLF001 - an observer is built after those inside it, whose work it does
         return Plan(observer, (app, *inner.inner), inner.target, clock)
     return Plan(observer, (), app, clock)
+
+
+def _only(error: BaseException) -> BaseException:
+    """Return what a group holds if that is one exception: task groups wrap what a task raises."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -28,16 +28,20 @@ class FileWatch:
     def __init__(self, files: Iterable[str | os.PathLike[str]]) -> None:
         self.files: tuple[str, ...] = ()
         """The paths that are looked at."""
+        self._stamps: list[_Stamp] = []
+        self._content: list[bytes | None] = []
         self._pending: list[_Stamp] | None = None
         self.watch(files)
 
     def watch(self, files: Iterable[str | os.PathLike[str]]) -> None:
-        """Look at these files from now on, as they are now."""
+        """Look at these files from now on: as they are now, or were when they were looked at before."""
         paths = tuple(os.fspath(file) for file in files)
         if paths != self.files:
-            self.files = paths
-            self._stamps = [*map(_stamp, paths)]
-            self._content = [*map(_content, paths)]
+            known = dict(zip(self.files, zip(self._stamps, self._content, strict=True), strict=True))
+            seen = [known.get(path) or (_stamp(path), _content(path)) for path in paths]
+            self.files, self._pending = paths, None
+            self._stamps = [stamp for stamp, _ in seen]
+            self._content = [content for _, content in seen]
 
     def poll(self) -> bool:
         """Look; return whether something else is in the files than the last time that this was so."""
@@ -66,6 +70,8 @@ def _stamp(file: str) -> _Stamp:
 
 def _content(file: str) -> bytes | None:
     try:
+        if not Path(file).is_file():
+            return None  # to open a pipe may wait for its other end
         with Path(file).open("rb") as opened:
             return hashlib.sha256(opened.read(_MOST_BYTES)).digest()
     except (OSError, ValueError):

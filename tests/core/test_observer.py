@@ -197,6 +197,51 @@ async def test_a_last_send_that_fails_says_that_the_client_is_gone() -> None:
     assert watcher.seen[0]["outcome"] == "disconnected"
 
 
+async def test_the_status_is_that_of_the_first_start() -> None:
+    """A server refuses another; the client has the first."""
+
+    class Refused(RuntimeError):
+        pass
+
+    async def refusing(message: Message) -> None:
+        if message["type"] == "http.response.start" and sent:
+            raise Refused
+        sent.append(message)
+
+    sent: list[Message] = []
+    watcher = Watcher(sending(START, PART, FAILED))
+    with pytest.raises(Refused):
+        await watcher(http_scope(), None, refusing)  # type: ignore[arg-type]  # nobody receives
+    [seen] = watcher.seen
+    assert (seen["outcome"], seen["status"], seen["error_type"]) == (
+        "raised",
+        200,
+        f"{__name__}.{Refused.__qualname__}",
+    )
+    assert watcher.log.count("w start") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "error_type"),
+    [
+        (ExceptionGroup("", [ExceptionGroup("", [ClientDisconnected()])]), "disconnected", "client_disconnected"),
+        (ExceptionGroup("", [ValueError()]), "raised", "ValueError"),
+        (ExceptionGroup("", [ValueError(), KeyError()]), "raised", "ExceptionGroup"),
+        (BaseExceptionGroup("", [GeneratorExit()]), "cancelled", "cancelled"),
+    ],
+)
+async def test_a_group_of_one_exception_is_that_one(error: BaseException, outcome: str, error_type: str) -> None:
+    """Task groups wrap what a task raises."""
+    watcher = Watcher(sending(START, error))
+    with pytest.raises(type(error)):
+        await watcher(http_scope(), None, _nowhere)  # type: ignore[arg-type]  # nobody receives
+    assert (watcher.seen[0]["outcome"], watcher.seen[0]["error_type"]) == (outcome, error_type)
+
+
+async def _nowhere(_message: Message) -> None:
+    pass
+
+
 async def test_the_end_is_the_last_byte_and_not_the_end_of_background_work() -> None:
     background = anyio.Event()
 

@@ -104,3 +104,23 @@ def test_other_files_are_watched_as_they_are(tmp_path: Path) -> None:
     assert [watch.poll() for _ in range(3)] == [False] * 3
     write(other, "3", 2)
     assert [watch.poll() for _ in range(2)] == [False, True]
+
+
+def test_a_change_is_not_lost_when_other_files_join(tmp_path: Path) -> None:
+    """What was loaded is what was there before the files were named."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    write(one, "1", 1)
+    write(other, "2", 1)
+    watch = FileWatch([one])
+    write(one, "3", 2)
+    watch.watch([other, one])
+    assert [watch.poll() for _ in range(3)] == [False, True, False]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """A configuration may come through one; it cannot be read again."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    watch = FileWatch([pipe])
+    assert [watch.poll() for _ in range(3)] == [False] * 3
