@@ -64,7 +64,7 @@ def record_of(
     raw = scope.get("raw_path")
     path = _text(raw.partition(b"?")[0]) if raw else str(scope["path"])
     record: Record = {
-        "http.request.method": "GET" if is_websocket else scope["method"],  # RFC 6455, 4.1
+        "http.request.method": "GET" if is_websocket else scope["method"][:_LONGEST],  # RFC 6455, 4.1
         "url.path": path[:_LONGEST],
         "url.query": query(_text(scope.get("query_string") or b"")),
         "http.route": call.route,

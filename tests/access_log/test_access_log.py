@@ -272,6 +272,15 @@ async def test_a_status_that_is_none_is_logged_all_the_same(form: Any, lines: li
     assert len(record.getMessage().splitlines()) == 1
 
 
+async def test_no_value_makes_a_line_long(lines: list[logging.LogRecord]) -> None:
+    huge = "x" * 100_000
+    scope = http_scope(huge, f"/{huge}", query=huge, headers={"user-agent": huge, "referer": huge, "a": huge})
+    async with Driver(AccessLog(page, logger=NAME, headers=["a"], query="full"), scope) as call:
+        await call.finish()
+    (record,) = lines
+    assert len(record.getMessage()) < 20_000
+
+
 @pytest.mark.parametrize(
     ("client", "address"),
     [("192.0.2.1", "192.0.2.1"), ("fe80::1%eth0", "fe80::1"), ("testclient", None), ("", None)],
