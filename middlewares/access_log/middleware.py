@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 from middlewares.core.fields import is_token
@@ -114,7 +114,7 @@ class AccessLog(Observer):
         )
         self._close_when_gone()
 
-    def take_over(self, old: Self) -> None:
+    def take_over(self, old: Any) -> None:
         Observer.take_over(self, old)
         self._close_when_gone()
 
