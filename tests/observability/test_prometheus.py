@@ -72,11 +72,12 @@ def prometheus(folder: Path, target: RunningServer) -> Iterator[Prometheus]:
         "--enable-feature=exemplar-storage",
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = Prometheus(port)
     try:
-        server = Prometheus(port)
         wait(lambda: server.client.get("/-/ready").status_code == 200)
         yield server
     finally:
+        server.client.close()
         process.terminate()
         process.wait(_WITHIN)
 
