@@ -15,6 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from middlewares import Metrics, MetricsEndpoint
+from middlewares.core.observer import INTERNAL_ERRORS
 from middlewares.testing import request
 
 from .test_middleware import END, START, samples, sending
@@ -61,6 +62,7 @@ WORKER = textwrap.dedent(
 @pytest.fixture
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    INTERNAL_ERRORS.clear()  # those of other tests would be told by this process, in a file of its own
     return tmp_path
 
 
