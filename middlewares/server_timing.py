@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
+from math import isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -68,10 +69,16 @@ _phases: Final[ContextVar[_Phases | None]] = ContextVar("server_timing", default
 def record_phase(name: str, seconds: float, description: str = "") -> None:
     """Add the time of a phase; times of the same name add up. Nothing happens where no response will tell it.
 
-    Raises `ValueError` if ``name`` is no token (RFC 9110, 5.6.2).
+    Raises `ValueError` if ``name`` is no token (RFC 9110, 5.6.2), or ``seconds`` no finite number.
     """
     if not is_token(name):
         raise ValueError(f"record_phase: name must be a token such as 'db'; got {name[:40]!r}")
+    try:
+        is_number = isfinite(seconds)
+    except TypeError:
+        is_number = False
+    if not is_number:
+        raise ValueError(f"record_phase: seconds must be a finite number; got {seconds!r:.40}")
     found = _phases.get()
     if found is not None:
         found.add(name, seconds, description)

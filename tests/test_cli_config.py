@@ -98,7 +98,7 @@ def test_every_profile_is_checked() -> None:
     Path("m.toml").write_text(GOOD + '[profile.dev.middleware.cors]\nmax_age = "x"\n')
     result = run("check", "m.toml")
     assert result.stderr.splitlines()[0].endswith(": profile dev (cors): max_age must be an integer; got 'x'")
-    Path("m.toml").write_text(GOOD + '[profile.dev.middleware.cors]\nmax_age = -1\n[profile.ok]\n')
+    Path("m.toml").write_text(GOOD + "[profile.dev.middleware.cors]\nmax_age = -1\n[profile.ok]\n")
     result = run("check", "m.toml")
     assert result.stderr.splitlines()[0].endswith("max_age must not be negative; got -1 (profile dev)")
     assert run("check", "m.toml", "--profile", "ok").output == "m.toml with profile ok: right, 2 layers\n"

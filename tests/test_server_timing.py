@@ -104,3 +104,14 @@ def test_a_name_that_is_no_token_is_refused() -> None:
 def test_options_that_cannot_be_right_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=next(iter(options))):
         ServerTiming(app, **options)
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), "1", None])
+async def test_seconds_that_are_no_number_are_refused_and_spoil_nothing(seconds: Any) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        with pytest.raises(ValueError, match="seconds must be a finite number"):
+            record_phase("db", seconds)
+        await PlainTextResponse("hello")(scope, receive, send)
+
+    response = await request(ServerTiming(app, show_to="anybody"))
+    assert (response.header("server-timing") or "").startswith("total;dur=")

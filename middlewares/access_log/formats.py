@@ -10,14 +10,17 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from middlewares.core.addresses import parse_address
+
 from .record import ECS, timestamp
+from .writer import told_plainly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .record import Record
 
-__all__ = ("FORMATS", "combined", "ecs", "logfmt", "otel", "pretty")
+__all__ = ("FORMATS", "combined", "ecs", "logfmt", "notice", "otel", "pretty")
 
 try:
     import orjson
@@ -41,9 +44,13 @@ def ecs(at: float, level: str, record: Record) -> str:
     """Return JSON with the names of ECS."""
     head = {"@timestamp": timestamp(at), "log.level": level.lower(), "message": _message(record)}
     named = {ECS.get(name, name): value for name, value in record.items()}
+    address = parse_address(record.get("client.address"))
+    if address is not None:
+        named["client.ip"] = str(address)  # a type of its own there: a document with anything else is refused
     named["event.duration"] = round(record["http.server.request.duration"] * 1e9)
     outcome = record["outcome"]
-    is_failure = record.get("http.response.status_code", 0) >= 500
+    status = record.get("http.response.status_code")
+    is_failure = isinstance(status, int) and status >= 500
     named["event.outcome"] = "failure" if is_failure else _OUTCOMES.get(outcome, "failure")
     named["http.outcome"] = outcome
     return _json({**head, "ecs.version": "8.17.0", **named})
@@ -66,7 +73,7 @@ def combined(at: float, level: str, record: Record) -> str:
     )
     return (
         f'{_word(_get(record, "client.address"))} - - [{date} +0000] "{line}" '
-        f"{_get(record, 'http.response.status_code')} {record['http.response.body.size'] or '-'} "
+        f"{_word(_get(record, 'http.response.status_code'))} {record['http.response.body.size'] or '-'} "
         f'"{_escaped(_get(record, "http.request.header.referer"))}" "{_escaped(_get(record, "user_agent.original"))}"'
     )
 
@@ -74,9 +81,10 @@ def combined(at: float, level: str, record: Record) -> str:
 def pretty(at: float, level: str, record: Record, *, colour: bool = False) -> str:
     """Return a line for whoever develops: time, status, method, path, duration, and what went wrong."""
     status = record.get("http.response.status_code")
-    shown = str(status or "---")
+    shown = _escaped(status or "---")
     if colour:
-        shown = f"\x1b[{_COLOURS.get((status or 500) // 100, '31')}m{shown}\x1b[0m"
+        kind = status // 100 if isinstance(status, int) else 5
+        shown = f"\x1b[{_COLOURS.get(kind, '31')}m{shown}\x1b[0m"
     query = record.get("url.query")
     parts = [
         time.strftime("%H:%M:%S", time.localtime(at)),
@@ -97,6 +105,32 @@ FORMATS: Final[dict[str, Callable[[float, str, Record], str]]] = {
     "logfmt": logfmt,
     "combined": combined,
     "pretty": pretty,
+}
+
+
+def notice(form: object) -> Callable[[int], str]:
+    """Return what makes a line, in a format, of the number of lines that were lost."""
+    return _NOTICES.get(form, told_plainly) if isinstance(form, str) else told_plainly
+
+
+def _otel_notice(dropped: int) -> str:
+    told = {"timestamp": timestamp(time.time()), "severity_text": "WARNING", "body": told_plainly(dropped)}
+    return _json({**told, "access_log.dropped": dropped})
+
+
+def _ecs_notice(dropped: int) -> str:
+    told = {"@timestamp": timestamp(time.time()), "log.level": "warning", "message": told_plainly(dropped)}
+    return _json({**told, "ecs.version": "8.17.0", "access_log.dropped": dropped})
+
+
+def _logfmt_notice(dropped: int) -> str:
+    return f'ts={timestamp(time.time())} level=warning msg="{told_plainly(dropped)}" dropped={dropped}'
+
+
+_NOTICES: Final[dict[str, Callable[[int], str]]] = {
+    "json": _otel_notice,
+    "ecs": _ecs_notice,
+    "logfmt": _logfmt_notice,
 }
 
 

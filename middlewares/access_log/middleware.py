@@ -6,10 +6,11 @@ import logging
 import os
 import random
 import time
+import weakref
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 from middlewares.core.fields import is_token
@@ -19,7 +20,7 @@ from middlewares.core.options import check_types
 from middlewares.core.paths import MONITORING_PATHS, compile_paths, path_problem, route_path
 from middlewares.errors import OptionErrors
 
-from .formats import FORMATS, pretty
+from .formats import FORMATS, notice, pretty
 from .record import record_of, without_values
 from .writer import Writer
 
@@ -78,6 +79,8 @@ class AccessLog(Observer):
     _logger: logging.Logger = field(init=False, repr=False)
     _writer: Writer | None = field(init=False, repr=False)
 
+    kept: ClassVar = ("_writer",)
+
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
         check_types(problems, self)
@@ -91,9 +94,12 @@ class AccessLog(Observer):
         for option in ("headers", "redact_headers"):
             for name in getattr(self, option):
                 problems.check(is_token(name), option, "must hold names of headers", name)
+        problems.check(
+            not isinstance(self.output, int) or self.output >= 0, "output", "must be a descriptor from 0", self.output
+        )
         problems.raise_if_any()
         descriptor = self._descriptor()
-        writer = None if descriptor is None else Writer(descriptor, capacity=self.queue_size)
+        writer = None if descriptor is None else Writer(descriptor, capacity=self.queue_size, tell=notice(self.format))
         freeze(
             self,
             _is_quiet=compile_paths(self.quiet_paths),
@@ -108,6 +114,11 @@ class AccessLog(Observer):
             _writer=writer,
             _plan=observe(self),
         )
+        self._close_when_gone()
+
+    def take_over(self, old: Any) -> None:
+        Observer.take_over(self, old)
+        self._close_when_gone()
 
     @property
     def dropped(self) -> int:
@@ -143,13 +154,24 @@ class AccessLog(Observer):
 
         await self.app(scope, receive, send_flushed)
 
+    def _close_when_gone(self) -> None:
+        """Have the thread end with the layer that writes; one that goes on with the writer starts it again."""
+        if self._writer is not None:
+            weakref.finalize(self, self._writer.close).atexit = False  # all are written out then
+
     def _level(self, call: ObservedCall) -> int:
         duration = (call.ended or call.began) - call.began
         status = call.status
-        if call.is_complete and call.error is None and status in _FINE and duration < self.slow:
+        if (
+            call.is_complete
+            and call.error is None
+            and status.__class__ is int
+            and status in _FINE
+            and duration < self.slow
+        ):
             return logging.INFO  # as nearly all are
         status, outcome = call.final_status, call.outcome
-        if outcome in _FAILURES or (status is not None and status >= _FAILURE):
+        if outcome in _FAILURES or (isinstance(status, int) and status >= _FAILURE):
             return logging.ERROR
         if outcome == "cancelled" or (duration >= self.slow and not call.is_websocket):
             return logging.WARNING

@@ -39,7 +39,6 @@ ECS: Final[Mapping[str, str]] = {
     "body": "message",
     "http.response.status_code": "http.response.status_code",
     "http.server.request.duration": "event.duration",
-    "client.address": "client.ip",
     "http.request.body.size": "http.request.body.bytes",
     "http.response.body.size": "http.response.body.bytes",
     "network.protocol.version": "http.version",
@@ -62,7 +61,7 @@ def record_of(
     path = raw.partition(b"?")[0].decode("utf-8", "backslashreplace") if raw else str(scope["path"])
     is_websocket = scope["type"] == "websocket"
     record: Record = {
-        "http.request.method": "GET" if is_websocket else scope["method"],  # RFC 6455, 4.1
+        "http.request.method": "GET" if is_websocket else scope["method"][:_LONGEST],  # RFC 6455, 4.1
         "url.path": path if len(path) <= _LONGEST else path[:_LONGEST],
     }
     asked = scope.get("query_string")
@@ -89,7 +88,7 @@ def _add_outcome(record: Record, call: ObservedCall) -> None:
     route, status, first = call.route, call.status, call.first_byte
     if route is not None:
         record["http.route"] = route
-    if call.is_complete and call.error is None and status in _FINE:
+    if call.is_complete and call.error is None and status.__class__ is int and status in _FINE:
         record["http.response.status_code"] = status
         record["outcome"] = "completed"
     else:
@@ -174,7 +173,9 @@ def _add_facts(record: Record, exchange: Exchange) -> None:
     if facts.get("refusals"):
         record["refused"] = ", ".join(refusal.code for refusal in exchange.refusals)
     if facts.get("quotas"):
-        record["quotas"] = ", ".join(str(quota) for quota in exchange.quotas)[:_LONGEST]
+        quotas: list[Any] = facts["quotas"]
+        told = (f"{policy.name};r={left}" for quota in quotas for policy, left, _ in quota.readings())
+        record["quotas"] = ", ".join(told)[:_LONGEST]
 
 
 def _cut(value: bytes) -> str:

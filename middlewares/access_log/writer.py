@@ -12,15 +12,26 @@ import select
 import stat
 import threading
 import time
-import weakref
 from collections import deque
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
-__all__ = ("Writer",)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ("Writer", "told_plainly")
 
 _CHUNK: Final = 4096
-"""Bytes that are written at once: a pipe that can be written to takes as many (POSIX, ``PIPE_BUF``) without waiting."""
+"""Bytes that are written at once: a pipe that can be written to takes as many (POSIX, ``PIPE_BUF``) without waiting,
+and keeps them together, whichever processes write to it."""
+
+_writers: Final[WeakSet[Writer]] = WeakSet()
+
+
+def told_plainly(dropped: int) -> str:
+    """Return the line that says how many were lost."""
+    return f"access_log: {dropped} lines dropped"
 
 
 _FILE_CHUNK: Final = 1 << 20
@@ -32,22 +43,34 @@ _LINES: Final = 256
 class Writer:
     """A queue of lines, and the thread that writes them; the thread starts with the first line."""
 
-    def __init__(self, descriptor: int, *, capacity: int = 10_000, interval: float = 0.2) -> None:
-        """``capacity`` is in lines; ``interval`` in seconds between two writes."""
+    def __init__(
+        self,
+        descriptor: int,
+        *,
+        capacity: int = 10_000,
+        interval: float = 0.2,
+        tell: Callable[[int], str] = told_plainly,
+    ) -> None:
+        """``capacity`` is in lines; ``interval`` in seconds between two writes; ``tell`` makes a line of a loss."""
         self.descriptor = descriptor
         self.capacity = capacity
         self.interval = interval
+        self._tell = tell
+        self.reborn()
+        _writers.add(self)
+
+    def reborn(self) -> None:
+        """Begin anew in a process that was forked: threads do not follow it, and lines are its parent's to write."""
         self.dropped = 0
         """Lines that were lost for want of room, or because the descriptor is closed."""
         self._lines: deque[str] = deque()
         self._told = 0
         self._rest = b""
-        self._thread: threading.Thread | None = None
-        self._process = 0
+        self._is_open = False
         self._wake = threading.Event()
+        self._starting = threading.Lock()
         self._writing = threading.Lock()
-        self._chunk = _FILE_CHUNK if _is_file(descriptor) else _CHUNK
-        atexit.register(_flush_at_exit, weakref.ref(self))
+        self._chunk = _FILE_CHUNK if _is_file(self.descriptor) else _CHUNK
 
     def put(self, line: str) -> None:
         """Put a line into the queue; it never waits."""
@@ -55,7 +78,7 @@ class Writer:
             self.dropped += 1
             return
         self._lines.append(line)
-        if self._process != os.getpid():  # threads do not follow into a process that was forked
+        if not self._is_open:
             self._start()
 
     def flush(self, timeout: float = 1.0) -> bool:
@@ -71,25 +94,41 @@ class Writer:
         finally:
             self._writing.release()
 
+    def close(self) -> None:
+        """Have the thread end when it has written what is queued. A line that comes later starts another."""
+        self._is_open = False
+        self._wake.set()
+
     def _start(self) -> None:
-        self._process = os.getpid()
-        self._writing = threading.Lock()
-        self._wake = threading.Event()
-        self._thread = threading.Thread(
-            target=_run, args=(weakref.ref(self), self._wake), name="access-log", daemon=True
-        )
-        self._thread.start()
+        with self._starting:
+            if self._is_open:
+                return
+            self._wake = threading.Event()
+            threading.Thread(target=self._run, args=(self._wake,), name="access-log", daemon=True).start()
+            self._is_open = True
+
+    def _run(self, wake: threading.Event) -> None:
+        while True:
+            # Asked first: what was put before it was closed is written by what follows.
+            is_closed = wake.is_set()
+            self.flush(1.0 if is_closed else self.interval)
+            if is_closed:
+                return
+            wake.wait(self.interval)
 
     def _write(self, timeout: float) -> bool:
         """Write one chunk if the descriptor takes it in time; return whether there may be more to write."""
         try:
             if not self._rest:
                 self._rest = self._taken()
-            ready = select.select((), (self.descriptor,), (), timeout)[1]
-            if not ready:
+            if not _is_writable(self.descriptor, timeout):
                 return False
-            self._rest = self._rest[os.write(self.descriptor, self._rest[: self._chunk]) :]
-        except (OSError, ValueError):  # closed, or nobody reads it any more
+            # Whole lines, as other processes may write to the same pipe.
+            end = self._rest.rfind(b"\n", 0, self._chunk) + 1 or self._chunk
+            self._rest = self._rest[os.write(self.descriptor, self._rest[:end]) :]
+        except BlockingIOError:
+            return False
+        except (OSError, ValueError, OverflowError):  # closed, or nobody reads it any more
             self.dropped += self._rest.count(b"\n") + len(self._lines)
             self._rest = b""
             self._lines.clear()
@@ -99,7 +138,7 @@ class Writer:
     def _taken(self) -> bytes:
         lines: list[str] = []
         if self.dropped > self._told:
-            lines.append(f"access_log: {self.dropped - self._told} lines dropped")
+            lines.append(self._tell(self.dropped - self._told))
             self._told = self.dropped
         while self._lines and len(lines) < _LINES:
             lines.append(self._lines.popleft())
@@ -107,13 +146,13 @@ class Writer:
         return "\n".join(lines).encode(errors="backslashreplace")
 
 
-def _run(writer: weakref.ref[Writer], wake: threading.Event) -> None:
-    """Write from time to time, as long as anybody can put lines."""
-    while (found := writer()) is not None:
-        interval = found.interval
-        found.flush(interval)
-        del found
-        wake.wait(interval)
+def _is_writable(descriptor: int, timeout: float) -> bool:
+    """Return whether a descriptor takes something within ``timeout`` seconds, or would tell why it does not."""
+    if not hasattr(select, "poll"):  # pragma: no cover - Windows, where only sockets can be asked
+        return True
+    asked = select.poll()
+    asked.register(descriptor, select.POLLOUT)
+    return bool(asked.poll(timeout * 1000))
 
 
 def _is_file(descriptor: int) -> bool:
@@ -125,7 +164,16 @@ def _is_file(descriptor: int) -> bool:
         return False
 
 
-def _flush_at_exit(writer: weakref.ref[Writer]) -> None:
-    found = writer()
-    if found is not None:
-        found.flush()
+def _flush_all() -> None:
+    for writer in [*_writers]:
+        writer.flush()
+
+
+def _after_fork() -> None:
+    for writer in [*_writers]:
+        writer.reborn()
+
+
+atexit.register(_flush_all)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)

@@ -12,6 +12,8 @@ from middlewares.core.paths import path_problem
 from middlewares.errors import OptionErrors
 
 from .labels import check_labels
+from .layout import SIZES, layout_of, merged
+from .presets import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,7 +45,7 @@ def check_options(layer: Any) -> None:
     problems.check(
         layer.max_series >= _LEAST_SERIES, "max_series", f"must be at least {_LEAST_SERIES}", layer.max_series
     )
-    check_labels(problems, layer.labels)
+    check_labels(problems, layer.labels, _labels_of(layer.names))
     problems.raise_if_any()
 
 
@@ -52,3 +54,10 @@ def _check_bounds(problems: OptionErrors, option: str, bounds: Collection[float]
         problems.check(0 < bound <= inf, option, "must hold numbers above 0", bound)
     if bounds is not None and option != "slo":
         problems.check(bool({*bounds} - {inf}), option, "must hold at least one number", bounds)
+
+
+def _labels_of(names: str) -> frozenset[str]:
+    """Return the labels that metrics have with a set of names: one that is there twice spoils the whole page."""
+    preset = PRESETS[names]
+    families = preset.families("", layout_of(merged(preset.durations, preset.always), SIZES), ())
+    return frozenset(name for family in families for name, _ in family.labels)

@@ -19,6 +19,7 @@ from middlewares.core.addresses import Network, is_in, parse_address, parse_netw
 from middlewares.core.headers import joined
 from middlewares.core.layer import freeze
 from middlewares.core.negotiation import choose_coding
+from middlewares.core.options import check_type, option_fields, option_types
 from middlewares.core.refusals import Refusal, refuse
 from middlewares.errors import OptionErrors
 
@@ -86,6 +87,11 @@ class MetricsEndpoint:
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
+        cls: Any = type(self)
+        hints = option_types(cls)
+        for option in option_fields(cls):
+            check_type(problems, option, getattr(self, option.name), hints[option.name])
+        problems.raise_if_any()
         networks = parse_networks(problems, "allow", self.allow)
         problems.check(self.max_scrapes >= 1, "max_scrapes", "must be at least 1", self.max_scrapes)
         problems.raise_if_any()

@@ -48,6 +48,10 @@ class _Conflict(ValueError):
     """Two layers of one registry cannot count together."""
 
 
+class _NoDirectory(ValueError):
+    """The environment names a directory for several processes that is none."""
+
+
 class Book:
     """What is counted in one home, and the families that tell it; a collector for prometheus_client."""
 
@@ -98,6 +102,9 @@ def open_books(layer: Metrics, registry: CollectorRegistry | None) -> tuple[Book
     try:
         book = _book(Book, registry, place, layout, preset.families(prefix, layout, extra), layer.max_series)
         rest = _book(_CommonBook, registry, _COMMON, common, common_families(common), layer.max_series)
+    except _NoDirectory as error:
+        hint = "an empty one, made before the first process starts"
+        raise OptionError(type(layer).__name__, [Problem(DIRECTORY_VARIABLE, str(error), hint=hint)]) from error
     except _Conflict as error:
         hint = "give this one a registry or a prefix of its own"
         raise OptionError(type(layer).__name__, [Problem("registry", str(error), hint=hint)]) from error
@@ -156,7 +163,10 @@ def _ledger() -> Ledger | None:
         from .ledger import ledger_of
     except ImportError:  # pragma: no cover - Windows, where each process tells its own numbers
         return None
-    return ledger_of(directory)
+    try:
+        return ledger_of(directory)
+    except OSError as error:
+        raise _NoDirectory(f"must name a directory that this process may write to ({error})") from error
 
 
 def _samples(family: Family, pairs: Pairs, row: Row) -> Iterator[Sample]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from middlewares.asgi import connection_of
+from middlewares.core.fields import is_token
 from middlewares.core.headers import find
 
 if TYPE_CHECKING:
@@ -90,13 +91,13 @@ class Labels:
         return (*self.constant, *pairs)
 
 
-def check_labels(problems: OptionErrors, given: Mapping[str, Any]) -> None:
-    """Record what is wrong with labels that a user adds."""
+def check_labels(problems: OptionErrors, given: Mapping[str, Any], taken: frozenset[str]) -> None:
+    """Record what is wrong with labels that a user adds to those that are ``taken``."""
     for name, value in given.items():
         problems.check(
             bool(_NAME.fullmatch(name)), "labels", "must have names of letters, digits and '_', such as 'tenant'", name
         )
-        problems.check(name not in _RESERVED, "labels", "must not have names that are taken", name)
+        problems.check(name not in _RESERVED | taken, "labels", "must not have names that are taken", name)
         if isinstance(value, Mapping):
             _check_table(problems, value)
         else:
@@ -107,7 +108,8 @@ def _check_table(problems: OptionErrors, table: Mapping[str, Any]) -> None:
     values = table.get("values")
     is_listed = isinstance(values, (list, tuple, set, frozenset)) and all(isinstance(value, str) for value in values)
     one = {*table} - {"values"}
-    is_right = one in ({"header"}, {"response_header"}) and isinstance(next(iter(table[name] for name in one)), str)
+    name = next((table[kind] for kind in one), None)
+    is_right = one in ({"header"}, {"response_header"}) and isinstance(name, str) and is_token(name)
     problems.check(is_listed and is_right, "labels", _RULE, dict(table), f"other values become {OTHER!r}")
 
 

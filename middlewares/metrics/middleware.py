@@ -203,17 +203,18 @@ class Metrics(Observer):
             cells[in_at] += 1
         sent = call.sent
         facts = call.exchange.facts
-        if facts is not None:
-            if "codings" in facts:
-                sent = _wire_size(call, facts["codings"])
-            is_plain = "refusals" not in facts and "quotas" not in facts and "is_sampled" not in facts
-            if not is_plain or ("span" in facts and facts["span"].trace_flags & 1):
-                self._finish_rest(call, facts, key, duration)
+        if facts is not None and "codings" in facts:
+            sent = _wire_size(call, facts["codings"])
         if sent and method != "HEAD" and status not in _BODILESS:
             cells[out_at + bisect_left(sizes, sent)] += 1
             cells[out_sum] += sent
         else:
             cells[out_at] += 1
+        # All is counted by now, whatever others have put into the exchange.
+        if facts is not None:
+            is_plain = "refusals" not in facts and "quotas" not in facts and "is_sampled" not in facts
+            if not is_plain or ("span" in facts and facts["span"].trace_flags & 1):
+                self._finish_rest(call, facts, key, duration)
         if INTERNAL_ERRORS and self._common.home.ledger is not None:
             note_failures(self._common.home)
 

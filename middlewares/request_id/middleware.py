@@ -34,6 +34,8 @@ __all__ = ("RequestID",)
 _INVALID: Final = "Send one id of 1 to 128 letters, digits and . _ ~ : / + = -, or none."
 _EXPOSED: Final = frozenset(name.lower() for name in EXPOSED)
 
+_TAKEN: Final = frozenset({"connection", "content-length", "host", "set-cookie", "transfer-encoding", "upgrade"})
+
 _Line = tuple[bytes, bytes]
 
 
@@ -76,6 +78,8 @@ class RequestID(Observer):
         check_types(problems, self)
         problems.raise_if_any()
         problems.check(is_token(self.header), "header", "must be the name of a header", self.header)
+        is_free = self.header.lower() not in _TAKEN
+        problems.check(is_free, "header", "must not be a header that frames or routes messages", self.header)
         is_word = isinstance(self.trusted_clients, str)
         networks = () if is_word else parse_networks(problems, "trusted_clients", self.trusted_clients)
         problems.raise_if_any()

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
+import pty
 import re
+import resource
+import select
+import subprocess
+import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.responses import PlainTextResponse
 
-from middlewares import GZip, Middleware, Stack
+from middlewares import GZip, Middleware, RateLimit, Stack
 from middlewares.access_log import AccessLog
-from middlewares.access_log.formats import FORMATS, pretty
+from middlewares.access_log.formats import FORMATS, notice, pretty
 from middlewares.access_log.record import without_values
 from middlewares.access_log.writer import Writer
+from middlewares.core.exchange import EXCHANGE
 from middlewares.errors import OptionError
 from middlewares.request_id import RequestID
 from middlewares.testing import Driver, http_scope, lifespan, request, websocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from middlewares.asgi import Receive, Scope, Send
 
@@ -220,6 +230,67 @@ def test_colours_are_for_terminals() -> None:
     assert "\x1b[" not in pretty(0.0, "INFO", record)
 
 
+async def test_a_line_tells_of_the_trace_the_route_and_what_is_left_of_quotas(lines: list[logging.LogRecord]) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = scope[EXCHANGE]
+        exchange.trace_id, exchange.span_id, exchange.route = "ab" * 16, "cd" * 8, "/items/{id}"
+        await page(scope, receive, send)
+
+    stack = Stack(Middleware(AccessLog, logger=NAME), Middleware(RateLimit, limit="2/hour", name="hourly"))(app)
+    for _ in range(3):
+        await request(stack)
+    told = [json.loads(record.getMessage()) for record in lines]
+    assert (told[0]["trace_id"], told[0]["span_id"], told[0]["http.route"]) == ("ab" * 16, "cd" * 8, "/items/{id}")
+    assert [line["quotas"] for line in told] == ["hourly;r=1", "hourly;r=0", "hourly;r=0"]
+    assert told[2]["refused"]
+
+
+async def test_a_file_that_is_sent_by_its_path_is_one_line(tmp_path: Path, lines: list[logging.LogRecord]) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"12345")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.pathsend", "path": str(file)})
+
+    async with Driver(AccessLog(app, logger=NAME), http_scope()) as call:
+        await call.finish()
+    (record,) = lines
+    told = json.loads(record.getMessage())
+    assert (told["outcome"], told["http.response.body.size"]) == ("completed", 5)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+async def test_a_status_that_is_none_is_logged_all_the_same(form: Any, lines: list[logging.LogRecord]) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": "a\nb", "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with Driver(AccessLog(app, logger=NAME, format=form), http_scope()) as call:
+        await call.finish()
+    (record,) = lines
+    assert len(record.getMessage().splitlines()) == 1
+
+
+async def test_no_value_makes_a_line_long(lines: list[logging.LogRecord]) -> None:
+    huge = "x" * 100_000
+    scope = http_scope(huge, f"/{huge}", query=huge, headers={"user-agent": huge, "referer": huge, "a": huge})
+    async with Driver(AccessLog(page, logger=NAME, headers=["a"], query="full"), scope) as call:
+        await call.finish()
+    (record,) = lines
+    assert len(record.getMessage()) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("client", "address"),
+    [("192.0.2.1", "192.0.2.1"), ("fe80::1%eth0", "fe80::1"), ("testclient", None), ("", None)],
+)
+def test_only_addresses_are_client_ip_in_ecs(client: str, address: str | None) -> None:
+    record = {"http.request.method": "GET", "url.path": "/", "outcome": "completed", "http.server.request.duration": 0}
+    told = json.loads(FORMATS["ecs"](0.0, "INFO", {**record, "client.address": client}))
+    assert (told["client.address"], told.get("client.ip")) == (client, address)
+
+
 # -- which lines are left out
 
 
@@ -251,6 +322,8 @@ async def test_a_pipe_that_nobody_reads_delays_nothing_and_lines_are_counted() -
     os.close(reader)
     os.close(writer)
     assert (await request(app)).status == 200
+    assert app._writer is not None
+    app._writer.flush()  # nothing is left for whoever gets the number of this descriptor next
 
 
 async def test_what_is_queued_is_written_by_the_time_the_application_has_shut_down() -> None:
@@ -277,13 +350,187 @@ async def test_what_is_queued_is_written_by_the_time_the_application_has_shut_do
 def test_a_writer_tells_of_the_lines_that_it_dropped() -> None:
     reader, descriptor = os.pipe()
     writer = Writer(descriptor, capacity=2, interval=3600)
-    writer._process = os.getpid()  # no thread: the test writes
+    writer._is_open = True  # no thread: the test writes
     for number in range(5):
         writer.put(f"line {number}")
     assert writer.flush()
     os.close(descriptor)
     with os.fdopen(reader) as pipe:
         assert pipe.read() == "access_log: 3 lines dropped\nline 0\nline 1\n"
+
+
+def test_what_was_dropped_is_told_in_the_format_of_the_log() -> None:
+    assert json.loads(notice("json")(3))["access_log.dropped"] == 3
+    assert json.loads(notice("ecs")(3))["log.level"] == "warning"
+    assert parse_logfmt(notice("logfmt")(3))["dropped"] == "3"
+    assert notice("pretty")(3) == notice(print)(3) == "access_log: 3 lines dropped"
+
+
+def test_lines_are_written_whole_so_that_processes_can_share_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunks: list[bytes] = []
+
+    def keep(descriptor: int, data: bytes) -> int:
+        chunks.append(data)
+        return len(data)
+
+    reader, descriptor = os.pipe()
+    writer = Writer(descriptor)
+    writer._is_open = True  # no thread: the test writes
+    monkeypatch.setattr("middlewares.access_log.writer.os.write", keep)
+    sizes = (300, 1_000, 3_900, 4_095, 10_000)
+    for number in range(50):
+        writer.put("x" * sizes[number % 5])
+    assert writer.flush()
+    monkeypatch.undo()
+    os.close(descriptor)
+    os.close(reader)
+    assert all(len(chunk) <= select.PIPE_BUF for chunk in chunks)
+    whole = [line for chunk in chunks if chunk.endswith(b"\n") for line in chunk.splitlines()]
+    assert [len(line) for line in whole if len(line) in sizes[:4]] == [*sizes[:4]] * 10
+
+
+def test_descriptors_can_have_high_numbers() -> None:
+    reader, descriptor = os.pipe()
+    high = 1_500
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limits[0] <= high:  # pragma: no cover - as the machine is set up
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, limits[1]), limits[1]))
+    os.dup2(descriptor, high)
+    writer = Writer(high)
+    writer.put("a line")
+    assert writer.flush()
+    os.close(high)
+    os.close(descriptor)
+    with os.fdopen(reader) as pipe:
+        assert pipe.read() == "a line\n"
+    assert writer.dropped == 0
+    writer.close()
+
+
+def test_a_descriptor_that_asks_to_come_again_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, data: bytes) -> int:
+        raise BlockingIOError
+
+    reader, descriptor = os.pipe()
+    writer = Writer(descriptor)
+    writer._is_open = True  # no thread: the test writes
+    writer.put("a line")
+    with monkeypatch.context() as patched:
+        patched.setattr("middlewares.access_log.writer.os.write", full)
+        assert not writer.flush(0.01)
+    assert writer.flush()
+    os.close(descriptor)
+    with os.fdopen(reader) as pipe:
+        assert pipe.read() == "a line\n"
+    assert writer.dropped == 0
+
+
+def run(program: str, **options: Any) -> str:
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, timeout=60, check=True, **options)
+    return bytes(done.stdout).decode()
+
+
+def test_a_process_that_ends_leaves_no_line_behind() -> None:
+    written = run("from middlewares.access_log.writer import Writer\nw = Writer(1)\nfor n in range(500): w.put(str(n))")
+    assert written.split() == [str(number) for number in range(500)]
+
+
+def test_lines_of_a_parent_are_not_written_again_by_a_forked_process() -> None:
+    program = """
+import os, sys
+from middlewares.access_log.writer import Writer
+writer = Writer(1, interval=3600)
+writer.put("parent 0")
+while writer._lines or writer._rest: pass
+writer.put("parent 1")
+writer._writing.acquire()  # as its thread may have it at that moment
+child = os.fork()
+if not child:
+    writer.put("child")
+    sys.exit()
+writer._writing.release()
+os.waitpid(child, 0)
+"""
+    assert sorted(run(program).splitlines()) == ["child", "parent 0", "parent 1"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True)]
+)
+async def test_colours_are_welcome_unless_the_environment_says_no(
+    environment: dict[str, str], is_coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    terminal, other = pty.openpty()
+    app = AccessLog(page, format="pretty", output=other)
+    await request(app)
+    await anyio.to_thread.run_sync(app._writer.flush)  # type: ignore[union-attr] # it has one
+    line = os.read(terminal, 1000).decode()
+    os.close(other)
+    os.close(terminal)
+    assert (" 200 " in line, "\x1b[32m200" in line) == (not is_coloured, is_coloured)
+
+
+async def test_a_handler_that_is_slow_comes_after_the_response() -> None:
+    events: list[str] = []
+
+    class Slow(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            events.append("logged")
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        events.append(message["type"])
+
+    logger, handler = logging.getLogger(NAME), Slow()
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        await AccessLog(page, logger=NAME)(http_scope(), receive, send)
+    finally:
+        logger.removeHandler(handler)
+    assert events == ["http.response.start", "http.response.body", "logged"]
+
+
+async def test_a_layer_that_takes_the_place_of_another_goes_on_with_its_queue() -> None:
+    reader, descriptor = os.pipe()
+    old, new = (AccessLog(page, output=descriptor, format="logfmt") for _ in range(2))
+    await request(old, path="/old")
+    new.take_over(old)
+    assert new._writer is old._writer
+    del old
+    gc.collect()
+    await request(new, path="/new")
+    writer = new._writer
+    assert writer is not None
+    del new
+    gc.collect()
+    await anyio.to_thread.run_sync(writer.flush)
+    for thread in _threads_of(writer):
+        await anyio.to_thread.run_sync(thread.join, 5)
+    assert not _threads_of(writer)
+    os.close(descriptor)
+    with os.fdopen(reader) as pipe:
+        assert [parse_logfmt(line)["url.path"] for line in pipe.read().splitlines()] == ["/old", "/new"]
+
+
+async def test_lines_are_written_also_when_their_layer_is_gone_at_once() -> None:
+    reader, descriptor = os.pipe()
+    await request(AccessLog(page, output=descriptor, format="logfmt"))
+    gc.collect()
+    with anyio.fail_after(5):
+        told = await anyio.to_thread.run_sync(os.read, reader, 4096)
+    assert parse_logfmt(told.decode().strip())["outcome"] == "completed"
+    os.close(descriptor)
+    os.close(reader)
+
+
+def _threads_of(writer: Writer) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if getattr(thread, "_target", None) == writer._run]
 
 
 async def test_a_handler_that_fails_breaks_no_response() -> None:
@@ -314,6 +561,7 @@ async def test_a_thousand_calls_at_once_are_a_thousand_lines(lines: list[logging
     [
         {"format": "xml"},
         {"output": "file"},
+        {"output": -1},
         {"sample_rate": 2.0},
         {"slow": 0.0},
         {"queue_size": 0},

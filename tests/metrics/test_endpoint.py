@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client import parser as text_parser
 from prometheus_client.openmetrics import parser as open_parser
 
-from middlewares import Metrics, MetricsEndpoint
+from middlewares import Metrics, MetricsEndpoint, OptionError
 from middlewares.core.exchange import EXCHANGE
 from middlewares.metrics.formats import choose_format
 from middlewares.testing import Driver, Response, http_scope, lifespan, request, websocket_scope
@@ -236,3 +236,9 @@ async def test_a_scrape_of_a_thousand_routes_stalls_nobody(registry: CollectorRe
         watcher.cancel()
         quietest.append(max(stalls))
     assert min(quietest) < 0.005
+
+
+@pytest.mark.parametrize("options", [{"max_scrapes": "x"}, {"max_scrapes": 0}, {"allow": 3}, {"allow": ["x"]}])
+def test_options_of_the_endpoint_that_cannot_be_right_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=next(iter(options))):
+        MetricsEndpoint(**options)

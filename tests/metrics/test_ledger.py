@@ -16,6 +16,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from middlewares import Metrics, MetricsEndpoint
+from middlewares.core.observer import INTERNAL_ERRORS
 from middlewares.metrics import homes
 from middlewares.testing import request
 
@@ -65,6 +66,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     # Registries go by their number in a process: those of other tests are not in the workers.
     monkeypatch.setattr(homes, "_shelf", WeakKeyDictionary())
+    INTERNAL_ERRORS.clear()  # those of other tests would be told by this process, in a file of its own
     return tmp_path
 
 

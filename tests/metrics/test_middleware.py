@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 import pytest
 from prometheus_client import CollectorRegistry, Counter
+from starlette.applications import Starlette
+from starlette.routing import Route
 
-from middlewares import GZip, Metrics, Middleware, OptionError, RateLimit, Stack
+from middlewares import AccessLog, GZip, Metrics, Middleware, OptionError, RateLimit, Stack
 from middlewares.core.exchange import EXCHANGE
 from middlewares.core.observer import INTERNAL_ERRORS
 from middlewares.testing import ClientDisconnected, Driver, http_scope, request, websocket, websocket_scope
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from middlewares.asgi import ASGIApp, Receive, Scope, Send
 
 PREFIX = "http_server_"
@@ -270,8 +274,13 @@ def test_metrics_of_the_same_name_are_refused(registry: CollectorRegistry) -> No
         ({"buckets": []}, "buckets must hold at least one number"),
         ({"slo": [-1]}, "slo must hold numbers above 0"),
         ({"labels": {"le": "x"}}, "labels must not have names that are taken"),
+        ({"labels": {"handler": "x"}, "names": "prometheus-fastapi-instrumentator"}, "labels must not have names that"),
+        ({"labels": {"status": "x"}, "names": "prometheus-fastapi-instrumentator"}, "labels must not have names that"),
+        ({"labels": {"path": "x"}, "names": "starlette-exporter"}, "labels must not have names that are taken"),
         ({"labels": {"a-b": "x"}}, "labels must have names"),
         ({"labels": {"a": {"header": "x"}}}, "labels must hold a value"),
+        ({"labels": {"a": {"header": "x plan", "values": ["a"]}}}, "labels must hold a value"),
+        ({"labels": {"a": {"header": 1, "values": ["a"]}}}, "labels must hold a value"),
         ({"prefix": "a b"}, "prefix must be"),
         ({"max_series": 1}, "max_series must be at least 10"),
         ({"exclude_paths": ["x"]}, "exclude_paths must hold patterns"),
@@ -281,6 +290,20 @@ def test_metrics_of_the_same_name_are_refused(registry: CollectorRegistry) -> No
 def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         Middleware(Metrics, **options)
+
+
+def test_labels_may_have_the_names_that_others_take_and_that_of_the_application_may_differ(
+    registry: CollectorRegistry,
+) -> None:
+    Middleware(Metrics, labels={"handler": "x", "path": "y"})
+    Middleware(Metrics, labels={"app_name": "shop"}, names="starlette-exporter")
+
+
+def test_a_directory_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "none"))
+    with pytest.raises(OptionError, match="PROMETHEUS_MULTIPROC_DIR must name a directory"):
+        Metrics(sending(), registry=registry)
 
 
 async def test_websockets_have_their_own_metrics(registry: CollectorRegistry) -> None:
@@ -367,6 +390,59 @@ async def test_exemplars_are_of_sampled_traces(registry: CollectorRegistry) -> N
     await request(tracing(is_sampled=True))
     [exemplar] = _exemplars(registry)
     assert exemplar.labels == {"trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7" * 8}
+
+
+async def test_ids_that_are_none_cost_the_exemplar_alone(registry: CollectorRegistry) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = scope[EXCHANGE]
+        exchange.trace_id, exchange.span_id, exchange.is_sampled = "none", "none", True
+        await send(START)
+        await send(END)
+
+    await request(Metrics(app, registry=registry))
+    assert not _exemplars(registry)
+    for name in ("request_duration_seconds", "request_body_size_bytes", "response_body_size_bytes"):
+        assert only(registry, f"{PREFIX}{name}_count")[1] == 1
+
+
+async def test_durations_end_with_the_last_byte_for_all_who_watch(registry: CollectorRegistry) -> None:
+    told: list[dict[str, Any]] = []
+
+    def keep(at: float, level: str, record: dict[str, Any]) -> str:
+        told.append(record)
+        return ""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        await send(PART)
+        await anyio.sleep(0.02)
+        await send(END)
+        assert len(told) == 1, "not before the background has ended"
+
+    await request(Metrics(AccessLog(app, format=keep), registry=registry))
+    duration = only(registry, f"{PREFIX}request_duration_seconds_sum")[1]
+    first_byte = only(registry, f"{PREFIX}time_to_first_byte_seconds_sum")[1]
+    assert 0 < first_byte < duration - 0.015
+    assert told[0]["http.server.request.duration"] == round(duration, 6)
+
+
+@pytest.mark.parametrize("is_outside", [True, False])
+async def test_an_exception_is_one_series_inside_and_outside_of_a_framework(
+    is_outside: bool, registry: CollectorRegistry
+) -> None:
+    def fail(request: Any) -> None:
+        raise ValueError
+
+    framework = Starlette(routes=[Route("/items/{id}", fail)])
+    if is_outside:
+        app: ASGIApp = Metrics(framework, registry=registry)
+    else:
+        framework.add_middleware(Metrics, registry=registry)
+        app = framework
+    await request(app, path="/items/1", raise_exceptions=False)
+    labels = {"http_request_method": "GET", "url_scheme": "http", "http_response_status_code": "500"}
+    expected = {**labels, "http_route": "/items/{id}", "error_type": "ValueError"}
+    assert only(registry, f"{PREFIX}request_duration_seconds_count") == (expected, 1)
 
 
 def _exemplars(registry: CollectorRegistry) -> list[Any]:

@@ -12,8 +12,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anyio
 import anyio.lowlevel
 import pytest
+from prometheus_client import CollectorRegistry
 
-from middlewares import CORS, ConcurrencyLimit, Drain, Health, Middleware, RateLimit, Sessions, Stack, When
+from middlewares import (
+    CORS,
+    AccessLog,
+    ConcurrencyLimit,
+    Drain,
+    Health,
+    Metrics,
+    Middleware,
+    RateLimit,
+    Sessions,
+    Stack,
+    When,
+)
 from middlewares.asgi import ASGIApp
 from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.layer import Layer, freeze
@@ -400,6 +413,8 @@ async def until(holds: Callable[[], bool]) -> None:
         (Middleware(RateLimit, limit="2/hour"), "_engine"),
         (Middleware(ConcurrencyLimit), "_gate"),
         (Middleware(Drain), "_flights"),
+        (Middleware(AccessLog, output=2), "_writer"),
+        (Middleware(Metrics, registry=CollectorRegistry()), "_book"),
         (
             Middleware(Sessions, secret_key=KEY, store="memory://", secure=False),
             "_stores",

@@ -508,6 +508,7 @@ async def test_structlog_takes_the_processor() -> None:
     [
         ({"header": "a b"}, "header must be the name of a header; got 'a b'"),
         ({"header": ""}, "header must be"),
+        ({"header": "Content-Length"}, "header must not be a header that frames"),
         ({"trusted_clients": "10.0.0.0/8"}, "trusted_clients must be .*write \\['10.0.0.0/8'\\]"),
         ({"trusted_clients": ["10.0.0.1/8"]}, "trusted_clients must hold addresses or networks"),
         ({"on_invalid": "drop"}, "on_invalid must be one of 'replace', 'refuse'"),
