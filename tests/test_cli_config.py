@@ -325,7 +325,9 @@ def test_bash_completes_a_command() -> None:
         'if [ "${words[i]}" = -F ]; then "${words[i + 1]}" middlewares expl; fi; done; echo "${COMPREPLY[@]}"'
     )
     environment = os.environ | {"PATH": f"{Path.cwd()}:{os.environ['PATH']}"}
-    ended = subprocess.run(["/bin/bash", "-c", ask], env=environment, capture_output=True, text=True, timeout=30, check=True)
+    ended = subprocess.run(
+        ["/bin/bash", "-c", ask], env=environment, capture_output=True, text=True, timeout=30, check=True
+    )
     assert ended.stdout.split() == ["explain"], ended
 
 
