@@ -123,17 +123,26 @@ class Drain(Layer):
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         flights = self._flights
+        is_open = False
 
         async def receive_late() -> Message:
+            nonlocal is_open
             event = await receive()
-            if event["type"] == "lifespan.startup":
+            if event["type"] == "lifespan.startup" and not is_open:
+                is_open = True
                 flights.lifetime.enter()
                 flights.is_closing = False  # as tests and reloaders do, it may begin anew
-            elif event["type"] == "lifespan.shutdown" and flights.lifetime.leave():
-                await flights.close(self.grace)
+            elif event["type"] == "lifespan.shutdown" and is_open:
+                is_open = False
+                if flights.lifetime.leave():
+                    await flights.close(self.grace)
             return event
 
-        await self.app(scope, receive_late, send)
+        try:
+            await self.app(scope, receive_late, send)
+        finally:
+            if is_open:  # the startup failed, or was given up
+                flights.lifetime.leave()
 
     def _refusal(self, *, closes: bool) -> Refusal:
         headers = ((b"retry-after", b"%d" % self.retry_after),)

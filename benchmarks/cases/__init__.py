@@ -14,6 +14,7 @@ from . import (
     lint,
     load_control,
     metrics,
+    observability,
     observing,
     passthrough,
     rate_limit,
@@ -49,6 +50,7 @@ ALL: tuple[Case, ...] = (
     *reload.CASES,
     *lint.CASES,
     *observing.CASES,
+    *observability.CASES,
     *tracing.CASES,
     *routes.CASES,
 )

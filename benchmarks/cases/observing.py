@@ -87,7 +87,15 @@ CASES = (
         _verify_id,
         bars=(Bar(peer=_CORRELATION, ratio=0.5), Bar(overhead_us=2.3)),
     ),
-    Case("request-id-given", "a request that comes with an id", answer_from_pool, _with_id, _IDS, _verify_id),
+    Case(
+        "request-id-given",
+        "a request that comes with an id",
+        answer_from_pool,
+        _with_id,
+        _IDS,
+        _verify_id,
+        bars=(Bar(peer=_CORRELATION, ratio=0.5),),
+    ),
     Case(
         "access-log",
         "a line of JSON through logging to a stream, beside a line of text",

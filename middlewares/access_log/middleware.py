@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 __all__ = ("AccessLog",)
 
 _FAILURE: Final = 500
+_FINE: Final = frozenset(range(100, _FAILURE))
+_FAILURES: Final = ("raised", "unanswered", "truncated")
+_LEVELS: Final = {level: logging.getLevelName(level) for level in (logging.INFO, logging.WARNING, logging.ERROR)}
 _QUERIES: Final[dict[str, Callable[[str], str | None]]] = {
     "names": without_values,
     "full": lambda query: query[:2048] or None,
     "none": lambda query: None,
 }
-_Sink = Callable[[int, str], None]
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True, kw_only=True)
@@ -73,7 +75,7 @@ class AccessLog(Observer):
     _is_quiet: Callable[[str], object] = field(init=False, repr=False)
     _make: Callable[..., dict[str, Any]] = field(init=False, repr=False)
     _write: Callable[[float, str, dict[str, Any]], str] = field(init=False, repr=False)
-    _sink: _Sink = field(init=False, repr=False)
+    _logger: logging.Logger = field(init=False, repr=False)
     _writer: Writer | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -97,12 +99,12 @@ class AccessLog(Observer):
             _is_quiet=compile_paths(self.quiet_paths),
             _make=partial(
                 record_of,
-                query=_QUERIES[self.query],
-                headers=tuple(name.lower().encode() for name in self.headers),
-                hidden=frozenset(name.lower().encode() for name in self.redact_headers),
+                _QUERIES[self.query],
+                tuple(name.lower().encode() for name in self.headers),
+                frozenset(name.lower().encode() for name in self.redact_headers),
             ),
             _write=self._writing(descriptor),
-            _sink=partial(_log, logging.getLogger(self.logger)) if writer is None else partial(_put, writer),
+            _logger=logging.getLogger(self.logger),
             _writer=writer,
             _plan=observe(self),
         )
@@ -114,11 +116,17 @@ class AccessLog(Observer):
 
     def finish(self, call: ObservedCall, state: Any) -> None:
         level = self._level(call)
-        if level == logging.INFO and (
-            self._is_quiet(route_path(call.scope)) or (self.sample_rate < 1 and random.random() >= self.sample_rate)  # noqa: S311 - a sample, no secret
-        ):
-            return
-        self._sink(level, self._write(time.time(), logging.getLevelName(level), self._make(call)))
+        if level == logging.INFO:
+            scope = call.scope
+            if self._is_quiet(route_path(scope) if scope.get("root_path") else scope["path"]):
+                return
+            if self.sample_rate < 1 and random.random() >= self.sample_rate:  # noqa: S311 - a sample, no secret
+                return
+        line = self._write(time.time(), _LEVELS[level], self._make(call))
+        if self._writer is None:
+            _log(self._logger, level, line)
+        else:
+            self._writer.put(line)
 
     async def pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Write what is left when the application has shut down."""
@@ -136,10 +144,14 @@ class AccessLog(Observer):
         await self.app(scope, receive, send_flushed)
 
     def _level(self, call: ObservedCall) -> int:
-        status = call.final_status
-        if call.outcome in ("raised", "unanswered", "truncated") or (status is not None and status >= _FAILURE):
+        duration = (call.ended or call.began) - call.began
+        status = call.status
+        if call.is_complete and call.error is None and status in _FINE and duration < self.slow:
+            return logging.INFO  # as nearly all are
+        status, outcome = call.final_status, call.outcome
+        if outcome in _FAILURES or (status is not None and status >= _FAILURE):
             return logging.ERROR
-        if call.outcome == "cancelled" or (not call.is_websocket and call.duration >= self.slow):
+        if outcome == "cancelled" or (duration >= self.slow and not call.is_websocket):
             return logging.WARNING
         return logging.INFO
 
@@ -157,12 +169,8 @@ class AccessLog(Observer):
 
 
 def _log(logger: logging.Logger, level: int, line: str) -> None:
-    if logger.isEnabledFor(level):
-        logger.log(level, "%s", line)
-
-
-def _put(writer: Writer, level: int, line: str) -> None:
-    writer.put(line)
+    if logger.isEnabledFor(level):  # as `Logger.log` does it, but that does not look for who calls it
+        logger.handle(logger.makeRecord(logger.name, level, __file__, 0, "%s", (line,), None))
 
 
 def _is_terminal(descriptor: int) -> bool:

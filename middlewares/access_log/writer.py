@@ -9,16 +9,24 @@ from __future__ import annotations
 import atexit
 import os
 import select
+import stat
 import threading
 import time
 import weakref
 from collections import deque
+from pathlib import Path
 from typing import Final
 
 __all__ = ("Writer",)
 
 _CHUNK: Final = 4096
 """Bytes that are written at once: a pipe that can be written to takes as many (POSIX, ``PIPE_BUF``) without waiting."""
+
+
+_FILE_CHUNK: Final = 1 << 20
+"""The same for what never makes its writer wait: every call gives the event loop's thread away, and takes it back."""
+_LINES: Final = 256
+"""Lines that are put together at once."""
 
 
 class Writer:
@@ -38,6 +46,7 @@ class Writer:
         self._process = 0
         self._wake = threading.Event()
         self._writing = threading.Lock()
+        self._chunk = _FILE_CHUNK if _is_file(descriptor) else _CHUNK
         atexit.register(_flush_at_exit, weakref.ref(self))
 
     def put(self, line: str) -> None:
@@ -79,7 +88,7 @@ class Writer:
             ready = select.select((), (self.descriptor,), (), timeout)[1]
             if not ready:
                 return False
-            self._rest = self._rest[os.write(self.descriptor, self._rest[:_CHUNK]) :]
+            self._rest = self._rest[os.write(self.descriptor, self._rest[: self._chunk]) :]
         except (OSError, ValueError):  # closed, or nobody reads it any more
             self.dropped += self._rest.count(b"\n") + len(self._lines)
             self._rest = b""
@@ -92,9 +101,10 @@ class Writer:
         if self.dropped > self._told:
             lines.append(f"access_log: {self.dropped - self._told} lines dropped")
             self._told = self.dropped
-        while self._lines and len(lines) < 64:
+        while self._lines and len(lines) < _LINES:
             lines.append(self._lines.popleft())
-        return "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace")
+        lines.append("")
+        return "\n".join(lines).encode(errors="backslashreplace")
 
 
 def _run(writer: weakref.ref[Writer], wake: threading.Event) -> None:
@@ -104,6 +114,15 @@ def _run(writer: weakref.ref[Writer], wake: threading.Event) -> None:
         found.flush(interval)
         del found
         wake.wait(interval)
+
+
+def _is_file(descriptor: int) -> bool:
+    """Return whether it is a file, or the null device: neither a pipe, nor a terminal."""
+    try:
+        found = os.stat(descriptor)
+        return stat.S_ISREG(found.st_mode) or os.path.samestat(found, Path(os.devnull).stat())
+    except (OSError, ValueError, OverflowError):
+        return False
 
 
 def _flush_at_exit(writer: weakref.ref[Writer]) -> None:

@@ -133,7 +133,8 @@ class InnerPolicy:
             elif self._only_layers:
                 return self._settle(None, is_settled)
             else:
-                is_settled = is_settled and getattr(app, "middleware_stack", app) is not None
+                is_built = getattr(app, "middleware_stack", app) is not None
+                is_settled = is_settled and is_built and not getattr(app, "exchanges_app", False)
                 app = self._inside(app)
             if app is None:
                 return self._settle(None, is_settled)

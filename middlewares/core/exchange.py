@@ -82,8 +82,9 @@ class OfSpan(First[_T]):
         if exchange is None:
             return self
         facts = exchange.facts or _NOTHING
-        span = facts.get("span")
-        return facts.get(self.name) if span is None or self.name in facts else self._read(span)
+        if "span" not in facts or self.name in facts:
+            return facts.get(self.name)
+        return self._read(facts["span"])
 
 
 class Last(_Fact[_T]):
@@ -163,6 +164,8 @@ class Exchange:
     """The id of the span of the request, 16 hexadecimal digits."""
     is_sampled: OfSpan[bool] = OfSpan(lambda span: bool(span.trace_flags & 1))
     """Whether that span is recorded."""
+    is_measured: First[bool] = First()
+    """Whether a tracer that has no span for the request measures it already."""
     error: First[BaseException] = First()
     """What the application raised, where a layer made an answer of it."""
     raw_bytes: First[int] = First()

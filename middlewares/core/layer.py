@@ -29,7 +29,8 @@ class Layer:
     """Whether it publishes the scope of a request in the exchange, where it is the innermost (`is_innermost`)."""
 
     kept: ClassVar[tuple[str, ...]] = ()
-    """The computed fields that hold state, such as counters: what passes to a layer that takes the place of this one.
+    """The computed fields that hold state, such as counters, and those computed from them: what passes to a layer that
+    takes the place of this one.
 
     What they hold must know nothing of the application, and be closed by its `Lifetime`."""
 

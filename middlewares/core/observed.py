@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .headers import Headers
     from .observer import Observer, Plan
 
-__all__ = ("ObservedCall", "Outcome", "error_name")
+__all__ = ("ObservedCall", "Outcome", "error_name", "means_absence")
 
 Outcome = Literal["completed", "raised", "cancelled", "disconnected", "unanswered", "truncated"]
 """How a call ended: the response was complete (or the WebSocket closed); the application raised; it was cancelled; the
@@ -42,7 +42,6 @@ class ObservedCall:
     __slots__ = (
         "_route",
         "began",
-        "close_code",
         "ended",
         "error",
         "exchange",
@@ -51,8 +50,6 @@ class ObservedCall:
         "inner",
         "is_complete",
         "is_disconnected",
-        "messages_received",
-        "messages_sent",
         "observers",
         "plan",
         "receive",
@@ -66,8 +63,21 @@ class ObservedCall:
         "target",
     )
 
+    # What only a WebSocket has: a request, which has no room for it, says so with its class.
+    close_code: int | None
+    """The code with which a WebSocket was closed, by whichever side was first."""
+    messages_received: int
+    messages_sent: int
+
     def __init__(
-        self, plan: Plan, scope: Scope, inner: Scope, exchange: Exchange, receive: Receive, send: Send
+        self,
+        plan: Plan,
+        observers: tuple[Observer, ...],
+        scope: Scope,
+        inner: Scope,
+        exchange: Exchange,
+        receive: Receive,
+        send: Send,
     ) -> None:
         self.plan = plan
         self.scope = scope
@@ -79,27 +89,24 @@ class ObservedCall:
         self.send = send
         self.target: ASGIApp = plan.target
         """What the call is handed to; an observer may put an application of its own there when the call begins."""
-        self.observers: tuple[Observer, ...] = ()
+        self.observers = observers
         """Those who watch, the outermost first."""
         self.states: list[Any] = []
         """What observers made of it when it began."""
         self.status: int | None = None
-        """The status that was sent: 101 for a WebSocket that was accepted; ``None`` as long as nothing was."""
+        """The status that was sent: 101 for a WebSocket that was accepted; ``None`` as long as nothing was, and for a
+        500 that was made of an exception once the client had left."""
         self.response_headers: Headers = ()
         """The headers that the response began with, before observers changed them; to be read more than once."""
         self.first_byte: float | None = None
         """When the response began."""
         self.ended: float | None = None
         """When the last byte had been sent, or the call ended without one."""
-        self.close_code: int | None = None
-        """The code with which a WebSocket was closed, by whichever side was first."""
         self.error: BaseException | None = None
         """What the application raised; also what a framework outside of it made a response with 500 of."""
         self._route: str | None = None
         self.sent = self.received = 0
         """Bytes of body, or of WebSocket messages: those that left, and those that came and were asked for."""
-        self.messages_sent = self.messages_received = 0
-        """WebSocket messages."""
         self.has_trailers = self.is_disconnected = self.is_complete = False
         """Whether the response was sent to its end, or the WebSocket was closed; or the client left before."""
         self.began: float = plan.clock()
@@ -120,10 +127,10 @@ class ObservedCall:
     @property
     def outcome(self) -> Outcome:
         """How the call ended."""
-        if self.is_complete:
-            return "completed"
         error = self.error
-        if self.is_disconnected or type(error).__name__ in _SIGNS_OF_ABSENCE:
+        if self.is_complete and (error is None or not self.is_disconnected):
+            return "completed"
+        if self.is_disconnected or means_absence(error):
             return "disconnected"
         if error is None:
             return "unanswered" if self.status is None else "truncated"
@@ -174,21 +181,27 @@ class ObservedCall:
 
     def begin_response(self, message: Message, status: int | None = None) -> Message:
         """Note how a response begins; return the message as observers want it to."""
+        if self.first_byte is not None:
+            return message  # it has begun: a server refuses another start
+        plan = self.plan
         headers = message.get("headers", ())
-        if not isinstance(headers, (list, tuple)):
+        if headers.__class__ is not list and not isinstance(headers, (list, tuple)):
             headers = [*headers]
             message = {**message, "headers": headers}
         self.response_headers = headers
-        self.first_byte = self.plan.clock()
+        self.first_byte = plan.clock()
         self.status = status = message["status"] if status is None else status
-        self.has_trailers = bool(message.get("trailers"))
+        if "trailers" in message:
+            self.has_trailers = bool(message["trailers"])
         if isinstance(status, int) and status >= _FAILURE:
-            self.error = _raised(status) or self.exchange.error
-        for index, start in self.plan.starts:
+            self.error = error = _raised(status) or self.exchange.error
+            if error is not None and (self.is_disconnected or means_absence(error)):
+                self.is_disconnected, self.status = True, None  # nobody is there for what is made of it
+        for index, start in plan.starts:
             try:
                 message = start(self.observers[index], self, self.states[index], message)
             except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
-                self.plan.failed(index, error)
+                plan.failed(index, error)
         return message
 
     async def send_last(self, message: Message) -> None:
@@ -206,11 +219,12 @@ class ObservedCall:
         """Tell observers that all is known, the innermost first. To be called once."""
         plan = self.plan
         self.ended = plan.clock()
-        states = self.states
+        observers, states = self.observers, self.states
         for index, finish in plan.finishes:
             try:
-                if states[index] is not None:
-                    finish(self.observers[index], self, states[index])
+                state = states[index]
+                if state is not None:
+                    finish(observers[index], self, state)
             except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
                 plan.failed(index, error)
 
@@ -219,6 +233,11 @@ def error_name(error: BaseException) -> str:
     """Return the name of the class of an exception, with its module unless that is built in."""
     cls = type(error)
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def means_absence(error: BaseException | None) -> bool:
+    """Return whether an exception says that the client is gone, as servers and frameworks do."""
+    return type(error).__name__ in _SIGNS_OF_ABSENCE
 
 
 def _raised(status: int) -> BaseException | None:

@@ -29,6 +29,10 @@ class HTTPCall(ObservedCall):
 
     __slots__ = ()
 
+    close_code: int | None = None
+    messages_received: int = 0
+    messages_sent: int = 0
+
     async def receive_observed(self) -> Message:
         """Receive for a request, and count."""
         event = await self.receive()
@@ -70,7 +74,12 @@ class HTTPCall(ObservedCall):
 class WebSocketCall(ObservedCall):
     """A WebSocket."""
 
-    __slots__ = ()
+    __slots__ = ("close_code", "messages_received", "messages_sent")
+
+    def __init__(self, *facts: Any) -> None:
+        super().__init__(*facts)
+        self.close_code = None
+        self.messages_received = self.messages_sent = 0
 
     async def receive_observed(self) -> Message:
         """Receive for a WebSocket, and count."""

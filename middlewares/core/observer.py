@@ -49,35 +49,48 @@ class Observer(Layer):
         if kind != "http" and kind != "websocket":
             return await self.pass_on(scope, receive, send)
         plan = self._plan
-        if EXCHANGE in scope:
-            exchange, inner, is_maker = join(scope, self)
-        else:  # as `join` does it, spared the call
+        is_maker = EXCHANGE not in scope
+        if is_maker:  # as `join` does it, spared the call
             exchange = Exchange(self)
-            inner, is_maker = {**scope, EXCHANGE: exchange}, True
-        call = (HTTPCall if kind == "http" else WebSocketCall)(plan, scope, inner, exchange, receive, send)
-        observers = call.observers = (self, *plan.inner)
+            inner: Scope = {**scope, EXCHANGE: exchange}
+        else:
+            exchange, inner, is_maker = join(scope, self)
+        observers = (self, *plan.inner) if plan.inner else (self,)
+        call = (HTTPCall if kind == "http" else WebSocketCall)(plan, observers, scope, inner, exchange, receive, send)
         states = call.states
+        size = 0
         try:
             try:
+                states.append(self.begin(call))
                 for begin in plan.begins:
-                    states.append(begin(observers[len(states)], call))
+                    states.append(begin(call))
             except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
                 plan.begin_anew(call, error)
+            inner = call.inner
+            size = len(inner)
             if not is_maker:  # who made it may be out of sight of what the router writes
-                publish_scope(call.inner)
-            await call.target(call.inner, call.receive_observed, call.send_observed)
+                publish_scope(inner)
+            await call.target(inner, call.receive_observed, call.send_observed)
         except BaseException as error:
             if call.ended is None:
-                call.error = error
+                call.error = _only(error) if isinstance(error, BaseExceptionGroup) else error
             raise
         finally:
             if call.ended is None:
                 call.finish()
-            if plan.leaves:
-                plan.leave(call)
-            exchange.leave(self)
-            if len(call.inner) > len(scope) + is_maker:  # more than the exchange was added
-                hand_back(call.inner, scope)
+            for index, leave in plan.leaves:
+                state = states[index]
+                if state is not None:
+                    try:
+                        leave(observers[index], call, state)
+                    except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
+                        plan.failed(index, error)
+            if is_maker:  # as `leave` does it, spared the call
+                exchange.layers = exchange.facts = None
+            else:
+                exchange.leave(self)
+            if len(inner) != size:
+                hand_back(inner, scope)
             call.error = None  # a traceback leads back to this frame, and would keep all of it alive
 
     async def pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,7 +133,8 @@ class Plan:
         """The application inside them all."""
         self.clock = clock
         self._kinds: tuple[type[Observer], ...] = (type(observer), *(type(each) for each in inner))
-        self.begins = tuple(each.begin for each in self._kinds)
+        self.begins = tuple(each.begin for each in inner)
+        """How those just inside begin."""
         self.starts = self._overridden("start")
         self.finishes = self._overridden("finish")
         self.leaves = self._overridden("leave")
@@ -133,25 +147,15 @@ class Plan:
 
     def begin_anew(self, call: ObservedCall, error: Exception) -> None:
         """Go on with the observers further in, where one failed to begin."""
-        states, observers = call.states, call.observers
+        states = call.states
         self.failed(len(states), error)
         states.append(None)
-        for begin in self.begins[len(states) :]:
+        for begin in self.begins[len(states) - 1 :]:
             try:
-                states.append(begin(observers[len(states)], call))
+                states.append(begin(call))
             except Exception as again:  # noqa: BLE001 - whoever watches must not break what it watches
                 self.failed(len(states), again)
                 states.append(None)
-
-    def leave(self, call: ObservedCall) -> None:
-        """Have all observers undo what surrounded the application, the innermost first."""
-        for index, leave in self.leaves:
-            state = call.states[index]
-            if state is not None:
-                try:
-                    leave(call.observers[index], call, state)
-                except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
-                    self.failed(index, error)
 
     def failed(self, index: int, error: Exception) -> None:
         """Count a failure of an observer, and log the first of its class."""
@@ -176,3 +180,10 @@ def observe(observer: Observer, clock: Callable[[], float] = perf_counter) -> Pl
         inner = app._plan  # noqa: SLF001 - an observer is built after those inside it, whose work it does
         return Plan(observer, (app, *inner.inner), inner.target, clock)
     return Plan(observer, (), app, clock)
+
+
+def _only(error: BaseException) -> BaseException:
+    """Return what a group holds if that is one exception: task groups wrap what a task raises."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

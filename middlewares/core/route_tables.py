@@ -25,6 +25,9 @@ ANY_PATH: Final = "/{path}"
 _DEEPEST: Final = 32
 _MOST_ROUTES: Final = 100_000
 """Bounds against applications that are mounted in themselves."""
+_MOST_REENTRIES: Final = 4
+"""How often one router is walked inside itself."""
+_MANY: Final = 8
 _MOST_STRANGERS: Final = 1_000
 _MOST_FRUITLESS: Final = 32
 """How often in a row a table is built in vain each time; from then on ever more rarely."""
@@ -82,6 +85,21 @@ class _Known:
     route: weakref.ref[Any]
     """To the route: of endpoints, not all can be referred to weakly."""
     places: list[Place] = field(default_factory=list)
+    _templates: set[str | None] | None = None
+    """Those of the places, once these are many: an application may be mounted for each of a thousand tenants."""
+
+    def add(self, place: Place) -> None:
+        """Note that it stands here as well."""
+        templates = self._templates
+        if templates is None and len(self.places) < _MANY:
+            is_new = all(place.template != other.template for other in self.places)
+        else:
+            if templates is None:
+                templates = self._templates = {other.template for other in self.places}
+            is_new = place.template not in templates
+            templates.add(place.template)
+        if is_new:
+            self.places.append(place)
 
     def is_of(self, leaf: object) -> bool:
         """Return whether it is ``leaf`` that is known, and not what had its identity before."""
@@ -148,22 +166,29 @@ class _Table:
         known = self.known.get(id(leaf))
         if known is None or not known.is_of(leaf):
             known = self.known[id(leaf)] = _Known(weakref.ref(route))
-        if all(place.template != other.template for other in known.places):
-            known.places.append(place)
+        known.add(place)
 
 
 class _Walk:
     """One walk through the routes of an application, outermost first."""
 
-    __slots__ = ("left", "table")
+    __slots__ = ("entered", "left", "table")
 
     def __init__(self, table: _Table) -> None:
         self.table = table
         self.left = _MOST_ROUTES
+        self.entered: list[object] = []
+        """The routers that the walk is in."""
 
     def router(self, router: Any, outer: Place, depth: int) -> None:
         """Walk what ``router``, or an application that has one, routes to."""
-        self.routes(router.routes, outer, depth)
+        if sum(router is other for other in self.entered) >= _MOST_REENTRIES:
+            return
+        self.entered.append(router)
+        try:
+            self.routes(router.routes, outer, depth)
+        finally:
+            self.entered.pop()
         for group in getattr(getattr(router, "router", router), "_low_priority_routes", ()):
             self._frontends(group, outer)
 

@@ -34,11 +34,15 @@ def route_template(scope: Mapping[str, Any], exchange: Exchange) -> str | None:
     path is ``{path}``, as in ``/static/{path}``. It never raises.
     """
     facts = exchange.facts
-    if facts is None and "path_template" not in scope and "fastapi" not in scope:
+    is_told = facts is not None and ("inner_scope" in facts or "route" in facts)
+    if not is_told and "path_template" not in scope and "fastapi" not in scope:
         router = scope.get("router")
         if router is None:
             return None
-        found = known_template(router, scope.get("route"), scope.get("endpoint"))
+        try:
+            found = known_template(router, scope.get("route"), scope.get("endpoint"))
+        except Exception:  # noqa: BLE001 - as in `_place`
+            return None
         if found is not None:
             return found
     facts = facts or {}  # as `Exchange.inner_scope` and `Exchange.route` read it, at a tenth of the cost

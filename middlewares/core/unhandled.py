@@ -7,6 +7,7 @@ without which a browser shows a page no more than a network error.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from .exchange import EXCHANGE
@@ -75,9 +76,11 @@ def is_answered(error: BaseException | None) -> bool:
         if error is None or id(error) in seen:
             continue
         seen.add(id(error))
-        if getattr(error, "is_answered", False):
-            return True
+        with suppress(Exception):  # of an exception that fails when it is looked at
+            if getattr(error, "is_answered", False):
+                return True
         if isinstance(error, BaseExceptionGroup):  # what task groups of layers in between make of it
             found += error.exceptions
-        found.append(error.__cause__ or error.__context__)  # what an application may make of it
+        cause = error.__cause__  # what an application may make of it; some exceptions are false
+        found.append(error.__context__ if cause is None else cause)
     return False

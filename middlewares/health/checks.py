@@ -8,13 +8,14 @@ is not started again before it has ended.
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from functools import partial
+from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
-from anyio import to_thread
 
-from .spawning import spawn
+from .spawning import caller_from_anywhere, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -79,17 +80,35 @@ class Check:
         if self._is_async:
             found = self._function()
         else:
-            # With a place of its own: checks neither wait for the application's threads nor take them.
-            place = anyio.CapacityLimiter(1)
-            (found,) = await to_thread.run_sync(self._ask_in_thread, abandon_on_cancel=True, limiter=place)
+            found = await self._ask_in_thread()
         return await found if inspect.isawaitable(found) else found
 
-    def _ask_in_thread(self) -> tuple[Any]:
+    async def _ask_in_thread(self) -> Any:
+        """Ask in a thread of its own: one that hangs takes none from the application, and lets the process end."""
+        call, has_ended = caller_from_anywhere(), anyio.Event()
+        found: list[Any] = []
+        raised: list[BaseException] = []
+
+        def ask() -> None:
+            try:
+                found.append(self._function())
+            except BaseException as error:  # noqa: BLE001 - to be raised where it is awaited
+                raised.append(error)
+            self._is_in_thread = False
+            with suppress(RuntimeError):  # the event loop has ended
+                call(has_ended.set)
+
+        thread = Thread(target=ask, name=f"health check {self.name}", daemon=True)
         self._is_in_thread = True
         try:
-            return (self._function(),)  # in a tuple, as Trio refuses awaitables
-        finally:
+            thread.start()
+        except RuntimeError:  # there are too many
             self._is_in_thread = False
+            raise
+        await has_ended.wait()
+        if raised:
+            raise raised.pop()
+        return found[0]
 
 
 class Run:

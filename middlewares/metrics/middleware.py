@@ -141,7 +141,7 @@ class Metrics(Observer):
                 call.target = self._endpoint
             return None
         # Another instance may stand further out, in the same application or in one around it.
-        is_inner = call.plan is not self._plan or len(call.exchange.layers or ()) > 1
+        is_inner = (call.plan is not self._plan and not self._is_alone(call)) or len(call.exchange.layers or ()) > 1
         if is_inner and self._is_counted_outside(call, self._common if call.is_websocket else self._book):
             return None
         if scope["type"] == "websocket":
@@ -206,7 +206,8 @@ class Metrics(Observer):
         if facts is not None:
             if "codings" in facts:
                 sent = _wire_size(call, facts["codings"])
-            if "span" in facts or "is_sampled" in facts or "refusals" in facts or "quotas" in facts:
+            is_plain = "refusals" not in facts and "quotas" not in facts and "is_sampled" not in facts
+            if not is_plain or ("span" in facts and facts["span"].trace_flags & 1):
                 self._finish_rest(call, facts, key, duration)
         if sent and method != "HEAD" and status not in _BODILESS:
             cells[out_at + bisect_left(sizes, sent)] += 1
@@ -271,6 +272,15 @@ class Metrics(Observer):
     def counts_in(self, book: Book) -> bool:
         """Return whether this instance counts in a book."""
         return book is self._book or book is self._common
+
+    def _is_alone(self, call: ObservedCall) -> bool:
+        """Return whether, of those who watch this call together, this is the outermost that counts."""
+        for observer in call.observers:
+            if observer is self:
+                return True
+            if isinstance(observer, Metrics):
+                return False
+        return True
 
     def _is_counted_outside(self, call: ObservedCall, book: Book) -> bool:
         for layer in call.exchange.layers or ():

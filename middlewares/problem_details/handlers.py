@@ -52,11 +52,11 @@ class Handlers:
         """Look up what is given by name, and record a problem for each that is wrong."""
         self._by_class: dict[type, Handler] = {}
         for key, handler in given.items():
-            cls = _class(key)
+            cls, hint = _class(key)
             if isinstance(cls, type) and issubclass(cls, Exception):
                 self._by_class[cls] = handler
             else:
-                problems.add("handlers", "must be for exception classes, or 'package.module:Class'", key)
+                problems.add("handlers", "must be for exception classes, or 'package.module:Class'", key, hint)
             is_status = not isinstance(handler, int) or _is_status(handler)
             problems.check(is_status, "handlers", "must name statuses from 400 to 599", handler)
 
@@ -133,10 +133,11 @@ def _only(error: Exception) -> Exception:
     return error
 
 
-def _class(key: Any) -> Any:
+def _class(key: Any) -> tuple[Any, str | None]:
+    """Return what a key stands for, and why that was not found."""
     if not isinstance(key, str):
-        return key
+        return key, None
     try:
-        return pkgutil.resolve_name(key)
-    except Exception:  # noqa: BLE001 - importing runs code that may raise anything
-        return None
+        return pkgutil.resolve_name(key), None
+    except Exception as error:  # noqa: BLE001 - importing runs code that may raise anything
+        return None, f"{type(error).__name__}: {error}"

@@ -12,6 +12,7 @@ from middlewares.asgi import ASGIApp, Receive, Scope, Send
 from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.exchange import Exchange, hand_back, join, publish_scope
 from middlewares.core.layer import Layer, freeze, is_innermost
+from middlewares.core.observed import means_absence
 from middlewares.core.options import check_types
 from middlewares.core.refusals import Refusal, phrase, refuse
 from middlewares.core.unhandled import is_answered
@@ -92,7 +93,8 @@ class ProblemDetails(Layer):
                 if not await self._answer(error, exchange, known, inner, receive, send):
                     raise
         finally:
-            exchange.error_pages.remove(self)
+            if self in exchange.error_pages:  # not if the request ended while this call runs on
+                exchange.error_pages.remove(self)
             exchange.leave(self)
             if is_maker:
                 hand_back(inner, scope)
@@ -114,7 +116,7 @@ class ProblemDetails(Layer):
         is_failure = problem.status >= 500
         if is_failure:
             exchange.error = error  # layers further out may never see it
-            if not self.reraise:
+            if not self.reraise and not means_absence(error):  # clients may leave as often as they like
                 _tell_log(error, exchange, scope)
         problem = completed(problem, exchange)
         if self.debug:

@@ -145,7 +145,7 @@ class RateLimit(Layer):
     _innermost: bool = field(init=False, repr=False)
     _lifetime: Lifetime = field(init=False, repr=False)
 
-    kept: ClassVar = ("_engine", "_lifetime")
+    kept: ClassVar = ("_answers", "_engine", "_flood", "_memory", "_hosts", "_lifetime")
 
     def __post_init__(self) -> None:
         rules, allowed, denied = check_options(self)

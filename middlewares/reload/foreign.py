@@ -6,7 +6,7 @@ the request began with. Its lifespan is its own: it begins with the first stack 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp, Receive, Scope, Send
@@ -25,6 +25,9 @@ class Joint:
 
     __slots__ = ("inside",)
 
+    exchanges_app: ClassVar[bool] = True
+    """What stands inside is to be looked for anew."""
+
     def __init__(self) -> None:
         self.inside: dict[object, ASGIApp] = {}
 
@@ -39,7 +42,11 @@ class Joint:
             await send({"type": "lifespan.startup.complete"})
             await receive()
             return await send({"type": "lifespan.shutdown.complete"})
-        await self.inside[scope[STACK]](scope, receive, send)
+        # A layer may make a request of its own, or a late one: of no stack, or of one that is gone.
+        app = self.inside.get(scope.get(STACK)) or self.app
+        if app is None:
+            raise RuntimeError("this layer stands in no stack any more")
+        await app(scope, receive, send)
 
 
 class Foreign:

@@ -31,7 +31,19 @@ class Generation:
     other stays the same object.
     """
 
-    __slots__ = ("_kept", "app", "call", "end", "entries", "foreign", "in_flight", "is_retired", "landed", "layers")
+    __slots__ = (
+        "_is_left",
+        "_kept",
+        "app",
+        "call",
+        "end",
+        "entries",
+        "foreign",
+        "in_flight",
+        "is_retired",
+        "landed",
+        "layers",
+    )
 
     def __init__(self, entries: tuple[Middleware, ...], app: ASGIApp, previous: Generation | None = None) -> None:
         self.entries = entries
@@ -42,12 +54,16 @@ class Generation:
         self.layers: list[tuple[Middleware, Layer]] = []
         """Those that are, with their records, innermost first."""
         self.in_flight = 0
-        self.is_retired = False
+        self.is_retired = self._is_left = False
         self.landed: anyio.Event | None = None
         self._kept = [] if previous is None else [*previous.foreign]
         wrapped: Any = self.end.app
-        for record in reversed([*_flat(entries)]):
-            wrapped = self._built(record, wrapped)
+        try:
+            for record in reversed([*_flat(entries)]):
+                wrapped = self._built(record, wrapped)
+        except BaseException:
+            self.close()
+            raise
         self.app: ASGIApp = wrapped
         self.call: ASGIApp = wrapped if isfunction(wrapped) else wrapped.__call__
         """The same, as what is quicker to call than an instance."""
@@ -57,8 +73,12 @@ class Generation:
 
     def land(self) -> None:
         """Take note that a request has ended."""
-        if not self.in_flight and self.landed is not None:
+        if self.in_flight:
+            return
+        if self.landed is not None:
             self.landed.set()
+        if self._is_left:
+            self.close()
 
     async def empty(self) -> None:
         """Wait until no request is under way."""
@@ -66,6 +86,11 @@ class Generation:
         if self.in_flight:
             self.landed = anyio.Event()
             await self.landed.wait()
+
+    def leave(self) -> None:
+        """Close it once no request is under way, for which nobody waits."""
+        self.is_retired = self._is_left = True
+        self.land()
 
     def close(self) -> None:
         """Forget what foreign layers, which other stacks may still have, were to find inside them."""

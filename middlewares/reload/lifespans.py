@@ -30,42 +30,60 @@ class StartupFailed(Exception):
 class LifespanRun:
     """One lifespan, in a task of its own.
 
-    One that raises before it has answered does not know lifespans, and is left alone from then on.
+    One that raises before it has answered does not know lifespans, and is left alone from then on; of one that is
+    known to answer (``answers``) this is a failure.
     """
 
-    def __init__(self, app: ASGIApp, scope: Scope) -> None:
+    def __init__(self, app: ASGIApp, scope: Scope, *, answers: bool = False) -> None:
         self._app = app
         self._scope = scope
+        self._answers = answers
+        self._task = anyio.CancelScope()
+        self._is_begun = False
         self._started = anyio.Event()
         self._stopping = anyio.Event()
         self._stopped = anyio.Event()
         self._failure: str | None = None
+        self._error: Exception | None = None
         self._asked = 0
 
     async def start(self, tasks: TaskGroup) -> None:
-        """Start in a task of ``tasks``; raises `StartupFailed`."""
+        """Start in a task of ``tasks``; raises `StartupFailed`. Whoever is cancelled here gives up on it."""
+        self._is_begun = True
         tasks.start_soon(self._run)
-        await self._started.wait()
+        try:
+            await self._started.wait()
+            if self._failure is not None:
+                await self._stopped.wait()
+        except BaseException:
+            self._task.cancel()
+            raise
         if self._failure is not None:
-            await self._stopped.wait()
-            raise StartupFailed(self._failure)
+            raise StartupFailed(self._failure) from self._error
 
     async def stop(self) -> None:
-        """Stop, and wait for it."""
+        """Stop, if it has begun, and wait for it."""
         self._stopping.set()
-        await self._stopped.wait()
+        if self._is_begun:
+            await self._stopped.wait()
 
     async def _run(self) -> None:
         try:
-            await self._app({**self._scope}, self._receive, self._send)
-        except Exception:  # noqa: BLE001 - what it raises says that it knows no lifespans, or is for its owner to read
-            if self._started.is_set() and self._failure is None:
-                _log.exception("the lifespan of %r ended with an exception", self._app)
+            with self._task:
+                await self._app({**self._scope}, self._receive, self._send)
+        except Exception as error:  # noqa: BLE001 - it knows no lifespans, or this is for its owner to read
+            if self._started.is_set():
+                if self._failure is None:
+                    _log.exception("the lifespan of %r ended with an exception", self._app)
+            elif self._answers:
+                self._failure, self._error = f"{type(error).__name__}: {error}", error
         finally:
             self._started.set()
             self._stopped.set()
 
     async def _receive(self) -> Message:
+        if self._failure is not None:
+            self._task.cancel()  # it has failed, and there is nothing more to come
         self._asked += 1
         if self._asked == 1:
             return {"type": "lifespan.startup"}

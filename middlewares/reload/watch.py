@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -72,6 +73,8 @@ def _stamp(file: str) -> _Stamp:
 
 def _content(file: str) -> bytes | None:
     try:
+        if not stat.S_ISREG(Path(file).stat().st_mode):
+            return None  # a pipe would keep the event loop waiting
         with Path(file).open("rb") as opened:
             return hashlib.sha256(opened.read(_MOST_BYTES)).digest()
     except (OSError, ValueError):

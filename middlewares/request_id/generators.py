@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
-import re
+import string
 import time
 from base64 import b32encode
 from binascii import b2a_base64
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ("GENERATORS", "Checked", "Generator", "Short", "TimeOrdered", "ULIDs", "UUID4s", "UUID7s", "is_valid")
 
-is_valid: Final = re.compile(rb"[A-Za-z0-9._~:/+=-]{1,128}").fullmatch
-"""Whether bytes may be taken for an id: nothing that could break a header, a line of a log, or a query."""
-
 LOGGER: Final = logging.getLogger("middlewares.request_id")
+
+_ALLOWED: Final = (string.ascii_letters + string.digits + "._~:/+=-").encode()
+_LONGEST: Final = 128
 
 _BLOCK: Final = 256
 """Ids for which random bytes are fetched at once."""
@@ -40,6 +40,11 @@ _VERSION_4: Final = bytes(0x40 | byte & 0x0F for byte in range(256))
 _SHORT: Final = bytes.maketrans(b"+/", b"Aa")
 _CROCKFORD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 _DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def is_valid(value: bytes) -> bool:
+    """Return whether bytes may be taken for an id: nothing that could break a header, a line of a log, or a query."""
+    return 0 < len(value) <= _LONGEST and not value.translate(None, _ALLOWED)  # a third of what an expression takes
 
 
 class Generator:
@@ -111,25 +116,24 @@ class TimeOrdered(Generator):
         super().__init__()
         self._clock = clock
         self._last = 0
-        self._known = 0, self.written(0)
+        self._known = 0, 0, ""
 
     def __call__(self) -> str:
-        bits = self.bits
-        ticks = (self._clock() << bits) // 1_000_000
+        ticks = (self._clock() << self.bits) // 1_000_000
         # Threads may do this at once and get the same: what is random keeps their ids apart.
         if ticks <= self._last:
             ticks = self._last + 1
         self._last = ticks
-        milliseconds = ticks >> bits
-        known, prefix = self._known
-        if known != milliseconds:
-            prefix = self.written(milliseconds)
-            self._known = milliseconds, prefix
+        begin, end, prefix = self._known
+        if not begin <= ticks < end:
+            milliseconds = ticks >> self.bits
+            begin, prefix = milliseconds << self.bits, self.written(milliseconds)
+            self._known = begin, begin + len(self.parts), prefix
         try:
             tail = self._tails.pop()
         except IndexError:
             tail = self.tail()
-        return f"{prefix}{self.parts[ticks & (1 << bits) - 1]}{tail}"
+        return f"{prefix}{self.parts[ticks - begin]}{tail}"
 
     def written(self, milliseconds: int) -> str:
         """Return 48 bits of time as they stand at the beginning of ids."""

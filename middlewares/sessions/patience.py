@@ -23,19 +23,27 @@ _GRACE: Final = 0.005
 class Patience:
     """What is left of the time that one request has for its stores."""
 
-    __slots__ = ("_left", "_seconds")
+    __slots__ = ("_left", "_seconds", "_since", "_waiting")
 
     def __init__(self, seconds: float) -> None:
         self._seconds = self._left = seconds
+        self._since = 0.0
+        self._waiting = 0
+        """Tasks that wait, since when the first of them does: the time of all is the same."""
 
     async def wait_for(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Return ``await work``, if that takes no more than what is left. Raises `StoreUnavailable`."""
-        started = current_time()
+        now = current_time()
+        if not self._waiting:
+            self._since = now
+        self._waiting += 1
         try:
-            with move_on_after(self._left + _GRACE):
+            with move_on_after(max(0.0, self._left - (now - self._since)) + _GRACE):
                 return await work
         finally:
-            self._left = max(0.0, self._left - (current_time() - started))
+            self._waiting -= 1
+            if not self._waiting:
+                self._left = max(0.0, self._left - (current_time() - self._since))
         raise StoreUnavailable(f"sessions: the store took more than {self._seconds:g} s of one request")
 
 

@@ -72,12 +72,17 @@ def connect(url: str, deadline: float) -> tuple[Any, int]:
     except ImportError as error:
         raise MissingExtra("a store in Redis or Valkey", "redis") from error
     parts = urlsplit(url)
+    # Records are bytes, whatever the URL says.
+    query = "&".join(option for option in parts.query.split("&") if not option.startswith("decode_responses="))
+    parts = parts._replace(query=query)
     scheme, is_cluster, _ = parts.scheme.partition("+cluster")
     scheme = _ALIASES.get(scheme, scheme)
     # The deadline of the call bounds everything; redis-py itself must neither wait longer nor repeat commands.
     options: dict[str, Any] = {"socket_connect_timeout": deadline, "retry": Retry(NoBackoff(), 0)}
-    asked: Any = parse_url(f"redis://localhost?{parts.query}")  # numbers and flags are no text any more
+    asked: Any = parse_url(f"redis://localhost?{query}")  # numbers and flags are no text any more
     most = asked.get("max_connections", _MOST_CONNECTIONS)
+    if most < 1:
+        raise ValueError("max_connections must be at least 1")
     # Whoever calls keeps to that number, so that these pools, which cannot wait for a connection, never refuse one.
     options["max_connections"] = most
     if scheme == "redis+sentinel":
@@ -85,9 +90,7 @@ def connect(url: str, deadline: float) -> tuple[Any, int]:
     plain = parts._replace(scheme=scheme).geturl()
     if is_cluster:
         return redis.RedisCluster.from_url(plain, **options), most
-    pool = redis.ConnectionPool.from_url(plain, **options)
-    pool.connection_kwargs["decode_responses"] = False  # records are bytes, whatever the URL says
-    return redis.Redis.from_pool(pool), most
+    return redis.Redis.from_pool(redis.ConnectionPool.from_url(plain, **options)), most
 
 
 def sentinels_of(client: Any) -> list[Any]:
@@ -114,7 +117,7 @@ def _sentinel(parts: SplitResult, options: dict[str, Any], asked: dict[str, Any]
     if login:
         options |= {"username": unquote(user) or None, "password": unquote(password)}
     make: Any = module.Sentinel  # redis-py does not annotate it
-    sentinel = make(nodes, sentinel_kwargs=theirs, **{**options, **asked, "decode_responses": False})
+    sentinel = make(nodes, sentinel_kwargs=theirs, **{**options, **asked})
     if not (database or "0").isdecimal():
         raise ValueError("a database has a number")
     return sentinel.master_for(service or "mymaster", db=int(database or 0))

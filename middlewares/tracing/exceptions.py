@@ -15,7 +15,11 @@ from opentelemetry._logs import Logger, SeverityNumber, get_logger_provider
 
 from middlewares.core.observed import error_name
 
+from .attributes import printable
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
@@ -23,6 +27,8 @@ __all__ = ("Exceptions",)
 
 _ENVIRONMENT: Final = "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN"
 _EVENT: Final = "http.server.request.exception"
+_END: Final = 16_384
+"""Characters of each end of a traceback."""
 _CAN_LOG: Final = "event_name" in signature(Logger.emit).parameters  # since 1.37 of the API
 
 
@@ -39,8 +45,10 @@ class Exceptions:
 
     def record(self, error: Exception, span: Span, context: Context | None, timestamp: int) -> None:
         """Tell of an exception that has ended the request of a span."""
-        if self._is_event and not _is_noted(span, error):
-            span.record_exception(error, timestamp=timestamp)
+        told = _told(error)
+        # What `record_exception` does, which cannot tell of an exception without words, nor keeps within bounds.
+        if self._is_event and not _is_noted(span, told):
+            span.add_event("exception", told, timestamp)
         if self._is_logged:
             get_logger_provider().get_logger(self._name).emit(
                 timestamp=timestamp,
@@ -48,20 +56,36 @@ class Exceptions:
                 severity_number=SeverityNumber.ERROR,
                 severity_text="ERROR",
                 event_name=_EVENT,
-                attributes={
-                    "exception.type": error_name(error),
-                    "exception.message": str(error),
-                    "exception.stacktrace": "".join(format_exception(error)),
-                },
+                attributes=told,
             )
 
 
-def _is_noted(span: Span, error: Exception) -> bool:
+def _told(error: Exception) -> dict[str, str]:
+    """Return the attributes of an exception. It may quote what a client sent: all of a body, in any characters."""
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - some cannot be shown
+        message = ""
+    return {
+        "exception.type": error_name(error),
+        "exception.message": printable(message),
+        "exception.stacktrace": _both_ends("".join(format_exception(error))),
+    }
+
+
+def _both_ends(trace: str) -> str:
+    """Return a traceback without its middle if it is very long: where it began, and what was raised last."""
+    if len(trace) > 2 * _END:
+        trace = f"{trace[:_END]}\n[...]\n{trace[-_END:]}"
+    return printable(trace, 3 * _END)
+
+
+def _is_noted(span: Span, told: dict[str, str]) -> bool:
     """Return whether the application, or a layer of others, has told of an exception already."""
-    told, name = str(error), type(error).__name__
+    message, name = told["exception.message"], _last(told)
     noted = (getattr(event, "attributes", None) or {} for event in getattr(span, "events", ()))
-    return any(event.get("exception.message") == told and _last(event) == name for event in noted)
+    return any(_last(event) == name and printable(str(event.get("exception.message"))) == message for event in noted)
 
 
-def _last(event: Any) -> str:
+def _last(event: Mapping[str, Any]) -> str:
     return str(event.get("exception.type", "")).rpartition(".")[2]

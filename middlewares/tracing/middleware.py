@@ -32,7 +32,6 @@ from .w3c import format_traceparent
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
-    from middlewares.asgi import Scope
     from middlewares.core.observed import ObservedCall
 
 __all__ = ("REDACTED_HEADERS", "Tracing")
@@ -116,8 +115,10 @@ class Tracing(Observer):
         if self._excluded(route_path(scope) if scope.get("root_path") else scope["path"]):
             return None
         exchange = call.exchange
-        if exchange.facts and exchange.span is not None:
-            return None  # a layer further out traces this call
+        if exchange.facts and (known := exchange.span) is not None:
+            if not known.is_remote:
+                return None  # a layer further out traces this call
+            del exchange.facts["span"]  # that of the caller, from a layer further out for which nobody takes spans
         incoming = self._propagation.read(scope["headers"])
         current = self._tasks.get()
         if current and (others := span_of_others(scope, current, incoming)) is not None:
@@ -131,14 +132,18 @@ class Tracing(Observer):
         if incoming is not None and self._trust is not None and not self._trust.believes(scope):
             incoming, stranger = None, incoming
         if self.metrics:
-            traced.measured = self._measure(scope)
+            traced.measured = self._measure(call)
         if tracer is not None:
             try:
                 self._begin_span(call, traced, tracer, parent_context(current, incoming), stranger)
             except BaseException:
                 traced.give_up()
                 raise
-        elif incoming is not None:
+            return traced
+        if traced.measured is not None:  # no span says so to whoever measures further in
+            exchange.is_measured = True
+            call.inner = silenced(call.inner)
+        if incoming is not None:
             traced.context = context = joined_context(current, incoming)
             traced.token = self._tasks.attach(context)
             if incoming.span is not None:
@@ -179,8 +184,9 @@ class Tracing(Observer):
             response.publish(call.exchange)
             call.send = response.send
 
-    def _measure(self, scope: Scope) -> Measured | None:
+    def _measure(self, call: ObservedCall) -> Measured | None:
+        scope = call.scope
         instruments = self._meters.get()
-        if instruments is None or scope["type"] != "http" or is_measured(scope):
+        if instruments is None or scope["type"] != "http" or is_measured(scope) or call.exchange.is_measured:
             return None
         return Measured(instruments, self._methods.of(scope)[0], scope.get("scheme") or "http")

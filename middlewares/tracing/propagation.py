@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import baggage, propagate
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
+from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator
 from opentelemetry.trace import (
     INVALID_SPAN,
@@ -86,7 +87,9 @@ class Propagation:
         return self._parsed(headers, parent if parents == 1 else None, bags)
 
     def _take(self, propagator: TextMapPropagator) -> None:
-        kinds = [type(part) for part in getattr(propagator, "_propagators", (propagator,))]
+        # A subclass may read in a way of its own what its parts would read.
+        parts = getattr(propagator, "_propagators", ()) if type(propagator) is CompositePropagator else (propagator,)
+        kinds = [type(part) for part in parts]
         self._foreign = any(kind not in _OURS for kind in kinds)
         self._names = frozenset(_OURS[kind] for kind in kinds if kind in _OURS)
         self._propagator = propagator

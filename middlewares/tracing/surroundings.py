@@ -91,7 +91,7 @@ def span_of_others(scope: Scope, context: Context, incoming: Incoming | None) ->
 
 
 def silenced(scope: Scope) -> Scope:
-    """Return a scope that tells FastAPI and Starlette that this request is traced already."""
+    """Return a scope that tells FastAPI and Starlette that this request is traced, or measured, already."""
     if "fastapi" not in modules and "starlette.middleware.opentelemetry" not in modules:
         return scope
     return {**scope, _FASTAPI: None, _STARLETTE: _OURS}

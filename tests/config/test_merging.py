@@ -270,3 +270,23 @@ def test_packages_offer_middlewares_by_name(monkeypatch: pytest.MonkeyPatch) -> 
     assert problems_of('[[middleware]]\nuse = "shinny"') == [
         "m.toml:2:7: middleware[1]: unknown middleware 'shinny'; did you mean 'shiny'?"
     ]
+
+
+@pytest.mark.usefixtures("_layers")
+def test_the_switches_of_a_shorthand_are_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ON", "no")
+    text = 'observability = {{ metrics = "{}", tracing = false }}\nmiddleware = []'
+    assert "Tracing" not in drawn(text.format("${ON}"))
+    assert len(drawn(text.format("${ON}")).splitlines()) == len(drawn(text.format("${ON_:-yes}")).splitlines()) - 1
+    assert problems_of(text.format("${MISSING}")) == [
+        (
+            "m.toml:1:29: observability.metrics needs the variable MISSING, which is not set; "
+            "set it, or write ${MISSING:-default}"
+        )
+    ]
+
+
+@pytest.mark.usefixtures("_layers")
+def test_a_shorthand_whose_variable_is_missing_is_told_once() -> None:
+    [problem] = problems_of('observability = "${MISSING}"\nmiddleware = []')
+    assert problem.startswith("m.toml:1:17: observability needs the variable MISSING")

@@ -14,7 +14,7 @@ import pytest
 
 from middlewares import ConfigError, ConfiguredApp, OptionError
 from middlewares.config import load
-from middlewares.reload import FileWatch
+from middlewares.reload import FileWatch, ReloadingApp
 from middlewares.testing import lifespan, request
 
 if TYPE_CHECKING:
@@ -138,6 +138,10 @@ def test_every_file_that_it_depends_on_is_known(folder: Path) -> None:
     assert set(ConfiguredApp(shop, "m.toml", profile="dev").files) == {"base.toml", "m.toml", "secret"}
     found = ConfiguredApp(shop, folder / "m.toml", profile="dev").files
     assert set(found) == {str(folder / name) for name in ("base.toml", "m.toml", "secret")}
+
+
+def test_a_request_passes_no_frame_more_than_with_a_stack_that_is_exchanged_by_hand() -> None:
+    assert ConfiguredApp.__call__ is ReloadingApp.__call__
 
 
 async def test_what_is_no_application_is_refused() -> None:

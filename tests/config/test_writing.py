@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp
 
 QUICK = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 ENVIRONMENT = VARIABLES | {
     f"{label}_SECRET_KEY{end}": KEY for label in ("SESSIONS", "ID_0", "ID_1", "ID_2", "ID_3") for end in ("", "_1")

@@ -118,6 +118,7 @@ def test_each_fact_declares_its_rule():
         "trace_id": OfSpan,
         "span_id": OfSpan,
         "is_sampled": OfSpan,
+        "is_measured": First,
         "error": First,
         "raw_bytes": First,
         "wire_bytes": Last,

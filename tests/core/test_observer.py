@@ -15,6 +15,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from middlewares.asgi import ASGIApp
@@ -188,6 +189,33 @@ async def test_a_client_that_leaves_is_no_error_of_the_application() -> None:
     assert seen["received"] == 2
 
 
+@pytest.mark.parametrize("error", [None, KeyError()], ids=["tells of it", "fails for it"])
+async def test_a_500_that_is_made_of_a_client_that_left_is_seen_by_nobody(error: Exception | None) -> None:
+    """Inside of the framework's error page and outside the same is known of it."""
+
+    async def endpoint(request: Any) -> None:
+        try:
+            await request.body()
+        except ClientDisconnect:
+            raise (error or ClientDisconnect()) from None
+
+    inside: list[Watcher] = []
+
+    def registered(app: ASGIApp) -> Watcher:
+        inside.append(Watcher(app))
+        return inside[0]
+
+    outside = Watcher(Starlette(routes=[Route("/", endpoint)], middleware=[Middleware(registered)]))
+    with suppress(KeyError, ClientDisconnect):
+        async with Driver(outside, http_scope()) as call:
+            call.disconnect()
+            await call.finish()
+    for seen in (outside.seen[0], inside[0].seen[0]):
+        assert (seen["outcome"], seen["final_status"], seen["error_type"]) == (
+            "disconnected", None, "client_disconnected",
+        )  # fmt: skip
+
+
 async def test_a_last_send_that_fails_says_that_the_client_is_gone() -> None:
     watcher = Watcher(sending(START, END))
     async with Driver(watcher, http_scope(), fail_sends=True) as call:
@@ -195,6 +223,51 @@ async def test_a_last_send_that_fails_says_that_the_client_is_gone() -> None:
         with pytest.raises(ClientDisconnected):
             await call.finish()
     assert watcher.seen[0]["outcome"] == "disconnected"
+
+
+async def test_the_status_is_that_of_the_first_start() -> None:
+    """A server refuses another; the client has the first."""
+
+    class Refused(RuntimeError):
+        pass
+
+    async def refusing(message: Message) -> None:
+        if message["type"] == "http.response.start" and sent:
+            raise Refused
+        sent.append(message)
+
+    sent: list[Message] = []
+    watcher = Watcher(sending(START, PART, FAILED))
+    with pytest.raises(Refused):
+        await watcher(http_scope(), None, refusing)  # type: ignore[arg-type]  # nobody receives
+    [seen] = watcher.seen
+    assert (seen["outcome"], seen["status"], seen["error_type"]) == (
+        "raised",
+        200,
+        f"{__name__}.{Refused.__qualname__}",
+    )
+    assert watcher.log.count("w start") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "error_type"),
+    [
+        (ExceptionGroup("", [ExceptionGroup("", [ClientDisconnected()])]), "disconnected", "client_disconnected"),
+        (ExceptionGroup("", [ValueError()]), "raised", "ValueError"),
+        (ExceptionGroup("", [ValueError(), KeyError()]), "raised", "ExceptionGroup"),
+        (BaseExceptionGroup("", [GeneratorExit()]), "cancelled", "cancelled"),
+    ],
+)
+async def test_a_group_of_one_exception_is_that_one(error: BaseException, outcome: str, error_type: str) -> None:
+    """Task groups wrap what a task raises."""
+    watcher = Watcher(sending(START, error))
+    with pytest.raises(type(error)):
+        await watcher(http_scope(), None, _nowhere)  # type: ignore[arg-type]  # nobody receives
+    assert (watcher.seen[0]["outcome"], watcher.seen[0]["error_type"]) == (outcome, error_type)
+
+
+async def _nowhere(_message: Message) -> None:
+    pass
 
 
 async def test_the_end_is_the_last_byte_and_not_the_end_of_background_work() -> None:

@@ -231,6 +231,36 @@ def test_a_table_of_another_router_is_left_alone() -> None:
     assert route_tables._table(app.router) is table
 
 
+async def test_an_application_that_is_mounted_in_itself_twice_is_walked_a_few_times() -> None:
+    app = Starlette(routes=[Route("/a", answer)])
+    app.mount("/self", app)
+    app.mount("/again", app)
+    assert await template(app, "/self/again/a") == "/self/again/a"
+    [table] = [table for table in route_tables._tables.values() if table.ref() is app.router]
+    assert len(table.known[id(app.router.routes[0])].places) < 100
+
+
+def test_a_route_in_many_places_is_compared_with_few_of_them() -> None:
+    """Were it compared with all, the first request would stall the event loop for seconds."""
+    compared: list[str] = []
+
+    class Text(str):
+        """Counts how often it is compared."""
+
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __ne__(self, other: object) -> bool:
+            compared.append(self)
+            return super().__ne__(other)
+
+    known = route_tables._Known(weakref.ref(Starlette))
+    for number in [*range(1000), *range(1000)]:
+        known.add(route_tables.Place(Text(f"/{number}/users")))
+    assert [place.template for place in known.places] == [f"/{number}/users" for number in range(1000)]
+    assert len(compared) < 100
+
+
 async def test_mounts_are_followed_to_a_bound() -> None:
     inner: Any = Router([Route("/leaf", answer)])
     for n in range(40):

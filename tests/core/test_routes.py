@@ -52,6 +52,24 @@ def routed() -> Scope:
     return {**http_scope(path="/x/7"), "router": ROUTER, "route": ROUTER.routes[0], "endpoint": repr}
 
 
+async def test_a_route_that_fails_when_it_is_looked_at_has_no_template() -> None:
+    class Failing(Route):
+        """Routes at first, and fails from then on."""
+
+        is_broken = False
+
+        def __getattribute__(self, name: str) -> Any:
+            if name == "endpoint" and Failing.is_broken:
+                raise RuntimeError(name)
+            return super().__getattribute__(name)
+
+    router = Router([Failing("/x/{id}", repr)])
+    scope = {**http_scope(path="/x/7"), "router": router, "route": router.routes[0], "endpoint": repr}
+    assert route_template(scope, Exchange()) == "/x/{id}"
+    Failing.is_broken = True
+    assert route_template(scope, Exchange()) is None
+
+
 class Hostile:
     """Fails whatever is asked of it."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -213,6 +215,30 @@ def test_a_check_that_hangs_has_failed_when_its_time_is_up(door: threading.Event
                 await anyio.sleep(1)
 
     run_virtually(main())
+
+
+def test_a_check_that_hangs_lets_the_process_end() -> None:
+    """Threads that are waited for at the end of a process would hold up each shutdown until it is killed."""
+    code = """
+import threading, anyio
+from middlewares import Health
+from middlewares.testing import request
+app = Health(lambda scope, receive, send: None, checks={"hangs": threading.Event().wait}, timeout=0.01)
+print(anyio.run(request, app, "GET", "/readyz").status)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert done.stdout == "503\n", done.stderr
+
+
+async def test_no_thread_left_is_a_check_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    app = Health(shop, checks={"sync": lambda: True}, max_age=0)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        assert (await request(app, path="/readyz")).status == 503
+    assert (await request(app, path="/readyz")).status == 200
 
 
 async def test_only_as_many_threads_hang_as_there_are_checks(door: threading.Event) -> None:

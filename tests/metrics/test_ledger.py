@@ -9,12 +9,14 @@ import sys
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import anyio
 import pytest
 from prometheus_client import CollectorRegistry
 
 from middlewares import Metrics, MetricsEndpoint
+from middlewares.metrics import homes
 from middlewares.testing import request
 
 from .test_middleware import END, START, samples, sending
@@ -61,6 +63,8 @@ WORKER = textwrap.dedent(
 @pytest.fixture
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    # Registries go by their number in a process: those of other tests are not in the workers.
+    monkeypatch.setattr(homes, "_shelf", WeakKeyDictionary())
     return tmp_path
 
 

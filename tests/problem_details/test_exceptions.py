@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import ClientDisconnect
 
 from middlewares import CORS, Drain, GZip, Middleware, OptionError, ProblemDetails, Sessions, Stack, Timeout
 from middlewares.core.exchange import EXCHANGE, Exchange
@@ -234,6 +236,11 @@ async def test_it_is_logged_once_with_its_id(caplog: pytest.LogCaptureFixture) -
     assert isinstance(record.exc_info[1], Failure)
 
 
+async def test_that_clients_leave_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    await request(ProblemDetails(raising(ClientDisconnect())))
+    assert not caplog.records
+
+
 async def test_a_log_that_fails_costs_no_answer() -> None:
     class Broken(logging.Filter):
         def filter(self, record: logging.LogRecord) -> bool:
@@ -356,6 +363,23 @@ async def test_a_request_within_a_request_has_a_page_of_its_own() -> None:
     assert inner[0]["status"] == 500
 
 
+async def test_a_call_that_runs_on_after_its_request_ends_without_a_fault() -> None:
+    """As it does in a task that a layer further out does not wait for."""
+    goes_on = anyio.Event()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
+        await goes_on.wait()
+
+    async def leaving(scope: Scope, receive: Receive, send: Send) -> None:
+        tasks.append(asyncio.create_task(ProblemDetails(waiting)(scope, receive, send)))
+        await asyncio.sleep(0)
+
+    await request(ProblemDetails(leaving), raise_exceptions=False)
+    goes_on.set()
+    await tasks[0]
+
+
 # -- WebSockets
 
 
@@ -448,6 +472,24 @@ def deep() -> Exception:
     return error
 
 
+class Odd(Exception):
+    """Fails when it is looked at."""
+
+    def __bool__(self) -> bool:
+        raise ValueError
+
+    def __getattr__(self, name: str) -> Any:
+        raise ValueError(name)
+
+
+async def test_an_exception_that_fails_when_it_is_looked_at_is_answered() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise Failure from Odd()
+
+    for failing_app in (raising(Odd()), app):
+        assert (await request(ProblemDetails(failing_app))).status == 500
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -509,6 +551,7 @@ def test_no_request_breaks_the_answer(headers: list[tuple[bytes, bytes]], method
         ({"handlers": {str: 404}}, "handlers must be for exception classes"),
         ({"handlers": {KeyboardInterrupt: 404}}, "handlers must be for exception classes"),
         ({"handlers": {"builtins:KeyErorr": 404}}, "handlers must be for exception classes"),
+        ({"handlers": {"no_such_module:Error": 404}}, "(ModuleNotFoundError: No module named 'no_such_module')"),
         ({"handlers": {"KeyError": 404}}, "handlers must be for exception classes"),
         ({"debug": 1}, "debug must be true or false"),
     ],

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import secrets
 import signal
 from dataclasses import dataclass, field
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from middlewares import ConcurrencyLimit, Drain, Middleware, RateLimit, Sessions, Stack, When
+from middlewares import CORS, ConcurrencyLimit, Drain, Health, Middleware, RateLimit, Sessions, Stack, When
 from middlewares.asgi import ASGIApp
+from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.layer import Layer, freeze
 from middlewares.core.lifetime import Lifetime
 from middlewares.errors import ConfigError, OptionError
@@ -290,6 +293,25 @@ async def test_an_application_without_lifespan_is_served() -> None:
         assert (await request(reloading)).status == 204
 
 
+async def test_layers_outside_see_the_policy_of_the_newest_stack() -> None:
+    source = Source(Middleware(CORS, allow_origins=["https://old.example"]), Middleware(Foreign))
+    app = ReloadingApp(App(), source)
+    inner = InnerPolicy(app)
+
+    async def allowed(origin: str) -> bool:
+        scope = http_scope(headers=[(b"origin", origin.encode())])
+        return (b"access-control-allow-origin", origin.encode()) in await inner.readable(scope, [])
+
+    assert await allowed("https://old.example")
+    for place in (0, 1):
+        source.entries = [Middleware(Foreign)]
+        assert await app.reload()
+        assert not await allowed("https://old.example")
+        source.entries.insert(place, Middleware(CORS, allow_origins=["https://new.example"]))
+        assert await app.reload()
+        assert await allowed("https://new.example")
+
+
 async def test_websockets_stay_with_their_stack() -> None:
     async def echo(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -402,3 +424,37 @@ async def test_what_our_layers_count_and_keep_outlives_a_change_around_them(reco
         assert statuses == ([200, 429] if state == "_engine" else [200] * 2)
         if isinstance(after, Drain):
             assert not after._flights.is_closing
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Middleware(RateLimit, limit="2/hour"),
+        Middleware(ConcurrencyLimit),
+        Middleware(Drain),
+        Middleware(Sessions, secret_key=KEY, store="memory://"),
+        Middleware(Health, checks={"app": seen}),
+    ],
+    ids=lambda given: given.name,
+)
+def test_a_layer_that_goes_on_with_the_state_of_another_has_nothing_left_of_its_own(record: Middleware) -> None:
+    """What it has computed from its own state would count beside the other's."""
+    old, new = (record(App()) for _ in range(2))
+    assert isinstance(old, Layer)
+    assert isinstance(new, Layer)
+    dropped = [getattr(new, name) for name in new.kept]
+    new.take_over(old)
+    left = reached(dropped).keys() & reached([new]).keys() - reached([old]).keys()
+    assert [reached(dropped)[each] for each in left] == []
+
+
+def reached(roots: list[Any]) -> dict[int, Any]:
+    """Return the objects of ours that others lead to, by their identity."""
+    found: dict[int, Any] = {}
+    rest = [*roots]
+    while rest:
+        each = rest.pop()
+        if id(each) not in found and not isinstance(each, (type, ModuleType, FunctionType)):
+            found[id(each)] = each
+            rest += gc.get_referents(each)
+    return {key: each for key, each in found.items() if type(each).__module__.startswith("middlewares.")}

@@ -104,3 +104,20 @@ def test_other_files_are_watched_as_they_are(tmp_path: Path) -> None:
     assert [watch.poll() for _ in range(3)] == [False] * 3
     write(other, "3", 2)
     assert [watch.poll() for _ in range(2)] == [False, True]
+
+
+def test_what_changes_while_more_files_are_added_is_not_lost(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    write(one, "1", 1)
+    write(other, "2", 1)
+    watch = FileWatch([one])
+    write(one, "changed", 2)
+    watch.watch([one, other])
+    assert [watch.poll() for _ in range(3)] == [False, True, False]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    watch = FileWatch([tmp_path / "pipe"])
+    os.utime(tmp_path / "pipe", ns=(5, 5))
+    assert [watch.poll() for _ in range(3)] == [False] * 3

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from middlewares.sessions.patience import Patience
+from middlewares.stores import StoreUnavailable
 from middlewares.stores.memory import MemoryStore
 from middlewares.testing import http_scope
 from tests.sessions.sites import Site
@@ -228,3 +230,16 @@ async def test_a_real_server_that_freezes_within_a_request_costs_one_deadline(
     assert DEADLINE <= answered < 1.9 * DEADLINE
     assert f"127.0.0.1:{server.port}/0: no answer within 0.25 s" in caplog.text
     await site.layer._close()
+
+
+def test_what_is_waited_for_at_the_same_time_counts_once() -> None:
+    """Tasks of one request may ask for its session side by side."""
+
+    async def ask() -> None:
+        patience = Patience(DEADLINE)
+        for share in (0.5, 0.4):
+            await asyncio.gather(*(patience.wait_for(asyncio.sleep(DEADLINE * share)) for _ in range(3)))
+        with pytest.raises(StoreUnavailable):
+            await patience.wait_for(asyncio.sleep(DEADLINE * 0.2))
+
+    run_virtually(ask())

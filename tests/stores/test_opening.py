@@ -107,6 +107,9 @@ def test_what_is_not_installed_is_said_when_a_store_is_opened(monkeypatch: pytes
         ("redis+sentinel://a/main?clientname=shop", "redis-py has no option 'clientname'"),
         ("redis+sentinel://a/main/first", "a database has a number"),
         ("redis+cluster://a?clientname=shop", "redis-py has no option 'clientname'"),
+        ("redis://localhost?max_connections=0", "max_connections must be at least 1"),
+        ("redis+sentinel://a/main?max_connections=0", "max_connections must be at least 1"),
+        ("redis+cluster://a?max_connections=-1", "max_connections must be at least 1"),
         ("redis+cluster://a/1", "Argument 'db' must be 0 or None in cluster mode"),
     ],
 )
@@ -182,3 +185,11 @@ def test_under_trio_the_application_does_not_start() -> None:
     [failed] = trio.run(start)
     assert failed["type"] == "lifespan.startup.failed"
     assert "works under asyncio alone" in failed["message"]
+
+
+@pytest.mark.parametrize("url", ["redis://a", "unix:///a.sock", "redis+sentinel://a/main", "redis+cluster://a"])
+async def test_records_are_bytes_whatever_a_url_says(url: str) -> None:
+    client, _ = connect(f"{url}?client_name=shop&decode_responses=1", 1.0)
+    options = client.connection_kwargs if "cluster" in url else client.connection_pool.connection_kwargs
+    assert not options.get("decode_responses")
+    assert options["client_name"] == "shop"

@@ -11,8 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult, StaticSampler
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from middlewares import Tracing
+from middlewares.core.exchange import Exchange
 from middlewares.testing import http_scope, request, websocket_scope
 from middlewares.tracing.attributes import REDACTED_PARAMETERS, RequestAttributes, captured, compile_redaction, text
 from middlewares.tracing.instruments import BUCKETS
@@ -180,6 +182,35 @@ def test_the_peer_is_the_socket_or_is_not_told(client: Any, address: str | None,
 
 
 @pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [
+        (["203.0.113.7:4711"], ("203.0.113.7", 4711)),
+        (["198.51.100.1", "203.0.113.7:4711, 10.0.0.1"], ("203.0.113.7", 4711)),
+        (["[2001:db8::7]:4711"], ("2001:db8::7", 4711)),
+    ],
+)
+async def test_a_client_that_a_proxy_told_of_with_its_port_is_not_the_peer(forwarded: list[str], client: Any) -> None:
+    """As uvicorn takes it."""
+    found: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        found.append(attributes(scope))
+        await route_app({**scope, "middlewares.exchange": Exchange()}, receive, send)
+
+    headers = [("x-forwarded-for", value) for value in forwarded]
+    behind: Any = ProxyHeadersMiddleware(app, ["127.0.0.1", "10.0.0.1"])
+    await request(behind, headers=headers, client=("127.0.0.1", 55))
+    assert (found[0]["client.address"], found[0].get("network.peer.address")) == (client[0], None)
+    direct = attributes(http_scope(headers=headers, client=("192.0.2.1", 4711)))
+    assert direct["network.peer.address"] == "192.0.2.1"
+
+
+def test_a_header_that_is_repeated_without_end_is_kept_in_part() -> None:
+    found = captured("http.request.header.", {b"x-odd": False}, [(b"X-Odd", b"%d" % number) for number in range(1000)])
+    assert found == {"http.request.header.x-odd": [str(number) for number in range(32)]}
+
+
+@pytest.mark.parametrize(
     ("path", "raw", "shown"),
     [
         ("/caf\u00e9", b"/caf%C3%A9", "/caf%C3%A9"),
@@ -213,6 +244,18 @@ def test_values_are_bounded() -> None:
         "url.path",
     }
     assert max(len(str(value)) for value in found.values()) == 8192
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (b"x" * 8191 + "\u00e9t\u00e9".encode(), "x" * 8191),
+        ("\u00e9".encode() * 4096 + b"tail", "\u00e9" * 4096),
+        (b"\xe9" * 8193, "\u00e9" * 8192),
+    ],
+)
+def test_what_is_cut_ends_with_a_whole_character(value: bytes, shown: str) -> None:
+    assert text(value) == shown
 
 
 def test_buckets_are_those_of_the_conventions() -> None:

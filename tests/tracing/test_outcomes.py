@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.trace import StatusCode
@@ -53,6 +54,40 @@ async def test_an_exception_is_recorded_once_with_its_traceback(spans: Collected
     assert event.timestamp == spans.one.end_time
     assert (noted["exception.type"], noted["exception.message"]) == (error, "told nobody")
     assert "in app" in str(noted["exception.stacktrace"])
+
+
+class Wordless(Exception):
+    """What cannot be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("error", [Broken("\ud800" * 9), Broken("x" * 1_000_000), Wordless()], ids=lambda e: type(e))
+async def test_whatever_an_exception_quotes_it_can_be_exported_and_is_bounded(
+    error: Exception, spans: Collected
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise error
+
+    await request(Tracing(app, tracer_provider=spans.provider), raise_exceptions=False)
+    [encoded] = encode_spans(spans.all).resource_spans[0].scope_spans[0].spans
+    found = {attribute.key: attribute.value.string_value for attribute in encoded.events[0].attributes}
+    assert found.keys() == {"exception.type", "exception.message", "exception.stacktrace"}
+    assert "in app" in found["exception.stacktrace"]
+    assert type(error).__name__ in found["exception.type"]
+    assert len(found["exception.message"]) <= 8192
+    assert len(found["exception.stacktrace"]) < 40_000
+
+
+async def test_a_long_exception_that_the_application_has_recorded_is_not_recorded_again(spans: Collected) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        error = Broken("x" * 10_000)
+        trace.get_current_span().record_exception(error)
+        raise error
+
+    await request(Tracing(app, tracer_provider=spans.provider), raise_exceptions=False)
+    assert len(spans.one.events) == 1
 
 
 async def test_an_exception_that_the_application_has_recorded_is_not_recorded_again(spans: Collected) -> None:

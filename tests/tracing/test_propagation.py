@@ -57,6 +57,13 @@ class Failing(Single):
         raise ValueError("not hexadecimal")
 
 
+class Guarded(CompositePropagator):
+    """One that does not let its parts read."""
+
+    def extract(self, carrier: Any, context: Any = None, getter: Any = None) -> Context:
+        return Context()
+
+
 def read(propagator: TextMapPropagator, headers: Any = HEADERS) -> tuple[int | None, dict[str, Any]]:
     propagate.set_global_textmap(propagator)
     incoming = Propagation().read(headers)
@@ -76,6 +83,7 @@ def read(propagator: TextMapPropagator, headers: Any = HEADERS) -> tuple[int | N
         (CompositePropagator([TraceContextTextMapPropagator(), Single()]), 0xFF, {}),
         (CompositePropagator([Single(), W3CBaggagePropagator()]), 0xFF, {"a": "1", "b": "2"}),
         (Failing(), None, {}),
+        (Guarded([TraceContextTextMapPropagator(), W3CBaggagePropagator()]), None, {}),
     ],
 )
 def test_each_propagator_reads_what_is_its_own(

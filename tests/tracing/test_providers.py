@@ -149,6 +149,25 @@ async def test_what_fastapi_measures_is_not_measured_again(reader: Any) -> None:
     assert len(points(reader)["http.server.request.duration"]) == 1
 
 
+async def test_without_a_span_our_layer_twice_measures_once(reader: Any) -> None:
+    inner = Tracing(route_app, metrics=True, meter_provider=reader.provider)
+    await request(Tracing(inner, metrics=True, meter_provider=reader.provider))
+    assert points(reader)["http.server.request.duration"][0].count == 1
+
+
+async def test_without_a_span_fastapi_inside_does_not_measure_again(
+    reader: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fastapi import FastAPI
+
+    monkeypatch.setattr(metrics_internal, "_METER_PROVIDER", reader.provider)
+    await request(Tracing(FastAPI(), metrics=True), path="/nowhere")
+    data = reader.get_metrics_data()
+    assert [scope.scope.name for resource in data.resource_metrics for scope in resource.scope_metrics] == [
+        "middlewares.tracing"
+    ]
+
+
 async def test_the_provider_of_the_process_measures_once_it_is_set(
     reader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

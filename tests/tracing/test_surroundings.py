@@ -16,7 +16,7 @@ from starlette.middleware.opentelemetry import OpenTelemetryMiddleware as OfStar
 from middlewares import Tracing
 from middlewares.core.exchange import EXCHANGE
 from middlewares.testing import http_scope, request
-from tests.tracing.collected import PARENT, SPAN_ID, TRACE_ID, Collected, route_app
+from tests.tracing.collected import PARENT, SPAN_ID, TRACE_ID, Collected, answer, route_app
 
 PATHS = pytest.mark.parametrize("headers", [{}, PARENT], ids=["root", "continued"])
 
@@ -36,6 +36,21 @@ async def test_our_own_layer_twice_makes_one_span(headers: dict[str, str], spans
         Tracing(Tracing(between, tracer_provider=spans.provider), tracer_provider=spans.provider), headers=headers
     )
     assert [span.name for span in spans.all] == ["GET /users/{id}"]
+
+
+@PATHS
+async def test_a_layer_further_out_for_which_nobody_takes_spans_takes_none_from_ours(
+    headers: dict[str, str], spans: Collected
+) -> None:
+    published: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        published.append(scope[EXCHANGE].span.span_id)
+        await answer(send)
+
+    await request(Tracing(Tracing(app, tracer_provider=spans.provider)), headers=headers)
+    assert spans.one.context is not None
+    assert published == [spans.one.context.span_id]
 
 
 @PATHS
