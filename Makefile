@@ -46,8 +46,8 @@ run: $(VENV)/.installed
 	@echo "  curl -N --compressed http://127.0.0.1:$(PORT)/events            # events, each as it happens"
 	@echo "  curl -i -X OPTIONS -H 'Origin: http://localhost:3000' \\"
 	@echo "       -H 'Access-Control-Request-Method: POST' http://127.0.0.1:$(PORT)/products   # a preflight"
-	@echo "The middlewares come from examples/middlewares.toml: change it and start again. Ctrl-C stops."
-	@$(BIN)/middlewares run examples.shop.app:app --config examples/middlewares.toml --port $(PORT)
+	@echo "The middlewares come from examples/middlewares.toml: change it while it runs. Ctrl-C stops."
+	@$(BIN)/middlewares run examples.shop.app:app --config examples/middlewares.toml --port $(PORT) --watch
 
 test: lint types unit
 

@@ -331,3 +331,18 @@ def test_a_signal_has_the_file_read_anew(folder: Path) -> None:
         server.process.send_signal(signal.SIGHUP)
         server.wait_for(Watched.anew)
         assert "content-encoding" not in server.get().headers
+
+
+def test_the_first_process_of_several_starts_workers_anew_at_that_signal(folder: Path) -> None:
+    """So does uvicorn: the new workers read the file as it is then."""
+    with served(folder, "shop:app", "--workers", "2") as server:
+        server.wait_for("Application startup complete", 2)
+        watched = Watched(server, folder, 2)
+        first = watched.codings()
+        watched.file.write_text("middleware = []\n")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for("Application startup complete", 4)
+        end = time.monotonic() + DEADLINE
+        while first.keys() & (second := watched.codings()).keys():  # on a busy machine others may have begun
+            assert time.monotonic() < end, server.log.read_text()
+        assert [*second.values()] == [None, None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -209,6 +210,12 @@ def test_init_writes_a_file_that_is_right() -> None:
     ]
 
 
+def test_init_tells_machines_what_it_has_written() -> None:
+    with patch("middlewares.cli.init._is_asked", return_value=True):
+        result = run("init", "new.toml", "--json")
+    assert json.loads(result.output) == {"file": "new.toml", "use": [entry.use for entry in load("new.toml").entries]}
+
+
 @pytest.mark.parametrize("name", sorted(BUILTIN))
 def test_init_writes_every_middleware(name: str) -> None:
     assert run("init", "new.toml", "--use", name).exit_code == 0
@@ -287,6 +294,41 @@ def test_the_cost_of_each_layer_is_measured() -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_complete(shell: str) -> None:
     assert "_MIDDLEWARES_COMPLETE" in run("completion", shell).output
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["che"], "check"),
+        (["run", "--wa"], "--watch"),
+        (["show", "publ"], "publish_route"),
+        (["explain", "--format", "to"], "toml"),
+        (["completion", "zs"], "zsh"),
+    ],
+)
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_commands_options_and_names_are_completed(words: list[str], offered: str, shell: str) -> None:
+    """As the script of each shell asks for it."""
+    typed = ["middlewares", *words]
+    told = {"COMP_WORDS": " ".join(typed), "COMP_CWORD": words[-1] if shell == "fish" else str(len(words))}
+    result = run(env={"_MIDDLEWARES_COMPLETE": f"{shell}_complete", **told})
+    assert offered in re.split(r"[,\s]", result.output)
+
+
+def test_bash_completes_a_command() -> None:
+    """In a bash that has read the script: pressing Tab fills in the one word that is left."""
+    Path("middlewares").write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m middlewares "$@"\n')
+    Path("middlewares").chmod(0o755)
+    ask = (
+        "source <(middlewares completion bash); COMP_WORDS=(middlewares expl); COMP_CWORD=1\n"
+        "words=($(complete -p middlewares)); for ((i = 0; i < ${#words[@]}; i++)); do\n"
+        'if [ "${words[i]}" = -F ]; then "${words[i + 1]}" middlewares expl; fi; done; echo "${COMPREPLY[@]}"'
+    )
+    environment = os.environ | {"PATH": f"{Path.cwd()}:{os.environ['PATH']}"}
+    ended = subprocess.run(
+        ["/bin/bash", "-c", ask], env=environment, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert ended.stdout.split() == ["explain"], ended
 
 
 # -- run

@@ -10,7 +10,7 @@ import click
 
 from middlewares.serve import DEFAULT_CONFIG
 
-from .common import Refused
+from .common import Refused, answer, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,24 +55,31 @@ _HEAD = """\
 @click.option("--origin", "origins", multiple=True, metavar="URL", help="An origin whose pages may read answers.")
 @click.option("--limit", metavar="QUOTA", help="Requests that a client may make, as in 100/minute.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-def init(file: str, uses: tuple[str, ...], origins: tuple[str, ...], limit: str | None, force: bool) -> None:
+@json_option
+def init(
+    file: str, uses: tuple[str, ...], origins: tuple[str, ...], limit: str | None, force: bool, as_json: bool
+) -> None:
     """Write a commented configuration file, middlewares.toml unless FILE is named.
 
-    Without options, on a terminal, it asks what to turn on.
+    Without options, on a terminal, it asks what to turn on; with --json it answers and never asks.
     """
     if Path(file).exists() and not force:
         raise Refused(f"{file}: is there already; write over it with --force")
     if not file.endswith(".toml"):
         raise Refused(f"{file}: init writes TOML; name a file that ends in .toml")
     chosen = [*uses, *(["cors"] if origins else []), *(["rate_limit"] if limit else [])]
-    if not chosen and _is_asked():
+    if not chosen and _is_asked() and not as_json:
         chosen, origins, limit = _asked()
-    text = _text(file, dict.fromkeys(chosen or ["compress", "timeout", "drain"]), origins, limit or "100/minute")
+    ordered = _in_order(dict.fromkeys(chosen or ["compress", "timeout", "drain"]))
+    text = _text(file, ordered, origins, limit or "100/minute")
     try:
         Path(file).write_text(text, encoding="utf-8")
     except OSError as error:
         raise Refused(f"{file}: cannot be written: {error.strerror}") from None
-    click.echo(f"{file}: written. Next: middlewares check {file}")
+    if as_json:
+        answer({"file": file, "use": ordered})
+    else:
+        click.echo(f"{file}: written. Next: middlewares check {file}")
 
 
 def _is_asked() -> bool:
@@ -102,12 +109,12 @@ def _asked() -> tuple[list[str], tuple[str, ...], str | None]:
 
 
 def _text(file: str, uses: Iterable[str], origins: tuple[str, ...], limit: str) -> str:
-    """Return the text of a file with entries for these middlewares, in the advised order; raises `Refused`."""
+    """Return the text of a file with entries for these middlewares, in this order; raises `Refused`."""
     from middlewares.config.notation import notation
 
     values = {"origins": notation(list(origins) or ["http://localhost:3000"]), "limit": notation(limit)}
     parts = [_HEAD.format(file=file)]
-    for name in _in_order(uses):
+    for name in uses:
         lines = [f"# {_summary(name)}", "[[middleware]]", f"use = {notation(name)}"]
         settings = (*_SETTINGS.get(name, ()), *_required(name))
         lines += (line.replace("{origins}", values["origins"]).replace("{limit}", values["limit"]) for line in settings)

@@ -41,6 +41,7 @@ _FORMATS = ("table", "json", "sarif")
 )
 @click.option("--ignore", metavar="RULE", multiple=True, help="A rule to leave out of the report; may be repeated.")
 @click.option("--format", "format_", default="table", show_default=True, type=click.Choice(_FORMATS), help="Its form.")
+@click.option("--json", "format_", flag_value="json", help="The same as --format json.")
 @click.pass_context
 def lint(context: click.Context, /, app: str, format_: str, **options: Any) -> None:
     """Run MODULE:APP through generated requests, and report which rules of ASGI are broken, and by whom.

@@ -132,7 +132,7 @@ class Shell:
     def _tool(self, words: list[str], _shown: list[str]) -> None:
         """Take the arguments of a tool for what they are."""
 
-    _cd = _git = _apt_get = _ruff = _mypy = _basedpyright = _mkdocs = _tool
+    _docker = _cd = _git = _apt_get = _ruff = _mypy = _basedpyright = _mkdocs = _tool
 
 
 def _curl_options() -> argparse.ArgumentParser:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +49,32 @@ def test_the_quickstart_shows_the_error_as_it_is(folder: Path, capsys: pytest.Ca
 @pytest.mark.parametrize("command", ["make run", "make test"])
 def test_the_readme_gives_each_command_alone_on_its_line(command: str) -> None:
     assert command in (ROOT / "README.md").read_text().splitlines()
+
+
+DJANGO = """
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.http import HttpResponse
+from django.urls import path
+
+settings.configure(ALLOWED_HOSTS=["*"], ROOT_URLCONF="__main__", SECRET_KEY="of the tests", MIDDLEWARE=[])
+urlpatterns = [path("", lambda request: HttpResponse(b"hello " * 1000))]
+{lines}
+import anyio
+from middlewares.testing import request
+
+response = anyio.run(lambda: request(application, headers={{"accept-encoding": "gzip"}}))
+print(response.status, response.header("content-encoding"))
+"""
+
+
+def test_the_lines_for_django_put_a_file_around_a_project(folder: Path) -> None:
+    [lines] = [block.code for block in blocks(ROOT / "docs/configuration.md") if "get_asgi_application" in block.code]
+    (folder / "middlewares.toml").write_text('[[middleware]]\nuse = "compress"\n')
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", DJANGO.format(lines=lines)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.stdout, ended.returncode) == ("200 gzip\n", 0), ended.stderr
 
 
 def test_what_is_not_run_says_why(folder: Path) -> None:

@@ -158,6 +158,23 @@ def test_the_first_session_goes_as_the_page_tells_it(terminals: Terminals) -> No
     terminals.wait_for("terminal 1", rf"Finished server process \[\d+\]\n{_PROMPT_AGAIN}")
 
 
+@pytest.mark.needs("tmux")
+def test_without_options_init_asks(terminals: Terminals, tmp_path: Path) -> None:
+    """An empty answer takes what is offered: the capital letter, or the value in brackets."""
+    answers = {"compress": "n", "cors": "y", "  origins": "", "rate_limit": "y", "  limit": "9/minute"}
+    answers |= {"sessions": "", "timeout": "n", "drain": ""}
+    terminals.type("terminal 1", "middlewares init")
+    for question, answer in answers.items():
+        terminals.wait_for("terminal 1", rf"\n{question}[^\n]*\]: *\n*\Z")
+        terminals.tmux("send-keys", "-t", "first:terminal 1", answer, "Enter")
+    terminals.wait_for("terminal 1", rf"middlewares\.toml: written\. Next: .*\n{_PROMPT_AGAIN}")
+    terminals.type("terminal 1", "middlewares check --strict; echo status $?")
+    terminals.wait_for("terminal 1", r"right, 3 layers\nstatus 0\n")
+    text = (tmp_path / "home" / "middlewares.toml").read_text()
+    assert re.findall(r'(?m)^use = "(.*)"$', text) == ["cors", "rate_limit", "drain"]
+    assert 'limit = "9/minute"' in text
+
+
 def test_the_page_tells_a_whole_session() -> None:
     """So that a block that lost its mark does not go untyped."""
     words = [step.command.split()[:2] for step in session(PAGE.read_text()) if step.command is not None]
