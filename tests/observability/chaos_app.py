@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 REGISTRY = CollectorRegistry()
 LEDGER = "/ledger"
 reached = 0
-spans = 0
+exported = 0
 lines = 0
 complaints: list[str] = []
 """What anybody logged as an error that the application did not mean."""
@@ -34,9 +34,9 @@ complaints: list[str] = []
 class Counting(SpanExporter):
     """Counts spans."""
 
-    def export(self, batch: Sequence[ReadableSpan]) -> SpanExportResult:
-        global spans
-        spans += len(batch)
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        global exported
+        exported += len(spans)
         return SpanExportResult.SUCCESS
 
 
@@ -114,7 +114,7 @@ def ledger() -> dict[str, object]:
     return {
         "reached": reached,
         "metrics": counted,
-        "spans": spans,
+        "spans": exported,
         "lines": lines,
         "active": active,
         "tasks": tasks,
