@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -378,6 +379,26 @@ def test_requests_are_not_logged_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "access_log" not in serve()[1].call_args.kwargs
     Path("middlewares.toml").write_text('[[middleware]]\nuse = "access_log"')
     assert serve()[1].call_args.kwargs["access_log"] is False
+
+
+@pytest.mark.parametrize(
+    ("options", "is_set_up", "shown"),
+    [
+        ("", False, ["middlewares.access"]),
+        ('logger = "shop.lines"', False, ["shop.lines"]),
+        ('output = "stderr"', False, []),
+        ("", True, []),
+        ("enabled = false", False, []),
+    ],
+)
+def test_what_is_logged_is_shown_unless_somebody_has_decided_otherwise(
+    options: str, is_set_up: bool, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that turns on the log turns off that of the server, and nobody may have set up logging."""
+    monkeypatch.setattr(logging.Logger, "hasHandlers", lambda _: is_set_up)
+    Path("middlewares.toml").write_text(f'[[middleware]]\nuse = "access_log"\n{options}')
+    loggers = serve()[1].call_args.kwargs["log_config"]["loggers"]
+    assert [name for name, logger in loggers.items() if logger.get("handlers") == ["lines"]] == shown
 
 
 def test_several_workers_count_their_metrics_together(monkeypatch: pytest.MonkeyPatch) -> None:

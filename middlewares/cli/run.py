@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,7 +24,10 @@ from middlewares.serve import (
 from .common import Refused, config_options, find_modules_here, refusing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from middlewares.config import Configuration
+    from middlewares.config.model import Entry
 
 __all__ = ("run",)
 
@@ -97,9 +101,10 @@ def _serve_with(uvicorn: Any, wanted: _Wanted, options: dict[str, Any]) -> None:
     configured = configured_app(wanted.app, wanted.config, profile=wanted.profile, watch=wanted.watch)
     _check_workers(configured.configuration, wanted.workers)
     _check_proxies(configured.configuration, str(options["host"]))
-    if any(entry.use == "access_log" and entry.enabled for entry in configured.configuration.entries):
+    logs = [entry for entry in configured.configuration.entries if entry.use == "access_log" and entry.enabled]
+    if logs:
         options["access_log"] = False  # each request would be logged twice
-    options["log_config"] = _log_config()
+    options["log_config"] = _log_config(logs)
     if wanted.workers == 1 and not wanted.reload:
         uvicorn.run(configured, workers=1, **options)
         return
@@ -119,12 +124,27 @@ def _hand_down(wanted: _Wanted) -> None:
     os.environ["WEB_CONCURRENCY"] = str(wanted.workers)  # for layers that keep to themselves what they should share
 
 
-def _log_config() -> dict[str, Any]:
-    """Return uvicorn's configuration of its log, with what becomes of changed files in it."""
+def _log_config(logs: Iterable[Entry]) -> dict[str, Any]:
+    """Return uvicorn's configuration of its log, with what becomes of changed files in it.
+
+    And with the lines of access logs that go to loggers, as they are: where nobody has set these up, a file that turns
+    on the log would else turn it on for nobody.
+    """
     from uvicorn.config import LOGGING_CONFIG
 
     loggers = {"middlewares.reload": {"handlers": ["default"], "level": "INFO", "propagate": False}}
-    return {**LOGGING_CONFIG, "loggers": {**LOGGING_CONFIG["loggers"], **loggers}}
+    for entry in logs:
+        given = {name: setting.value for name, setting in entry.options.items()}
+        name = given.get("logger", "middlewares.access")
+        if given.get("output", "logging") == "logging" and not logging.getLogger(name).hasHandlers():
+            loggers[name] = {"handlers": ["lines"], "level": "INFO", "propagate": False}
+    lines = {"class": "logging.StreamHandler", "formatter": "lines", "stream": "ext://sys.stdout"}
+    return {
+        **LOGGING_CONFIG,
+        "formatters": {**LOGGING_CONFIG["formatters"], "lines": {"format": "%(message)s"}},
+        "handlers": {**LOGGING_CONFIG["handlers"], "lines": lines},
+        "loggers": {**LOGGING_CONFIG["loggers"], **loggers},
+    }
 
 
 def _check_workers(configuration: Configuration, workers: int) -> None:
