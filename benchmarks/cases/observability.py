@@ -74,18 +74,19 @@ def _ours(app: ASGIApp) -> ASGIApp:
 
 
 def _theirs(app: ASGIApp) -> ASGIApp:
-    from asgi_correlation_id import CorrelationIdMiddleware
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-    from starlette_exporter import PrometheusMiddleware
 
+    # By their names: the type checkers look at this where peers are not installed.
+    exporter: Any = import_module("starlette_exporter")
+    ids: Any = import_module("asgi_correlation_id")
     logs: Any = import_module("asgi_logger")
     logger = logging.getLogger("benchmarks.peers")
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.addHandler(logging.StreamHandler(io.TextIOWrapper(io.FileIO(os.open(os.devnull, os.O_WRONLY), "w"))))
-    logged = logs.AccessLoggerMiddleware(PrometheusMiddleware(app), logger=logger)
+    logged = logs.AccessLoggerMiddleware(exporter.PrometheusMiddleware(app), logger=logger)
     provider = _tracer_provider()
-    wrapped: Any = CorrelationIdMiddleware(logged)
+    wrapped: Any = ids.CorrelationIdMiddleware(logged)
     return OpenTelemetryMiddleware(wrapped, tracer_provider=provider, exclude_spans=["receive", "send"])
 
 
