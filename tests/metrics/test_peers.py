@@ -27,11 +27,15 @@ OURS = ("middlewares_", "websocket_")
 @pytest.fixture
 def globally() -> Iterator[CollectorRegistry]:
     """Give the registry of the process, without what others leave there; both packages insist on it."""
-    before = {*REGISTRY._collector_to_names}
+    before = [*REGISTRY._collector_to_names]
+    for collector in before:
+        REGISTRY.unregister(collector)
     PrometheusMiddleware._metrics.clear()
     yield REGISTRY
-    for collector in {*REGISTRY._collector_to_names} - before:
+    for collector in [*REGISTRY._collector_to_names]:
         REGISTRY.unregister(collector)
+    for collector in before:
+        REGISTRY.register(collector)
     PrometheusMiddleware._metrics.clear()
 
 
