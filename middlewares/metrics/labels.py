@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from middlewares.asgi import connection_of
 from middlewares.core.fields import is_token
 from middlewares.core.headers import find
+from middlewares.core.known_methods import OTHER_METHOD
 
 if TYPE_CHECKING:
     from middlewares.core.observed import ObservedCall
@@ -18,14 +18,11 @@ if TYPE_CHECKING:
     from .families import Pairs
     from .store import Key
 
-__all__ = ("METHODS_VARIABLE", "OTHER", "Labels", "check_labels", "known_methods", "tame")
+__all__ = ("OTHER", "Labels", "check_labels", "tame")
 
-OTHER: Final = "_OTHER"
-"""What stands for all values that are not known (OpenTelemetry semantic conventions, ``http.request.method``)."""
-METHODS_VARIABLE: Final = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS"
+OTHER: Final = OTHER_METHOD
+"""What stands for all values that are not known, as the conventions have it for methods."""
 
-# RFC 9110, 9.3; RFC 5789 (PATCH); draft-ietf-httpbis-safe-method-w-body (QUERY).
-_METHODS: Final = ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")
 _SCHEMES: Final = frozenset({"http", "https", "ws", "wss"})
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2", "3"})
 _NAME: Final = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*")
@@ -37,13 +34,6 @@ _RESERVED: Final = frozenset(
 )
 _RULE: Final = "must hold a value, a callable, or a table with 'header' or 'response_header', and 'values'"
 _LONGEST: Final = 200
-
-
-def known_methods() -> dict[str, str]:
-    """Return the methods that are known by their names: those of the standards, or those that the environment lists."""
-    listed = os.environ.get(METHODS_VARIABLE)
-    names = _METHODS if listed is None else [name.strip() for name in listed.split(",")]
-    return {name: name for name in names if name}
 
 
 def tame(key: Key) -> Key:

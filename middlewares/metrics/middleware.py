@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from middlewares.asgi import ASGIApp
+from middlewares.core.known_methods import known_methods
 from middlewares.core.layer import freeze, placeholder
 from middlewares.core.observer import INTERNAL_ERRORS, Observer, Plan, observe
 from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
@@ -18,7 +19,7 @@ from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
 from .check import check_options
 from .endpoint import MetricsEndpoint
 from .homes import Book, note_failures, open_books
-from .labels import OTHER, Labels, known_methods, tame
+from .labels import OTHER, Labels, tame
 from .layout import SIZES
 from .presets import Names
 from .sockets import OpenSocket
@@ -108,7 +109,7 @@ class Metrics(Observer):
             _excluded=compile_paths((*self.exclude_paths, *pages)),
             _endpoint=endpoint,
             _pages=pages,
-            _methods=known_methods(),
+            _methods={method: method for method in known_methods()},
             _labels=given if given.is_asked else None,
             _constant=given.constant,
         )
