@@ -10,9 +10,7 @@ import anyio
 import anyio.to_thread
 
 from middlewares.adapt import adapt
-from middlewares.core.exchange import hand_back
 
-from .foreign import STACK
 from .generation import Generation, is_same
 from .lifespans import LifespanRun, StartupFailed
 from .watch import FileWatch
@@ -91,14 +89,7 @@ class ReloadingApp:
         stack = self._current
         stack.in_flight += 1
         try:
-            if stack.foreign:
-                inner = {**scope, STACK: stack}
-                try:
-                    await stack.call(inner, receive, send)
-                finally:
-                    hand_back(inner, scope)
-            else:
-                await stack.call(scope, receive, send)
+            await stack.call(scope, receive, send)
         finally:
             stack.in_flight -= 1
             if stack.is_retired:

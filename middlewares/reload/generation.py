@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from middlewares.core.exchange import hand_back
 from middlewares.core.layer import Layer
 from middlewares.errors import OptionErrors
 from middlewares.record import Middleware
 from middlewares.stack import Stack
 from middlewares.when import When
 
-from .foreign import Foreign, Place
+from .foreign import STACK, Foreign, Place
 from .lifespans import End
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from middlewares.asgi import ASGIApp
+    from middlewares.asgi import ASGIApp, Receive, Scope, Send
 
 __all__ = ("Generation", "is_same")
 
@@ -65,8 +67,9 @@ class Generation:
             self.close()
             raise
         self.app: ASGIApp = wrapped
-        self.call: ASGIApp = wrapped if isfunction(wrapped) else wrapped.__call__
-        """The same, as what is quicker to call than an instance."""
+        call = wrapped if isfunction(wrapped) else wrapped.__call__
+        self.call: ASGIApp = partial(_told, self, call) if self.foreign else call
+        """What requests are handed to: the same, as what is quicker to call than an instance."""
         if previous is not None:
             self._take_over([*previous.layers])
         self._kept = []
@@ -125,6 +128,15 @@ class Generation:
             if match is not None:
                 old.remove(match)
                 layer.take_over(match[1])
+
+
+async def _told(stack: Generation, call: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Hand on a request whose scope says which stack it began with, for layers that are not ours."""
+    inner = {**scope, STACK: stack}
+    try:
+        await call(inner, receive, send)
+    finally:
+        hand_back(inner, scope)
 
 
 def is_same(one: Any, other: Any) -> bool:
