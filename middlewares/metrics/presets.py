@@ -215,6 +215,10 @@ _TRAFFIC: Final[tuple[Label, ...]] = (("url_scheme", itemgetter(0)), ("http_rout
 
 def common_families(layout: Layout) -> tuple[Family, ...]:
     """Return the metrics of WebSockets, refusals and failures."""
+    return *_socket_families(layout), *_own_families()
+
+
+def _socket_families(layout: Layout) -> tuple[Family, ...]:
     messages: dict[str, Any] = {"source": "messages", "labels": _TRAFFIC}
     return (
         gauge(
@@ -243,6 +247,12 @@ def common_families(layout: Layout) -> tuple[Family, ...]:
         counter(
             "websocket_server_sent_bytes", "Bytes of WebSocket messages sent.", itemgetter(3), unit="bytes", **messages
         ),
+    )
+
+
+def _own_families() -> tuple[Family, ...]:
+    """Return the metrics of what layers of this package decided, or failed at."""
+    return (
         counter(
             "middlewares_rate_limit_requests",
             "Requests that limiters judged, by policy and outcome.",
