@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ("AccessLog",)
 
 _FAILURE: Final = 500
-_FINE: Final = frozenset(range(100, _FAILURE))
 _FAILURES: Final = ("raised", "unanswered", "truncated")
 _LEVELS: Final = {level: logging.getLevelName(level) for level in (logging.INFO, logging.WARNING, logging.ERROR)}
 _QUERIES: Final[dict[str, Callable[[str], str | None]]] = {
@@ -161,14 +160,7 @@ class AccessLog(Observer):
 
     def _level(self, call: ObservedCall) -> int:
         duration = (call.ended or call.began) - call.began
-        status = call.status
-        if (
-            call.is_complete
-            and call.error is None
-            and status.__class__ is int
-            and status in _FINE
-            and duration < self.slow
-        ):
+        if call.is_fine and duration < self.slow:
             return logging.INFO  # as nearly all are
         status, outcome = call.final_status, call.outcome
         if outcome in _FAILURES or (isinstance(status, int) and status >= _FAILURE):

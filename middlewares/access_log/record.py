@@ -31,7 +31,6 @@ _LONGEST: Final = 2048
 """Characters of one value, so that no client makes lines as long as it likes."""
 
 _VALUE: Final = re.compile("=[^&]+")
-_FINE: Final = frozenset(range(100, 500))
 
 ECS: Final[Mapping[str, str]] = {
     "timestamp": "@timestamp",
@@ -88,7 +87,7 @@ def _add_outcome(record: Record, call: ObservedCall) -> None:
     route, status, first = call.route, call.status, call.first_byte
     if route is not None:
         record["http.route"] = route
-    if call.is_complete and call.error is None and status.__class__ is int and status in _FINE:
+    if call.is_fine:
         record["http.response.status_code"] = status
         record["outcome"] = "completed"
     else:

@@ -137,6 +137,12 @@ class ObservedCall:
         return "raised" if isinstance(error, Exception) else "cancelled"
 
     @property
+    def is_fine(self) -> bool:
+        """Whether a whole response was sent and nothing failed on this side: so it is with nearly all calls."""
+        status = self.status
+        return self.is_complete and self.error is None and isinstance(status, int) and 100 <= status < _FAILURE
+
+    @property
     def final_status(self) -> int | None:
         """The status that was sent; 500 if the application failed to send one; ``None`` if none will be."""
         if self.status is None and self.outcome in ("raised", "unanswered"):

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ("Metrics",)
 
-_FINE: Final = frozenset(range(100, 500))
 _BODILESS: Final = frozenset({204, 304})  # RFC 9110, 6.4.1
 _SOCKET_SCHEMES: Final = {"ws": "ws", "wss": "wss"}
 
@@ -162,7 +161,7 @@ class Metrics(Observer):
         state[0] -= 1
         scope = call.scope
         status = call.status
-        if call.is_complete and call.error is None and status in _FINE:
+        if call.is_fine:
             error = None
         else:
             status, error = call.final_status, call.error_type
