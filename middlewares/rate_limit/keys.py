@@ -55,12 +55,15 @@ class Host:
 
 
 class Hosts(dict[str, Host]):
-    """The hosts of ``scope["client"]``, each looked at once: at most 8192 are remembered.
+    """The hosts of ``scope["client"]``, each looked at once: the 8192 that came last are remembered.
+
+    Where there are more, each new one takes the place of the oldest: to forget all of them at once would make one
+    request wait for milliseconds, and the memory of each has a next user at once.
 
     ``prepare`` tells what is charged for each request of one, if that is known beforehand.
     """
 
-    __slots__ = ("_allowed", "_denied", "_is_choosy", "_prepare")
+    __slots__ = ("_allowed", "_denied", "_is_choosy", "_oldest", "_order", "_prepare")
 
     def __init__(
         self,
@@ -73,16 +76,25 @@ class Hosts(dict[str, Host]):
         self._denied = tuple(denied)
         self._is_choosy = bool(allowed or denied)
         self._prepare = prepare
+        self._order: list[str] = []
+        self._oldest = 0
 
     def __missing__(self, host: str) -> Host:
         found = self._look(host)
         if self._prepare is not None:
             found.quick = self._prepare(found)
         if len(str(host)) <= _LONGEST:
-            if len(self) >= _MOST_HOSTS:
-                self.clear()
+            self._make_room(host)
             self[host] = found
         return found
+
+    def _make_room(self, host: str) -> None:
+        if len(self._order) < _MOST_HOSTS:
+            self._order.append(host)
+            return
+        place, self._oldest = self._oldest, (self._oldest + 1) % _MOST_HOSTS
+        self.pop(self._order[place], None)
+        self._order[place] = host
 
     def _look(self, host: str) -> Host:
         if not self._is_choosy and is_ipv4(host):

@@ -36,6 +36,14 @@ def test_hosts_are_remembered_within_bounds() -> None:
     for number in range(20_000):
         hosts[f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"]
     assert len(hosts) <= 8192
+
+
+def test_only_the_oldest_host_is_forgotten_for_a_new_one() -> None:
+    hosts = Hosts()
+    known = {name: hosts[name] for name in (f"10.0.{number >> 8}.{number & 255}" for number in range(8192))}
+    for number in range(3):
+        hosts[f"10.1.0.{number}"]
+    assert list(known)[:3] == [name for name, host in known.items() if hosts.get(name) is not host]
     assert hosts["x" * 10_000].key.startswith("#")
     assert "x" * 10_000 not in hosts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from array import array
 from random import randrange
 from time import thread_time_ns
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from middlewares.testing import http_scope, request
 from .apps import hello, statuses
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from middlewares.testing import ManualClock
 
 
@@ -100,26 +103,29 @@ async def test_keys_without_number_cost_bounded_memory_and_a_good_client_nothing
 @pytest.mark.sweep
 @pytest.mark.timeout(300)
 def test_no_step_takes_long_at_a_million_keys(clock: ManualClock) -> None:
-    """In time of this thread, which others do not take from, and beside a loop that does nothing."""
-    store = MemoryLimits(max_keys=2_000_000, clock=clock.ns)
-    policy = adopted(store)
+    """Not even the longest of four million, beside a loop that does nothing.
+
+    The host of a virtual machine may stop it for some milliseconds within any step, of either loop. What the store
+    does is the same each time, so a step of its own that is long is so in every round.
+    """
     keys = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(1_000_000)]
 
-    def take(key: str) -> None:
-        store.take(((policy, key, 1),))
+    def fill() -> Iterator[array[int]]:
+        store = MemoryLimits(max_keys=2_000_000, clock=clock.ns)
+        policy = adopted(store)
+        for _ in range(4):
+            yield _steps(keys, lambda key: store.take(((policy, key, 1),)))
+            clock.advance(60)
 
     gc.collect()
     gc.disable()
     try:
-        idle = sorted(_steps(keys, lambda key: None))
-        taken = sorted(_steps(keys, take))
-        for _ in range(3):
-            clock.advance(60)
-            taken = sorted((*taken[-1000:], *_steps(keys, take)))
+        idle = [_steps(keys, lambda key: None) for _ in range(3)]
+        rounds = [list(fill()) for _ in range(3)]
     finally:
         gc.enable()
-    # The longest few are the kernel's, in both loops.
-    assert taken[-4] - idle[-4] < 2_000_000
+    longest = max(max(map(min, *same)) for same in zip(*rounds, strict=True))
+    assert longest - max(map(min, *idle)) < 2_000_000
 
 
 @pytest.mark.sweep
@@ -133,11 +139,8 @@ async def test_a_request_takes_no_longer_where_there_are_a_million_clients() -> 
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    async def times(app: RateLimit, count: int) -> list[int]:
-        scopes = [
-            {**http_scope(), "client": (f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", 1)}
-            for n in (randrange(count) for _ in range(2000))  # noqa: S311 - no secrets
-        ]
+    async def times(app: RateLimit, numbers: Sequence[int]) -> list[int]:
+        scopes = [{**http_scope(), "client": (f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", 1)} for n in numbers]
         found = []
         for scope in scopes:
             start = thread_time_ns()
@@ -153,25 +156,32 @@ async def test_a_request_takes_no_longer_where_there_are_a_million_clients() -> 
         for n in range(count):
             key = f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}"
             store.take(((policy, key, 1),))
-    taken: dict[int, list[int]] = {count: [] for count in apps}
+    clients = {count: [randrange(count) for _ in range(60_000)] for count in apps}  # noqa: S311 - no secrets
+    rounds: dict[int, list[list[int]]] = {count: [] for count in apps}
     gc.collect()
     gc.disable()
     try:
-        for _ in range(20):
-            for count, app in apps.items():
-                taken[count] += await times(app, count)
+        for _ in range(3):
+            taken: dict[int, list[int]] = {count: [] for count in apps}
+            for start in range(0, 60_000, 2000):
+                for count, app in apps.items():
+                    taken[count] += await times(app, clients[count][start : start + 2000])
+            for count in apps:
+                rounds[count].append(taken[count])
     finally:
         gc.enable()
-    few, many = (sorted(taken[count]) for count in apps)
+    # Interrupts fall on other requests in each round, and on more of them where requests take longer.
+    few, many = (sorted(map(min, *rounds[count])) for count in apps)
     assert many[len(many) // 2] <= 2 * few[len(few) // 2]
     assert many[len(many) * 99 // 100] <= 2 * few[len(few) * 99 // 100]
 
 
-def _steps(keys: list[str], step: object) -> list[int]:
-    times = []
+def _steps(keys: list[str], step: Callable[[str], object]) -> array[int]:
+    """Return how many nanoseconds of this thread, which others do not take from, each step takes."""
+    times = array("Q")
     for key in keys:
         start = thread_time_ns()
-        step(key)  # type: ignore[operator]  # a function
+        step(key)
         times.append(thread_time_ns() - start)
     return times
 
