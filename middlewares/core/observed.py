@@ -37,9 +37,13 @@ _FAILURE: Final = 500
 
 
 class ObservedCall:
-    """What is known of a call so far; times are of the clock of its plan, in seconds."""
+    """What is known of a call so far; times are of the clock of its plan, in seconds.
+
+    It has no ``__init__``, which would cost as much as all the rest of it: `observed_channels` makes them.
+    """
 
     __slots__ = (
+        "_is_route_final",
         "_route",
         "began",
         "ended",
@@ -50,7 +54,8 @@ class ObservedCall:
         "inner",
         "is_complete",
         "is_disconnected",
-        "observers",
+        "is_fine",
+        "observer",
         "plan",
         "receive",
         "received",
@@ -69,50 +74,54 @@ class ObservedCall:
     messages_received: int
     messages_sent: int
 
-    def __init__(
-        self,
-        plan: Plan,
-        observers: tuple[Observer, ...],
-        scope: Scope,
-        inner: Scope,
-        exchange: Exchange,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        self.plan = plan
-        self.scope = scope
-        """The scope that the outermost observer was handed."""
-        self.inner = inner
-        """The scope that is handed on. It may be of another layer: `hand_on` changes it."""
-        self.exchange = exchange
-        self.receive = receive
-        self.send = send
-        self.target: ASGIApp = plan.target
-        """What the call is handed to; an observer may put an application of its own there when the call begins."""
-        self.observers = observers
-        """Those who watch, the outermost first."""
-        self.states: list[Any] = []
-        """What observers made of it when it began."""
-        self.status: int | None = None
-        """The status that was sent: 101 for a WebSocket that was accepted; ``None`` as long as nothing was, and for a
-        500 that was made of an exception once the client had left."""
-        self.response_headers: Headers = ()
-        """The headers that the response began with, before observers changed them; to be read more than once."""
-        self.first_byte: float | None = None
-        """When the response began."""
-        self.ended: float | None = None
-        """When the last byte had been sent, or the call ended without one."""
-        self.error: BaseException | None = None
-        """What the application raised; also what a framework outside of it made a response with 500 of."""
-        self._route: str | None = None
-        self.sent = self.received = 0
-        """Bytes of body, or of WebSocket messages: those that left, and those that came and were asked for."""
-        self.has_trailers = self.is_disconnected = self.is_complete = False
-        """Whether the response was sent to its end, or the WebSocket was closed; or the client left before."""
-        self.began: float = plan.clock()
-        """When the call began."""
+    plan: Plan
+    scope: Scope
+    """The scope that the outermost observer was handed."""
+    inner: Scope
+    """The scope that is handed on. It may be of another layer: `hand_on` changes it."""
+    exchange: Exchange
+    receive: Receive
+    send: Send
+    target: ASGIApp
+    """What the call is handed to; an observer may put an application of its own there when the call begins."""
+    observer: Observer
+    """The outermost of those who watch."""
+    states: list[Any]
+    """What observers made of it when it began, the outermost first."""
+    status: int | None
+    """The status that was sent: 101 for a WebSocket that was accepted; ``None`` as long as nothing was, and for a
+    500 that was made of an exception once the client had left."""
+    response_headers: Headers
+    """The headers that the response began with, before observers changed them; to be read more than once."""
+    began: float
+    """When the call began."""
+    first_byte: float | None
+    """When the response began."""
+    ended: float | None
+    """When the last byte had been sent, or the call ended without one."""
+    error: BaseException | None
+    """What the application raised; also what a framework outside of it made a response with 500 of."""
+    sent: int
+    """Bytes of body, or of WebSocket messages, that left."""
+    received: int
+    """The same of those that came and were asked for."""
+    has_trailers: bool
+    is_disconnected: bool
+    """Whether the client left before the end."""
+    is_complete: bool
+    """Whether the response was sent to its end, or the WebSocket was closed."""
+    is_fine: bool
+    """Whether a whole response was sent and nothing failed on this side: so it is with nearly all calls. Known once
+    the call has ended."""
+    _route: str | None
+    _is_route_final: bool
 
     # What observers ask.
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """All who watch, the outermost first."""
+        return (self.observer, *self.plan.inner)
 
     @property
     def is_websocket(self) -> bool:
@@ -135,12 +144,6 @@ class ObservedCall:
         if error is None:
             return "unanswered" if self.status is None else "truncated"
         return "raised" if isinstance(error, Exception) else "cancelled"
-
-    @property
-    def is_fine(self) -> bool:
-        """Whether a whole response was sent and nothing failed on this side: so it is with nearly all calls."""
-        status = self.status
-        return self.is_complete and self.error is None and isinstance(status, int) and 100 <= status < _FAILURE
 
     @property
     def final_status(self) -> int | None:
@@ -166,9 +169,11 @@ class ObservedCall:
     @property
     def route(self) -> str | None:
         """The template of the route that the request matched, if that is known by now."""
-        if self._route is None:
-            self._route = route_template(self.inner, self.exchange)
-        return self._route
+        route = self._route
+        if route is None and not self._is_route_final:
+            self._route = route = route_template(self.inner, self.exchange)
+            self._is_route_final = self.ended is not None
+        return route
 
     @property
     def response_size(self) -> int:
@@ -189,12 +194,12 @@ class ObservedCall:
         """Note how a response begins; return the message as observers want it to."""
         if self.first_byte is not None:
             return message  # it has begun: a server refuses another start
-        plan = self.plan
         headers = message.get("headers", ())
-        if headers.__class__ is not list and not isinstance(headers, (list, tuple)):
+        if type(headers) is not list and not isinstance(headers, (list, tuple)):
             headers = [*headers]
             message = {**message, "headers": headers}
         self.response_headers = headers
+        plan = self.plan
         self.first_byte = plan.clock()
         self.status = status = message["status"] if status is None else status
         if "trailers" in message:
@@ -203,12 +208,7 @@ class ObservedCall:
             self.error = error = _raised(status) or self.exchange.error
             if error is not None and (self.is_disconnected or means_absence(error)):
                 self.is_disconnected, self.status = True, None  # nobody is there for what is made of it
-        for index, start in plan.starts:
-            try:
-                message = start(self.observers[index], self, self.states[index], message)
-            except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
-                plan.failed(index, error)
-        return message
+        return plan.start(self, message) if plan.is_started else message
 
     async def send_last(self, message: Message) -> None:
         """Send what ends a response, and finish."""
@@ -223,16 +223,25 @@ class ObservedCall:
 
     def finish(self) -> None:
         """Tell observers that all is known, the innermost first. To be called once."""
-        plan = self.plan
+        plan, status = self.plan, self.status
         self.ended = plan.clock()
-        observers, states = self.observers, self.states
+        self.is_fine = self.is_complete and self.error is None and isinstance(status, int) and 100 <= status < _FAILURE
+        states = self.states
         for index, finish in plan.finishes:
             try:
                 state = states[index]
                 if state is not None:
-                    finish(observers[index], self, state)
+                    finish(self, state)
             except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
                 plan.failed(index, error)
+        finish_own = plan.finish_own
+        if finish_own is not None:
+            try:
+                state = states[0]
+                if state is not None:
+                    finish_own(self.observer, self, state)
+            except Exception as error:  # noqa: BLE001 - as above
+                plan.failed(0, error)
 
 
 def error_name(error: BaseException) -> str:

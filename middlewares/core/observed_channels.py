@@ -13,15 +13,46 @@ from .observed import ObservedCall
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from middlewares.asgi import Message
+    from middlewares.asgi import Message, Receive, Scope, Send
 
+    from .exchange import Exchange
     from .headers import Headers
+    from .observer import Observer, Plan
 
-__all__ = ("HTTPCall", "WebSocketCall")
+__all__ = ("HTTPCall", "OpenedCall", "WebSocketCall", "open_call")
 
 _SWITCHING_PROTOCOLS: Final = 101
 _DENIED: Final = 403  # ASGI WebSocket, "close": what a server answers to a handshake that is closed
 _ABNORMAL: Final = 1006  # RFC 6455, 7.1.5
+
+
+def open_call(
+    cls: type[HTTPCall | WebSocketCall],
+    plan: Plan,
+    observer: Observer,
+    scope: Scope,
+    inner: Scope,
+    exchange: Exchange,
+    receive: Receive,
+    send: Send,
+) -> HTTPCall | WebSocketCall:
+    """Return what is known of a call that begins now."""
+    call = cls()
+    call.plan = plan
+    call.observer = observer
+    call.scope = scope
+    call.inner = inner
+    call.exchange = exchange
+    call.receive = receive
+    call.send = send
+    call.target = plan.target
+    call.states = []
+    call.response_headers = ()
+    call.status = call.first_byte = call.ended = call.error = call._route = None
+    call.sent = call.received = 0
+    call.has_trailers = call.is_disconnected = call.is_complete = call.is_fine = call._is_route_final = False
+    call.began = plan.clock()
+    return call
 
 
 class HTTPCall(ObservedCall):
@@ -71,13 +102,28 @@ class HTTPCall(ObservedCall):
         return self.send_last(message) if is_last else self.send(message)
 
 
+class OpenedCall(HTTPCall):
+    """A request of which only the beginning of the response matters: nobody counts, or waits for its end."""
+
+    __slots__ = ()
+
+    @mark_coroutine_function
+    def send_observed(self, message: Message) -> Awaitable[None]:
+        """Send for a request, and watch it begin."""
+        if message["type"] == "http.response.start":
+            message = self.begin_response(message)
+        return self.send(message)
+
+    def finish(self) -> None:
+        """Do nothing: nobody wants to know."""
+
+
 class WebSocketCall(ObservedCall):
     """A WebSocket."""
 
     __slots__ = ("close_code", "messages_received", "messages_sent")
 
-    def __init__(self, *facts: Any) -> None:
-        super().__init__(*facts)
+    def __init__(self) -> None:
         self.close_code = None
         self.messages_received = self.messages_sent = 0
 

@@ -14,7 +14,7 @@ from weakref import ref
 
 from .exchange import EXCHANGE, Exchange, hand_back, join, publish_scope
 from .layer import Layer
-from .observed_channels import HTTPCall, WebSocketCall
+from .observed_channels import HTTPCall, OpenedCall, WebSocketCall, open_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,11 +52,17 @@ class Observer(Layer):
         is_maker = EXCHANGE not in scope
         if is_maker:  # as `join` does it, spared the call
             exchange = Exchange(self)
-            inner: Scope = {**scope, EXCHANGE: exchange}
+            inner: Scope = scope.copy() if type(scope) is dict else {**scope}
+            inner[EXCHANGE] = exchange
         else:
             exchange, inner, is_maker = join(scope, self)
-        observers = (self, *plan.inner) if plan.inner else (self,)
-        call = (HTTPCall if kind == "http" else WebSocketCall)(plan, observers, scope, inner, exchange, receive, send)
+        if kind == "http":
+            call = open_call(plan.kind, plan, self, scope, inner, exchange, receive, send)
+            if not plan.is_brief:
+                receive = call.receive_observed
+        else:
+            call = open_call(WebSocketCall, plan, self, scope, inner, exchange, receive, send)
+            receive = call.receive_observed
         states = call.states
         size = 0
         try:
@@ -70,7 +76,7 @@ class Observer(Layer):
             size = len(inner)
             if not is_maker:  # who made it may be out of sight of what the router writes
                 publish_scope(inner)
-            await call.target(inner, call.receive_observed, call.send_observed)
+            await call.target(inner, receive, call.send_observed)
         except BaseException as error:
             if call.ended is None:
                 call.error = _only(error) if isinstance(error, BaseExceptionGroup) else error
@@ -78,13 +84,8 @@ class Observer(Layer):
         finally:
             if call.ended is None:
                 call.finish()
-            for index, leave in plan.leaves:
-                state = states[index]
-                if state is not None:
-                    try:
-                        leave(observers[index], call, state)
-                    except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
-                        plan.failed(index, error)
+            if plan.is_left:
+                plan.leave(call)
             if is_maker:  # as `leave` does it, spared the call
                 exchange.layers = exchange.facts = None
             else:
@@ -109,7 +110,10 @@ class Observer(Layer):
         return message
 
     def finish(self, call: ObservedCall, state: Any) -> None:
-        """Note what became of the call, just after its last byte, or when it ends without one; innermost first."""
+        """Note what became of the call, just after its last byte, or when it ends without one; innermost first.
+
+        Where no neighbour overrides this, nobody watches for the end of a request, and sizes and outcome are unknown.
+        """
 
     def leave(self, call: ObservedCall, state: Any) -> None:
         """Undo what surrounds the application, after it has returned: later than `finish` by any background work."""
@@ -121,7 +125,24 @@ class Plan:
     It holds that observer, which holds it, by a weak reference: each call brings it along.
     """
 
-    __slots__ = ("_kinds", "_observer", "begins", "clock", "finishes", "inner", "leaves", "starts", "target")
+    __slots__ = (
+        "_kinds",
+        "_leave_own",
+        "_leaves",
+        "_observer",
+        "_start_own",
+        "_starts",
+        "begins",
+        "clock",
+        "finish_own",
+        "finishes",
+        "inner",
+        "is_brief",
+        "is_left",
+        "is_started",
+        "kind",
+        "target",
+    )
 
     def __init__(
         self, observer: Observer, inner: tuple[Observer, ...], target: ASGIApp, clock: Callable[[], float]
@@ -135,15 +156,58 @@ class Plan:
         self._kinds: tuple[type[Observer], ...] = (type(observer), *(type(each) for each in inner))
         self.begins = tuple(each.begin for each in inner)
         """How those just inside begin."""
-        self.starts = self._overridden("start")
-        self.finishes = self._overridden("finish")
-        self.leaves = self._overridden("leave")
+        self._starts, self._start_own = self._overridden("start")
+        self.finishes, self.finish_own = self._overridden("finish")
+        """How those just inside finish, with their places, the innermost first; and how the outermost does."""
+        self._leaves, self._leave_own = self._overridden("leave")
+        self.is_started = bool(self._starts or self._start_own)
+        """Whether anybody asks for the beginning of a response."""
+        self.is_left = bool(self._leaves or self._leave_own)
+        """Whether anybody has something to undo."""
+        self.is_brief = not (self.finishes or self.finish_own)
+        """Whether nobody asks for the end of a request."""
+        self.kind: type[HTTPCall] = OpenedCall if self.is_brief else HTTPCall
 
     @property
     def observers(self) -> tuple[Observer, ...]:
         """All of them, the outermost first."""
         observer = self._observer()
         return self.inner if observer is None else (observer, *self.inner)
+
+    def start(self, call: ObservedCall, message: Message) -> Message:
+        """Return the message that begins a response as observers want it."""
+        states = call.states
+        for index, start in self._starts:
+            try:
+                message = start(call, states[index], message)
+            except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
+                self.failed(index, error)
+        start_own = self._start_own
+        if start_own is not None:
+            try:
+                message = start_own(call.observer, call, states[0], message)
+            except Exception as error:  # noqa: BLE001 - as above
+                self.failed(0, error)
+        return message
+
+    def leave(self, call: ObservedCall) -> None:
+        """Let observers undo what surrounded the application."""
+        states = call.states
+        for index, leave in self._leaves:
+            try:
+                state = states[index]
+                if state is not None:
+                    leave(call, state)
+            except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
+                self.failed(index, error)
+        leave_own = self._leave_own
+        if leave_own is not None:
+            try:
+                state = states[0]
+                if state is not None:
+                    leave_own(call.observer, call, state)
+            except Exception as error:  # noqa: BLE001 - as above
+                self.failed(0, error)
 
     def begin_anew(self, call: ObservedCall, error: Exception) -> None:
         """Go on with the observers further in, where one failed to begin."""
@@ -164,13 +228,13 @@ class Plan:
         level = logging.ERROR if INTERNAL_ERRORS[name] == 1 else logging.DEBUG
         LOGGER.log(level, "%s failed; the request goes on, and what it should have noted is lost", name, exc_info=error)
 
-    def _overridden(self, name: str) -> tuple[tuple[int, Any], ...]:
-        """Return the methods called ``name`` that do something, with their places; the innermost first."""
-        return tuple(
-            (index, getattr(kind, name))
-            for index, kind in reversed([*enumerate(self._kinds)])
-            if getattr(kind, name) is not getattr(Observer, name)
-        )
+    def _overridden(self, name: str) -> tuple[tuple[tuple[int, Any], ...], Any]:
+        """Return the methods called ``name`` that do something: bound, with their places, of those just inside, the
+        innermost first; and the function of the outermost, or ``None``.
+        """
+        own, *others = (getattr(kind, name) is not getattr(Observer, name) for kind in self._kinds)
+        inner = [(index, getattr(self.inner[index - 1], name)) for index, does in enumerate(others, 1) if does]
+        return tuple(reversed(inner)), getattr(self._kinds[0], name) if own else None
 
 
 def observe(observer: Observer, clock: Callable[[], float] = perf_counter) -> Plan:

@@ -28,6 +28,8 @@ LOGGER: Final = logging.getLogger("middlewares.request_id")
 
 _ALLOWED: Final = (string.ascii_letters + string.digits + "._~:/+=-").encode()
 _LONGEST: Final = 128
+_MILLISECOND: Final = 1_000_000
+"""In nanoseconds."""
 
 _BLOCK: Final = 256
 """Ids for which random bytes are fetched at once."""
@@ -105,35 +107,45 @@ class TimeOrdered(Generator):
     Leftmost Random Bits with Increased Clock Precision", and what is said of clock rollback).
     """
 
-    __slots__ = ("_clock", "_known", "_last")
+    __slots__ = ("_begin", "_clock", "_last", "_prefix")
 
-    bits: ClassVar[int]
-    """Into how many parts a millisecond is divided, as a power of 2."""
     parts: ClassVar[tuple[str, ...]]
-    """How each part is written."""
+    """How each of the parts is written into which a millisecond is divided."""
 
     def __init__(self, clock: Callable[[], int] = time.time_ns) -> None:
         super().__init__()
         self._clock = clock
-        self._last = 0
-        self._known = 0, 0, ""
+        self._begin = 0
+        """The millisecond that ids are of, in nanoseconds."""
+        self._last = -1
+        """The part of it that was written last."""
+        self._prefix = self.written(0)
 
     def __call__(self) -> str:
-        ticks = (self._clock() << self.bits) // 1_000_000
+        since = self._clock() - self._begin
+        # A later millisecond, or one before by a clock that was set back.
+        part = since * len(self.parts) // _MILLISECOND if 0 <= since < _MILLISECOND else self._turned(since)
         # Threads may do this at once and get the same: what is random keeps their ids apart.
-        if ticks <= self._last:
-            ticks = self._last + 1
-        self._last = ticks
-        begin, end, prefix = self._known
-        if not begin <= ticks < end:
-            milliseconds = ticks >> self.bits
-            begin, prefix = milliseconds << self.bits, self.written(milliseconds)
-            self._known = begin, begin + len(self.parts), prefix
+        if part <= self._last:
+            part = self._last + 1
+            if part == len(self.parts):
+                part = self._turned(_MILLISECOND)
+        self._last = part
         try:
             tail = self._tails.pop()
         except IndexError:
             tail = self.tail()
-        return f"{prefix}{self.parts[ticks - begin]}{tail}"
+        return f"{self._prefix}{self.parts[part]}{tail}"
+
+    def _turned(self, since: int) -> int:
+        """Return the part to write, ``since`` nanoseconds after the beginning of the present millisecond."""
+        if since < 0:
+            return self._last  # time stands still for ids until the clock has caught up
+        later, rest = divmod(since, _MILLISECOND)
+        self._begin += later * _MILLISECOND
+        self._last = -1
+        self._prefix = self.written(self._begin // _MILLISECOND)
+        return rest * len(self.parts) // _MILLISECOND
 
     def written(self, milliseconds: int) -> str:
         """Return 48 bits of time as they stand at the beginning of ids."""
@@ -145,8 +157,7 @@ class UUID7s(TimeOrdered):
 
     __slots__ = ()
 
-    bits = 12
-    parts = tuple(f"{part:03x}-" for part in range(1 << bits))
+    parts = tuple(f"{part:03x}-" for part in range(1 << 12))
 
     def fetch(self, count: int) -> list[str]:
         return ["-".join(both) for both in zip(_hex(count, 2, _VARIANT), _hex(count, 6), strict=True)]
@@ -160,7 +171,6 @@ class ULIDs(TimeOrdered):
 
     __slots__ = ()
 
-    bits = 10
     parts = tuple(first + second for first in _DIGITS for second in _DIGITS)
 
     def fetch(self, count: int) -> list[str]:

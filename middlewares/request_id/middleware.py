@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 from middlewares.core.addresses import Network, is_in, parse_address, parse_networks
@@ -99,21 +99,18 @@ class RequestID(Observer):
     def begin(self, call: ObservedCall) -> tuple[_Line, Token[str | None]]:
         exchange, scope = call.exchange, call.inner
         headers = scope["headers"]
-        sent: list[bytes] | None = None
-        length = self._length
+        name, length = self._name, self._length
+        sent: list[bytes] = []
         for key, value in headers:
-            if len(key) == length and key.lower() == self._name:
-                if sent is None:
-                    sent = [value]
-                else:
-                    sent.append(value)
-        facts: dict[str, Any] = exchange.facts or {}
-        if "request_id" in facts:
-            text: str = facts["request_id"]
-        else:
+            if len(key) == length and key.lower() == name:
+                sent.append(value)
+        facts = exchange.facts
+        if facts is None:
+            facts = exchange.facts = {}
+        text = facts.get("request_id")
+        if text is None:
             text = facts["request_id"] = self._chosen(call, sent) if sent or self.use_trace_id else self._generate()
-            exchange.facts = facts
-        line = (self._name, text.encode())
+        line = name, text.encode()
         if self.set_request_header and (not sent or sent != [line[1]]):
             call.hand_on("headers", set_header(headers, *line) if sent else [*headers, line])
         if self._expose is not None:
@@ -141,7 +138,7 @@ class RequestID(Observer):
         except ValueError:  # of another context: a server may close a call from outside
             pass
 
-    def _chosen(self, call: ObservedCall, sent: list[bytes] | None) -> str:
+    def _chosen(self, call: ObservedCall, sent: list[bytes]) -> str:
         """Return the id of a request, of which ``sent`` are the values of the header."""
         is_trusted = self._trusts is None or _is_from(call.scope, self._trusts)
         if self.use_trace_id:
