@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
-from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
+from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
 from middlewares.core.addresses import Network, is_in, parse_address, parse_networks
 from middlewares.core.cross_origin import InnerPolicy
+from middlewares.core.exchange import EXCHANGE, Exchange, hand_back
 from middlewares.core.exposed import EXPOSED
 from middlewares.core.fields import is_token
 from middlewares.core.headers import set_header
@@ -25,8 +26,10 @@ from .generators import GENERATORS, Checked, is_valid
 from .trace import incoming_trace_id
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from contextvars import Token
 
+    from middlewares.core.headers import Headers
     from middlewares.core.observed import ObservedCall
 
 __all__ = ("RequestID",)
@@ -72,6 +75,7 @@ class RequestID(Observer):
     _generate: Callable[[], str] = field(init=False, repr=False)
     _trusts: Memo[bool] | None = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
+    _is_usual: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -85,6 +89,8 @@ class RequestID(Observer):
         problems.raise_if_any()
         name = self.header.encode()
         generator = Checked(self.generator) if callable(self.generator) else GENERATORS[self.generator]()
+        plan = observe(self)
+        is_usual = self.trusted_clients == "anybody" and self.on_invalid == "replace" and self.set_request_header
         freeze(
             self,
             _name=name.lower(),
@@ -93,24 +99,51 @@ class RequestID(Observer):
             _generate=generator.__call__,  # a method is called quicker than an object is
             _trusts=None if self.trusted_clients == "anybody" else Memo(partial(_is_among, networks)),
             _inner=InnerPolicy(self.app),
-            _plan=observe(self),
+            _plan=plan,
+            _is_usual=is_usual and not self.use_trace_id and not plan.inner,
         )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._is_usual or scope["type"] != "http" or EXCHANGE in scope or "app" in scope:
+            # By its name: `super` costs as much as all of this condition.
+            return await Observer.__call__(self, scope, receive, send)
+        # Alone, it needs no record of the call: what `begin`, `start` and `leave` do, with as few steps as can be.
+        headers = scope["headers"]
+        sent = self._sent(headers)
+        is_taken = len(sent) == 1 and is_valid(sent[0])
+        text = sent[0].decode() if is_taken else self._generate()
+        named = _NamedResponse()
+        named.line = line = self._name, text.encode()
+        named.send = send
+        exchange = Exchange(self)
+        exchange.facts = {"request_id": text}
+        if self._expose is not None:
+            exchange.expose.append(self._expose)
+        inner = scope.copy() if type(scope) is dict else {**scope}
+        inner[EXCHANGE] = exchange
+        if not is_taken:
+            inner["headers"] = set_header(headers, *line) if sent else [*headers, line]
+        size = len(inner)
+        token = request_id.set(text)
+        try:
+            await self.app(inner, receive, named.send_named)
+        finally:
+            _reset(token)
+            exchange.layers = exchange.facts = None
+            if len(inner) != size:
+                hand_back(inner, scope)
 
     def begin(self, call: ObservedCall) -> tuple[_Line, Token[str | None]]:
         exchange, scope = call.exchange, call.inner
         headers = scope["headers"]
-        name, length = self._name, self._length
-        sent: list[bytes] = []
-        for key, value in headers:
-            if len(key) == length and key.lower() == name:
-                sent.append(value)
+        sent = self._sent(headers)
         facts = exchange.facts
         if facts is None:
             facts = exchange.facts = {}
         text = facts.get("request_id")
         if text is None:
             text = facts["request_id"] = self._chosen(call, sent) if sent or self.use_trace_id else self._generate()
-        line = name, text.encode()
+        line = self._name, text.encode()
         if self.set_request_header and (not sent or sent != [line[1]]):
             call.hand_on("headers", set_header(headers, *line) if sent else [*headers, line])
         if self._expose is not None:
@@ -120,23 +153,21 @@ class RequestID(Observer):
         return line, request_id.set(text)
 
     def start(self, call: ObservedCall, state: tuple[_Line, Token[str | None]] | None, message: Message) -> Message:
-        if state is None:
-            return message
-        line, length = state[0], self._length
-        headers = message.get("headers", ())
-        for key, _ in headers:
-            if len(key) == length and key.lower() == line[0]:
-                return {**message, "headers": set_header(headers, *line)}
-        return {**message, "headers": [*headers, line]}
+        return message if state is None else _named(message, state[0])
 
     def leave(self, call: ObservedCall, state: tuple[_Line, Token[str | None]]) -> None:
         if call.status is None:
             # For an answer that is made outside: this layer only sees the exception go by.
             call.exchange.response_headers.append(state[0])
-        try:  # noqa: SIM105 - `suppress` costs more than all the rest
-            request_id.reset(state[1])
-        except ValueError:  # of another context: a server may close a call from outside
-            pass
+        _reset(state[1])
+
+    def _sent(self, headers: Headers) -> list[bytes]:
+        """Return the ids that a request came with."""
+        length, sent = self._length, []
+        for key, value in headers:
+            if len(key) == length and key.lower() == self._name:
+                sent.append(value)
+        return sent
 
     def _chosen(self, call: ObservedCall, sent: list[bytes]) -> str:
         """Return the id of a request, of which ``sent`` are the values of the header."""
@@ -167,6 +198,36 @@ class RequestID(Observer):
 
             await send_bare_page(call, self, scope, receive, send)
             raise
+
+
+class _NamedResponse:
+    """The channel of a response to which the id is added, and nothing else happens."""
+
+    __slots__ = ("line", "send")
+
+    line: _Line
+    send: Send
+
+    @mark_coroutine_function
+    def send_named(self, message: Message) -> Awaitable[None]:
+        return self.send(_named(message, self.line) if message["type"] == "http.response.start" else message)
+
+
+def _named(message: Message, line: _Line) -> Message:
+    """Return the beginning of a response with the id, once."""
+    name, length = line[0], len(line[0])
+    headers = message.get("headers", ())
+    for key, _ in headers:
+        if len(key) == length and key.lower() == name:
+            return {**message, "headers": set_header(headers, *line)}
+    return {**message, "headers": [*headers, line]}
+
+
+def _reset(token: Token[str | None]) -> None:
+    try:  # noqa: SIM105 - `suppress` costs more than all the rest
+        request_id.reset(token)
+    except ValueError:  # of another context: a server may close a call from outside
+        pass
 
 
 def _is_from(scope: Scope, trusts: Memo[bool]) -> bool:
