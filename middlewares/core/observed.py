@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 
     from .exchange import Exchange
-    from .headers import Headers
+    from .headers import HeaderList, Headers
     from .observer import Observer, Plan
 
 __all__ = ("ObservedCall", "Outcome", "error_name", "means_absence")
@@ -45,6 +45,7 @@ class ObservedCall:
     __slots__ = (
         "_is_route_final",
         "_route",
+        "asked_headers",
         "began",
         "ended",
         "error",
@@ -79,6 +80,8 @@ class ObservedCall:
     """The scope that the outermost observer was handed."""
     inner: Scope
     """The scope that is handed on. It may be of another layer: `hand_on` changes it."""
+    asked_headers: HeaderList
+    """Those headers of the request whose names are as long as a name that observers ask for (`header_lengths`)."""
     exchange: Exchange
     receive: Receive
     send: Send

@@ -47,6 +47,12 @@ def open_call(
     call.send = send
     call.target = plan.target
     call.states = []
+    call.asked_headers = asked = []
+    lengths = plan.lengths
+    if lengths:
+        for pair in scope["headers"]:
+            if len(pair[0]) in lengths:
+                asked.append(pair)  # noqa: PERF401 - few are: a comprehension costs more than it saves
     call.response_headers = ()
     call.status = call.first_byte = call.ended = call.error = call._route = None
     call.sent = call.received = 0

@@ -17,7 +17,7 @@ from .layer import Layer
 from .observed_channels import HTTPCall, OpenedCall, WebSocketCall, open_call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 
@@ -94,6 +94,13 @@ class Observer(Layer):
                 hand_back(inner, scope)
             call.error = None  # a traceback leads back to this frame, and would keep all of it alive
 
+    def header_lengths(self) -> Collection[int]:
+        """Return how long the names of the request headers are that this observer reads of each call.
+
+        It finds them in `ObservedCall.asked_headers`: one look at all headers serves all who watch.
+        """
+        return ()
+
     async def pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a lifespan, or another scope that is not watched."""
         await self.app(scope, receive, send)
@@ -141,6 +148,7 @@ class Plan:
         "is_left",
         "is_started",
         "kind",
+        "lengths",
         "target",
     )
 
@@ -166,6 +174,7 @@ class Plan:
         """Whether anybody has something to undo."""
         self.is_brief = not (self.finishes or self.finish_own)
         """Whether nobody asks for the end of a request."""
+        self.lengths = frozenset(length for each in (observer, *inner) for length in each.header_lengths())
         self.kind: type[HTTPCall] = OpenedCall if self.is_brief else HTTPCall
 
     @property

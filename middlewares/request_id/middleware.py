@@ -133,10 +133,14 @@ class RequestID(Observer):
             if len(inner) != size:
                 hand_back(inner, scope)
 
+    def header_lengths(self) -> tuple[int]:
+        return (len(self.header),)
+
     def begin(self, call: ObservedCall) -> tuple[_Line, Token[str | None]]:
         exchange, scope = call.exchange, call.inner
         headers = scope["headers"]
-        sent = self._sent(headers)
+        # Another of these, further out, may have put it there.
+        sent = self._sent(call.asked_headers if headers is call.scope["headers"] else headers)
         facts = exchange.facts
         if facts is None:
             facts = exchange.facts = {}
