@@ -58,7 +58,8 @@ def _tag(field: int, wire_type: int) -> bytes:
     return varint(field << 3 | wire_type)
 
 
-# enum MetricType
+# enum MetricType. Histograms that may fall have a type of their own there, but Prometheus 2.42 drops those with classic
+# buckets; the text format calls them histograms as well.
 TYPES: Final = {
     "counter": 0,
     "gauge": 1,
@@ -67,7 +68,7 @@ TYPES: Final = {
     "summary": 2,
     "unknown": 3,
     "histogram": 4,
-    "gaugehistogram": 5,
+    "gaugehistogram": 4,
 }
 """Which kind of family is which."""
 
