@@ -77,12 +77,12 @@ def write_family(metric: Metric, escaping: str) -> bytes:
 
 def _gather(series: dict[tuple[Pairs, int | None], _Series], metric: Metric, shape: _Shape, sample: Sample) -> bool:
     """Put a sample to those with the same labels; tell whether it belongs to the metric at all."""
+    if not sample.name.startswith(metric.name):
+        return False
     suffix = sample.name.removeprefix(metric.name)
     part_suffix, part_label = shape.part
-    is_part = suffix == part_suffix
-    if not sample.name.startswith(metric.name) or not (
-        part_label in sample.labels if is_part else suffix in shape.suffixes
-    ):
+    is_part = suffix == part_suffix and part_label in sample.labels
+    if not is_part and suffix not in shape.suffixes:
         return False
     pairs = sorted(pair for pair in sample.labels.items() if not is_part or pair[0] != part_label)
     place = (tuple(pairs), _milliseconds(sample))

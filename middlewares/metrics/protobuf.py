@@ -5,7 +5,7 @@ Standard: Protocol Buffers, "Encoding"; prometheus/client_model, metrics.proto, 
 
 from __future__ import annotations
 
-from math import floor
+from math import floor, inf
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +16,6 @@ __all__ = (
     "COUNTER_CREATED",
     "HISTOGRAM_CREATED",
     "SUMMARY_CREATED",
-    "TYPES",
     "bucket",
     "bucket_bound",
     "count_field",
@@ -30,7 +29,6 @@ __all__ = (
     "simple",
     "summary",
     "timestamp",
-    "varint",
 )
 
 _VARINT, _DOUBLE, _LENGTH = 0, 1, 2  # types of the wire
@@ -41,7 +39,7 @@ _NANO: Final = 1_000_000_000
 _double = Struct("<d").pack
 
 
-def varint(number: int) -> bytes:
+def _varint(number: int) -> bytes:
     """Return a number in groups of 7 bits, the lowest first; a negative one is written as if it had 64 bits."""
     if 0 <= number < 128:
         return _BYTES[number]
@@ -55,12 +53,12 @@ def varint(number: int) -> bytes:
 
 
 def _tag(field: int, wire_type: int) -> bytes:
-    return varint(field << 3 | wire_type)
+    return _varint(field << 3 | wire_type)
 
 
 # enum MetricType. Histograms that may fall have a type of their own there, but Prometheus 2.42 drops those with classic
 # buckets; the text format calls them histograms as well.
-TYPES: Final = {
+_TYPES: Final = {
     "counter": 0,
     "gauge": 1,
     "info": 1,
@@ -70,7 +68,6 @@ TYPES: Final = {
     "histogram": 4,
     "gaugehistogram": 4,
 }
-"""Which kind of family is which."""
 
 # message MetricFamily
 _NAME, _HELP, _METRIC, _UNIT = (_tag(field, _LENGTH) for field in (1, 2, 4, 5))
@@ -95,7 +92,7 @@ COUNTER_CREATED, SUMMARY_CREATED, HISTOGRAM_CREATED = _tag(3, _LENGTH), _tag(4, 
 
 
 def _block(tag: bytes, data: bytes) -> bytes:
-    return tag + varint(len(data)) + data
+    return tag + _varint(len(data)) + data
 
 
 def _text(tag: bytes, text: str) -> bytes:
@@ -107,17 +104,17 @@ def family_head(name: str, text: str, kind: str, unit: str, length: int) -> byte
 
     A unit that is not the last word of the name is left out: Prometheus would refuse the whole page.
     """
-    head = _text(_NAME, name) + _text(_HELP, text) + _TYPE + varint(TYPES[kind])
+    head = _text(_NAME, name) + _text(_HELP, text) + _TYPE + _varint(_TYPES[kind])
     if unit and name.removesuffix("_total" if kind == "counter" else "").endswith(f"_{unit}"):
         head += _text(_UNIT, unit)
-    return varint(len(head) + length) + head
+    return _varint(len(head) + length) + head
 
 
 def metric(written_labels: bytes, point: bytes, milliseconds: int | None = None) -> bytes:
     """Return one set of labels of a family, with what is counted for it."""
     data = written_labels + point
     if milliseconds is not None:
-        data += _TIMESTAMP_MS + varint(milliseconds)
+        data += _TIMESTAMP_MS + _varint(milliseconds)
     return _block(_METRIC, data)
 
 
@@ -156,7 +153,7 @@ def bucket(count: bytes, bound: bytes, shown: bytes = b"") -> bytes:
     data = count + bound
     if shown:
         data += _block(_BUCKET_EXEMPLAR, shown)
-    return _PART + varint(len(data)) + data
+    return _PART + _varint(len(data)) + data
 
 
 def bucket_bound(bound: float) -> bytes:
@@ -165,12 +162,12 @@ def bucket_bound(bound: float) -> bytes:
 
 
 def count_field(number: float, *, is_summary: bool = False) -> bytes:
-    """Return how many there are, in a histogram or a bucket; a number that is not whole needs a second field.
+    """Return how many there are, in a histogram or a bucket; if that is not whole, in a second field as well.
 
-    A summary has no such field, and old versions of Prometheus do not read it.
+    A summary has no such field.
     """
-    whole = int(number) if 0 <= number <= _LARGEST else 0  # nor is NaN
-    field = _COUNT + varint(whole)
+    whole = min(int(number), _LARGEST) if 0 <= number < inf else 0
+    field = _COUNT + _varint(whole)
     return field if whole == number or is_summary else field + _COUNT_FLOAT + _double(number)
 
 
@@ -184,4 +181,4 @@ def timestamp(tag: bytes, seconds: float) -> bytes:
     """Return a time since 1970."""
     whole = floor(seconds)
     nanos = min(int((seconds - whole) * _NANO), _NANO - 1)
-    return _block(tag, _SECONDS + varint(whole) + _NANOS + varint(nanos))
+    return _block(tag, _SECONDS + _varint(whole) + _NANOS + _varint(nanos))

@@ -127,6 +127,7 @@ async def test_exemplars_and_begins_of_users_are_told(registry: CollectorRegistr
 @given(label=st.text(max_size=20), value=FLOATS, count=st.integers(0, 2**64 - 1), text=st.text(max_size=20))
 @example(label="", value=nan, count=127, text="\n")
 @example(label="\ud800", value=-inf, count=128, text="\ud800")
+@example(label="", value=0.0, count=2**64 - 1024, text="")
 @example(label="é" * 70, value=-0.0, count=16384, text="")
 async def test_any_label_and_value_is_what_the_text_says(label: str, value: float, count: int, text: str) -> None:
     gauge = core.GaugeMetricFamily("gauge", text, labels=["a"])
@@ -183,6 +184,11 @@ def histogram(kind: str, *samples: tuple[str, dict[str, str], float]) -> core.Me
             histogram("histogram", ("took_bucket", {"le": "+Inf"}, 2.5), ("took_bucket", {"le": "1"}, 0.5)),
             {("took_bucket", "1.0"): 0.5, ("took_bucket", "+Inf"): 2.5, ("took_count", None): 2.5},
             id="counts that are not whole, in no order",
+        ),
+        pytest.param(
+            histogram("summary", ("took_count", {}, inf), ("took_sum", {}, 1)),
+            {("took_count", None): 0, ("took_sum", None): 1},
+            id="a count that is none",
         ),
         pytest.param(
             histogram("gaugehistogram", ("took_bucket", {"le": "+Inf"}, 3), ("took_gcount", {}, 3)),
