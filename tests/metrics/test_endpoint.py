@@ -69,6 +69,7 @@ async def scrape(registry: CollectorRegistry, accept: str = "*/*", query: str = 
         (f"{PROTOBUF};q=0.4,{OPEN};version=1.0.0;q=0.5", f"{OPEN}; version=1.0.0; charset=utf-8"),
         (f"{PROTOBUF};q=0,*/*;q=0.1", "text/plain; version=0.0.4; charset=utf-8"),
         (PROTOBUF.replace("delimited", "text"), "text/plain; version=0.0.4; charset=utf-8"),
+        (PROTOBUF.replace("MetricFamily", "Metric"), "text/plain; version=0.0.4; charset=utf-8"),
         ("application/vnd.google.protobuf", "text/plain; version=0.0.4; charset=utf-8"),
         (f"{PROTOBUF},{OPEN};version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", BINARY),
     ],
