@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from prometheus_client.openmetrics import exposition as open_exposition
 from prometheus_client.samples import Exemplar, NativeHistogram, Sample, Timestamp
 
 from middlewares import Metrics
+from middlewares.core.observer import INTERNAL_ERRORS
 from middlewares.metrics.escaping import escaped
 from middlewares.testing import request
 
@@ -22,6 +25,8 @@ from .test_endpoint import PROTOBUF, parse_text, scrape
 from .test_middleware import END, START, sending
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .client_model import Series
 
 FLOATS = st.floats()
@@ -123,6 +128,31 @@ async def test_exemplars_and_begins_of_users_are_told(registry: CollectorRegistr
     assert took.bucket[1].exemplar.label[0].value == "b"
     for point in (hits, took, found["summed"].summary):
         assert point.created_timestamp.ToNanoseconds() / 1e9 == pytest.approx(hits.created_timestamp.seconds, abs=60)
+
+
+COUNTING = """
+from prometheus_client import Counter, Gauge, Histogram, Summary
+Counter("hits", "Hits.", ["who"]).labels("é").inc(2.5)
+Gauge("depth", "A gauge.", multiprocess_mode="sum").set(3)
+Gauge("level", "A gauge of each process.").set(3)
+Histogram("took", "A histogram.", buckets=[1, 2]).observe(1.5)
+Summary("summed", "A summary.").observe(4)
+"""
+
+
+async def test_what_other_processes_count_is_the_same_in_protobuf_and_text(
+    registry: CollectorRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    for _ in range(2):
+        await anyio.run_process([sys.executable, "-c", COUNTING])
+    found = series_of(await decoded(registry))
+    assert found == await told_as_text(registry)
+    assert (found["hits_total", (("who", "é"),)], found["depth", ()], found["took_count", ()]) == ("5.0", "6.0", "2.0")
+    before = INTERNAL_ERRORS["MetricsEndpoint"]
+    (tmp_path / "counter_1.db").write_bytes(b"\x40" + bytes(63))  # entries that are none
+    assert await decoded(registry) == []
+    assert INTERNAL_ERRORS["MetricsEndpoint"] == before + 1
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
