@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from threading import get_ident
@@ -27,10 +26,15 @@ from .exposition import EOF, write
 from .foreign import write_foreign
 from .formats import choose_format
 from .homes import books_of
+from .messages import write_messages
+from .packing import CODINGS, packed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from middlewares.asgi import Receive, Scope, Send
 
+    from .exposition import Names
     from .formats import Format
     from .homes import Book
     from .store import Snapshot
@@ -51,7 +55,8 @@ _MOST_NAMES: Final = 1000
 
 Page = list[bytes]
 """In pieces, as to put them together would hold up all others where there are many series."""
-_Asked = tuple["Format", "frozenset[str] | None", bool]
+_Asked = tuple["Format", "Names | None", "bytes | None"]
+"""The format, the names that are wanted, and the coding."""
 
 
 class _Scrape:
@@ -68,10 +73,11 @@ class _Scrape:
 class MetricsEndpoint:
     """An application that answers every path with the metrics of a registry.
 
-    A scraper gets OpenMetrics or the text format, whichever its ``Accept`` prefers, compressed if it takes gzip;
-    with ``name[]`` in the query only the metrics of these names. Several that ask at once for the same get one page.
+    A scraper gets OpenMetrics, protobuf or the text format, whichever its ``Accept`` prefers, compressed if it takes
+    Zstandard (with the extra ``zstd``) or gzip; with ``name[]`` in the query only the metrics of these names. Several
+    that ask at once for the same get one page. A collector of the registry that fails costs its own metrics alone.
 
-    Standard: OpenMetrics 1.0; Prometheus text format 0.0.4 and 1.0.0; RFC 9110, 12.5.
+    Standard: OpenMetrics 1.0; Prometheus text formats 0.0.4 and 1.0.0, and protobuf format; RFC 9110, 12.5.
     """
 
     registry: CollectorRegistry | None = None
@@ -125,16 +131,17 @@ class MetricsEndpoint:
     async def _answer(self, scope: Scope, send: Send) -> None:
         headers = scope["headers"]
         form = choose_format(joined(headers, b"accept"))
-        is_packed = choose_coding(joined(headers, b"accept-encoding"), [b"gzip"]) == b"gzip"
-        page = await self._page((form, _names(scope.get("query_string", b"")), is_packed))
+        chosen = choose_coding(joined(headers, b"accept-encoding"), CODINGS)
+        coding = chosen if chosen in CODINGS else None
+        page = await self._page((form, _names(scope.get("query_string", b"")), coding))
         lines = [
             (b"content-type", form.content_type.encode()),
             (b"content-length", b"%d" % sum(map(len, page))),
             (b"vary", b"Accept, Accept-Encoding"),
             (b"cache-control", b"no-store"),
         ]
-        if is_packed:
-            lines.append((b"content-encoding", b"gzip"))
+        if coding is not None:
+            lines.append((b"content-encoding", coding))
         await send({"type": "http.response.start", "status": 200, "headers": lines})
         for piece in page if scope["method"] != "HEAD" else ():
             await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -158,21 +165,26 @@ class MetricsEndpoint:
             del self._running[place]
             scrape.done.set()
 
-    async def _make(self, form: Format, names: frozenset[str] | None, is_packed: bool) -> Page:
-        books = books_of(self._registry)
-        foreign = await anyio.to_thread.run_sync(write_foreign, self._registry, form, names)
-        pieces = [foreign]
+    async def _make(self, form: Format, names: Names | None, coding: bytes | None) -> Page:
+        # First the collectors of others: what of them fails is counted among ours.
+        pieces = [await anyio.to_thread.run_sync(write_foreign, self._registry, form, names)]
         turn = perf_counter()
-        for book in books:
-            for piece in write(book, await _snapshot(book), is_open=form.is_open, names=names):
+        for book in books_of(self._registry):
+            for piece in _written(book, await _snapshot(book), form, names):
                 pieces.append(piece)
                 if perf_counter() - turn > _TURN:
                     await anyio.lowlevel.checkpoint()
                     turn = perf_counter()
-        if form.is_open:
+        if form.kind == "openmetrics":
             pieces.append(EOF)
         pieces = [piece for piece in pieces if piece]
-        return await anyio.to_thread.run_sync(_packed, pieces) if is_packed else pieces
+        return pieces if coding is None else await anyio.to_thread.run_sync(packed, pieces, coding)
+
+
+def _written(book: Book, snapshot: Snapshot, form: Format, names: Names | None) -> Iterator[bytes]:
+    if form.kind == "protobuf":
+        return write_messages(book, snapshot, names)
+    return write(book, snapshot, is_open=form.kind == "openmetrics", names=names)
 
 
 async def _snapshot(book: Book) -> Snapshot:
@@ -181,13 +193,7 @@ async def _snapshot(book: Book) -> Snapshot:
     return await anyio.to_thread.run_sync(book.snapshot)  # there are files to read, or sums to make
 
 
-def _packed(pieces: Page) -> Page:
-    packer = zlib.compressobj(4, zlib.DEFLATED, zlib.MAX_WBITS | 16)  # in the format of RFC 1952
-    packed = [packer.compress(piece) for piece in pieces]
-    return [b"".join((*packed, packer.flush()))]
-
-
-def _names(query: bytes) -> frozenset[str] | None:
+def _names(query: bytes) -> Names | None:
     """Return the names that a query asks for; ``None`` for all."""
     if b"name" not in query:
         return None

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from .homes import Book
     from .store import Snapshot
 
-__all__ = ("EOF", "Names", "write")
+__all__ = ("EOF", "PIECE", "Names", "wanted_of", "write")
 
 EOF: Final = b"# EOF\n"
 """How OpenMetrics ends."""
-_PIECE: Final = 24
+PIECE: Final = 24
 """Rows of a piece: well under a millisecond."""
 
 Names = frozenset[str]
@@ -30,12 +30,12 @@ Lines = list[str]
 def write(book: Book, snapshot: Snapshot, *, is_open: bool, names: Names | None = None) -> Iterator[bytes]:
     """Yield a text of what a book says, piece by piece; with ``names`` only families or samples called so."""
     for family in book.families:
-        wanted = _wanted(family, names)
+        wanted = wanted_of(family, names)
         if wanted is None or wanted:
             yield from _family(family, snapshot, wanted, is_open=is_open)
 
 
-def _wanted(family: Family, names: Names | None) -> Names | None:
+def wanted_of(family: Family, names: Names | None) -> Names | None:
     """Return the samples that are wanted; ``None`` for all."""
     if names is None or family.name in names:
         return None
@@ -62,7 +62,7 @@ def _family(family: Family, snapshot: Snapshot, wanted: Names | None, *, is_open
     add = write_rows(family, wanted, is_open=is_open)
     for index, (pairs, row) in enumerate(rows.items(), 1):
         add(piece, _labels(pairs), row)
-        if not index % _PIECE:
+        if not index % PIECE:
             yield "".join(piece).encode("utf-8", "replace")
             piece = []
     if piece:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import runpy
 import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,46 +15,39 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client import parser as text_parser
+from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.openmetrics import parser as open_parser
 
 from middlewares import Metrics, MetricsEndpoint, OptionError
-from middlewares.core.exchange import EXCHANGE
+from middlewares.core.observer import INTERNAL_ERRORS
+from middlewares.metrics import endpoint as endpoint_module
+from middlewares.metrics import foreign, packing
 from middlewares.metrics.formats import choose_format
 from middlewares.testing import Driver, Response, http_scope, lifespan, request, websocket_scope
 
 from .test_middleware import END, START, sending
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    import backports
+    from backports import zstd
+
 if TYPE_CHECKING:
-    from middlewares.asgi import ASGIApp, Receive, Scope, Send
+    from middlewares.asgi import ASGIApp
 
 parse_open: Any = open_parser.text_string_to_metric_families
 parse_text: Any = text_parser.text_string_to_metric_families
 OPEN = "application/openmetrics-text"
+PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+BINARY = PROTOBUF.replace(";", "; ")
 
 
 async def scrape(registry: CollectorRegistry, accept: str = "*/*", query: str = "", **headers: str) -> Response:
     sent = {"accept": accept, **{name.replace("_", "-"): value for name, value in headers.items()}}
     return await request(MetricsEndpoint(registry=registry), path="/metrics", query=query, headers=sent)
-
-
-@pytest.fixture
-async def busy(registry: CollectorRegistry) -> CollectorRegistry:
-    """A registry with requests, and with a metric of the user."""
-    Counter("mine", "A metric of the user.", ["kind"], registry=registry).labels('é\n"\\').inc()
-    for status in (200, 404, 500):
-        for route in ("/a", '/"\\\n', None):
-            await request(Metrics(sending({**START, "status": status}, END, route=route), registry=registry))
-
-    async def traced(scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = scope[EXCHANGE]
-        exchange.trace_id, exchange.span_id, exchange.is_sampled = "ab" * 16, "cd" * 8, True
-        await send(START)
-        await send(END)
-
-    await request(Metrics(traced, registry=registry))
-    return registry
 
 
 @pytest.mark.parametrize(
@@ -69,6 +64,14 @@ async def busy(registry: CollectorRegistry) -> CollectorRegistry:
         (f"{OPEN};version=1.0.0;escaping=allow-utf-8", f"{OPEN}; version=1.0.0; charset=utf-8; escaping=allow-utf-8"),
         ("text/plain;version=1.0.0;escaping=dots", "text/plain; version=1.0.0; charset=utf-8; escaping=dots"),
         ("text/plain;version=1.0.0", "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"),
+        (PROTOBUF, BINARY),
+        (f"{PROTOBUF};escaping=allow-utf-8;q=0.6,{OPEN};version=1.0.0;q=0.5", f"{BINARY}; escaping=allow-utf-8"),
+        (f"{PROTOBUF};q=0.4,{OPEN};version=1.0.0;q=0.5", f"{OPEN}; version=1.0.0; charset=utf-8"),
+        (f"{PROTOBUF};q=0,*/*;q=0.1", "text/plain; version=0.0.4; charset=utf-8"),
+        (PROTOBUF.replace("delimited", "text"), "text/plain; version=0.0.4; charset=utf-8"),
+        (PROTOBUF.replace("MetricFamily", "Metric"), "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/vnd.google.protobuf", "text/plain; version=0.0.4; charset=utf-8"),
+        (f"{PROTOBUF},{OPEN};version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", BINARY),
     ],
 )
 def test_the_format_that_a_scraper_prefers_is_chosen(accept: str | None, content_type: str) -> None:
@@ -127,14 +130,123 @@ async def test_any_text_is_escaped(route: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("accepted", "is_packed"), [("gzip", True), ("gzip;q=0", False), ("br", False), ("identity;q=1, gzip;q=0.5", False)]
+    ("accepted", "coding"),
+    [
+        ("gzip", "gzip"),
+        ("gzip;q=0", None),
+        ("br", None),
+        ("identity;q=1, gzip;q=0.5", None),
+        ("gzip, zstd", "zstd"),
+        ("zstd;q=0.5, gzip", "gzip"),
+        ("zstd;q=0, *", "gzip"),
+        ("zstd;q=0, gzip;q=0", None),
+        ("*;q=0", None),
+    ],
 )
-async def test_gzip_is_for_who_takes_it(accepted: str, is_packed: bool, busy: CollectorRegistry) -> None:
-    response = await scrape(busy, accept_encoding=accepted)
-    assert (response.header("content-encoding") == "gzip") == is_packed
-    body = gzip.decompress(response.body) if is_packed else response.body
-    assert b"http_server_active_requests" in body
+@pytest.mark.parametrize("accept", ["*/*", OPEN, PROTOBUF])
+async def test_a_page_is_packed_for_who_takes_it(
+    accepted: str, coding: str | None, accept: str, busy: CollectorRegistry
+) -> None:
+    response = await scrape(busy, accept, accept_encoding=accepted)
+    assert response.header("content-encoding") == coding
+    unpack: Any = {"gzip": gzip.decompress, "zstd": zstd.decompress, None: bytes}[coding]
+    assert b"http_server_active_requests" in unpack(response.body)
     assert response.header("vary") == "Accept, Accept-Encoding"
+    assert int(str(response.header("content-length"))) == len(response.body)
+
+
+async def test_without_the_extra_a_page_is_packed_with_gzip(
+    busy: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "backports.zstd" if sys.version_info < (3, 14) else "compression.zstd", None)
+        if sys.version_info < (3, 14):
+            patch.delattr(backports, "zstd")
+        codings = runpy.run_path(str(packing.__file__))["CODINGS"]
+    assert codings == (b"gzip",)
+    monkeypatch.setattr(endpoint_module, "CODINGS", codings)
+    assert (await scrape(busy, accept_encoding="zstd, gzip;q=0.1")).header("content-encoding") == "gzip"
+    assert (await scrape(busy, accept_encoding="zstd")).header("content-encoding") is None
+
+
+class Broken:
+    """Collectors that fail before, while and after they have something."""
+
+    def __init__(self, *steps: Any) -> None:
+        self.steps = steps
+
+    def collect(self) -> Any:
+        for step in self.steps:
+            if isinstance(step, Exception):
+                raise step
+            yield step
+
+
+def gauge(name: str, label: Any = "x") -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, "A gauge.", labels=["a"])
+    family.add_metric([label], 1)
+    return family
+
+
+@pytest.mark.parametrize("accept", ["*/*", OPEN, PROTOBUF])
+async def test_a_collector_that_fails_costs_its_own_metrics_alone(
+    accept: str, busy: CollectorRegistry, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign, "_told", set())
+    Gauge("broken", "Fails.", registry=busy).set_function(lambda: 1 // 0)
+    busy.register(Broken(gauge("before"), RuntimeError("no database"), gauge("after")))
+    busy.register(Broken(gauge("nested", label=7), gauge("beside"), "no metric"))  # which is no text
+    Gauge("last", "Works.", registry=busy).set(1)
+    before = INTERNAL_ERRORS["MetricsEndpoint"]
+    for number in (1, 2):
+        caplog.clear()
+        response = await scrape(busy, accept)
+        assert response.status == 200
+        for name in (b"before", b"beside", b"last", b"mine_total", b"http_server_active_requests"):
+            assert name in response.body
+        for name in (b"after", b"broken 0"):
+            assert name not in response.body
+        assert INTERNAL_ERRORS["MetricsEndpoint"] == before + 4 * number
+        errors = [record for record in caplog.records if record.levelname == "ERROR"]
+        # Of a class that names nothing in advance, the first stands for all.
+        assert [record.args for record in errors] == [("MetricsEndpoint", name) for name in ("broken", "Broken")][
+            : 2 * (2 - number)
+        ]
+    page = (await scrape(busy)).text
+    [told] = [line for line in page.splitlines() if line.startswith('middlewares_internal_errors_total{layer="Me')]
+    assert told.split()[0] == 'middlewares_internal_errors_total{layer="MetricsEndpoint"}'
+    assert int(told.split()[1]) >= before + 8
+
+
+async def test_a_registry_that_collects_in_its_own_way_is_asked_as_a_whole() -> None:
+    class Filtered(CollectorRegistry):
+        def collect(self) -> Any:
+            return (metric for metric in super().collect() if metric.name != "hidden")
+
+    registry = Filtered()
+    for name in ("hidden", "shown"):
+        Gauge(name, "A gauge.", registry=registry).set(1)
+    page = (await scrape(registry)).text
+    assert ("shown 1.0" in page, "hidden" in page) == (True, False)
+
+
+async def test_names_choose_what_does_not_say_its_names(registry: CollectorRegistry) -> None:
+    asked: list[str] = []
+
+    class Costly:
+        def describe(self) -> Any:
+            return [gauge("costly")]
+
+        def collect(self) -> Any:
+            asked.append("costly")
+            return [gauge("costly")]
+
+    registry.register(Costly())
+    registry.register(Broken(gauge("mine"), gauge("other")))
+    registry.set_target_info({"env": "test"})
+    page = (await scrape(registry, query="name[]=mine&name[]=target_info")).text
+    names = {sample.name for metric in parse_text(page) for sample in metric.samples}
+    assert (names, asked) == ({"mine", "target_info"}, [])
 
 
 async def test_names_choose_metrics(busy: CollectorRegistry) -> None:
@@ -146,9 +258,10 @@ async def test_names_choose_metrics(busy: CollectorRegistry) -> None:
 
 async def test_methods_and_other_types(registry: CollectorRegistry) -> None:
     endpoint = MetricsEndpoint(registry=registry)
-    head = await request(endpoint, "HEAD")
-    assert (head.status, head.body) == (200, b"")
-    assert head.header("content-length") == (await request(endpoint)).header("content-length")
+    for accept, coding in (("*/*", "identity"), (PROTOBUF, "zstd"), (OPEN, "gzip")):
+        headers = {"accept": accept, "accept-encoding": coding}
+        head, full = await request(endpoint, "HEAD", headers=headers), await request(endpoint, headers=headers)
+        assert (head.status, head.body, head.headers) == (200, b"", full.headers)
     refused = await request(endpoint, "POST")
     assert (refused.status, refused.header("allow")) == (405, "GET, HEAD")
     async with lifespan(endpoint):
@@ -176,7 +289,8 @@ async def test_only_allowed_networks_get_the_page(client: Any, status: int, regi
         await call.finish()
 
 
-async def test_scrapes_at_once_share_a_page_and_are_bounded(registry: CollectorRegistry) -> None:
+@pytest.mark.parametrize("accept", ["*/*", PROTOBUF])
+async def test_scrapes_at_once_share_a_page_and_are_bounded(accept: str, registry: CollectorRegistry) -> None:
     all_have_asked = threading.Event()
 
     class Slow:
@@ -192,7 +306,7 @@ async def test_scrapes_at_once_share_a_page_and_are_bounded(registry: CollectorR
     statuses: list[int | None] = []
 
     async def ask() -> None:
-        statuses.append((await request(endpoint)).status)
+        statuses.append((await request(endpoint, headers={"accept": accept})).status)
         if statuses == [503] * 3:
             all_have_asked.set()  # the other five wait by now
 
@@ -217,7 +331,8 @@ async def test_another_makes_the_page_if_the_first_leaves(registry: CollectorReg
         await second.finish()
 
 
-async def test_a_scrape_of_a_thousand_routes_stalls_nobody(registry: CollectorRegistry) -> None:
+@pytest.mark.parametrize("accept", ["*/*", PROTOBUF])
+async def test_a_scrape_of_a_thousand_routes_stalls_nobody(accept: str, registry: CollectorRegistry) -> None:
     def routed(number: int) -> ASGIApp:
         return sending(START, END, route=f"/api/v1/things/{number}/{{id}}")
 
@@ -237,7 +352,8 @@ async def test_a_scrape_of_a_thousand_routes_stalls_nobody(registry: CollectorRe
         stalls.clear()
         watcher = asyncio.ensure_future(watch())
         await asyncio.sleep(0)
-        assert (await request(endpoint)).status == 200
+        page = await request(endpoint, headers={"accept": accept})
+        assert page.body.count(b"/api/v1/things/999/{id}") >= 4
         watcher.cancel()
         quietest.append(max(stalls))
     assert min(quietest) < 0.005

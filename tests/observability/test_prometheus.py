@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 
 from tests.interop.servers import RunningServer, serve
@@ -48,7 +49,7 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, target: RunningServer) -> Iterator[Prometheus]:
+def prometheus(folder: Path, target: RunningServer, *features: str) -> Iterator[Prometheus]:
     """Run Prometheus with the rules that are shipped, as it scrapes an application each second."""
     for name in ("rules.yml", "alerts.yml"):
         groups = yaml.safe_load((FOLDER / name).read_text())
@@ -69,7 +70,7 @@ def prometheus(folder: Path, target: RunningServer) -> Iterator[Prometheus]:
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
-        "--enable-feature=exemplar-storage",
+        f"--enable-feature={','.join(('exemplar-storage', *features))}",
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     server = Prometheus(port)
@@ -141,3 +142,42 @@ def test_prometheus_finds_all_that_dashboards_and_rules_ask_for(tmp_path: Path) 
     checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)
     assert checked.returncode == 0, checked.stderr.decode()
     assert checked.stderr == b""
+
+
+@pytest.mark.timeout(60)
+def test_prometheus_finds_in_protobuf_what_the_text_says(tmp_path: Path) -> None:
+    """It asks for protobuf first if it may keep native histograms."""
+    with serve("uvicorn", "tests.observability.kinds_app:app") as app:
+        for number in range(5):
+            httpx.get(f"{app.url}/products/{number}")
+        with prometheus(tmp_path, app, "native-histograms") as server:
+            asked = 'pages_total{format="application/vnd.google.protobuf"}'
+            # A page is counted after it was written: the first says nothing of itself.
+            wait(lambda: bool(server.query(asked)))
+            assert [row["value"][1] for row in server.query("up")] == ["1"]
+            assert server.query('pages_total{format!="application/vnd.google.protobuf"}') == []
+            assert server.query('middlewares_internal_errors_total{layer="MetricsEndpoint"}')
+            stored = server.query('{job="shop",http_route!="/metrics"}')
+            now = time.time()
+            noted = server.get("query_exemplars", query='{job="shop"}', start=str(now - 60), end=str(now + 60))
+        page = httpx.get(f"{app.url}/metrics").text
+    parsed: Any = text_string_to_metric_families(page)
+    told = {
+        _place({"__name__": sample.name.replace("sizes_g", "sizes_"), **sample.labels}): repr(float(sample.value))
+        for metric in parsed
+        for sample in metric.samples
+        # When counting began is a field in protobuf; what changes by asking is left out.
+        if not sample.name.endswith("_created") and sample.labels.get("http_route") != "/metrics"
+        if sample.name not in ("pages_total", "middlewares_internal_errors_total", "http_server_active_requests")
+    }
+    found = {_place(row["metric"]): repr(float(row["value"][1])) for row in stored}
+    assert found.items() >= told.items()
+    assert len(told) > 50
+    ids = {exemplar["labels"].get("trace_id") for series in noted for exemplar in series["exemplars"]}
+    assert {"é", "t0.1", "t0.7", "t1.5", "t99"} <= ids
+    assert any(len(trace_id) == 32 for trace_id in ids)
+
+
+def _place(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return name and labels as Prometheus got them."""
+    return tuple(sorted((name, value) for name, value in labels.items() if name not in ("instance", "job")))
