@@ -221,6 +221,8 @@ def _named(message: Message, line: _Line) -> Message:
     """Return the beginning of a response with the id, once."""
     name, length = line[0], len(line[0])
     headers = message.get("headers", ())
+    if type(headers) is not list and not isinstance(headers, (list, tuple)):
+        headers = [*headers]  # it can be read only once
     for key, _ in headers:
         if len(key) == length and key.lower() == name:
             return {**message, "headers": set_header(headers, *line)}
