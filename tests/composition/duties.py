@@ -1,27 +1,36 @@
-"""What the duty of each stand-in is, wherever it stands.
+"""The duties of layers that say who a client is, or tell what became of its request.
 
-Whoever builds the layer takes its subject from here, and its stand-in out of `tests.stand_ins`.
+`Authenticated` is that of a stand-in: whoever builds the layer puts it there, and takes the stand-in away.
 """
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from middlewares import Middleware
+from middlewares import Middleware, Session, Sessions
 from middlewares.core.headers import find
 from middlewares.rate_limit import MemoryLimits, RateLimit
 from middlewares.request_id import RequestID
 from middlewares.testing import ManualClock
-from tests.stand_ins import Auth, Metrics, Sessions
-from tests.stand_ins.observing import Tally
+from tests.stand_ins import Auth
+from tests.watched import Counts, Lines
 
 from .subject import Seen, Subject
 from .traffic import header
+from .visitor import COOKIE, KEY, NAME, VISITS
 
 if TYPE_CHECKING:
+    from middlewares.asgi import ASGIApp
+
     from .requests import Request
 
-__all__ = ("SPENT", "Authenticated", "Counted", "Identified", "Limited", "Remembered")
+__all__ = ("SPENT", "Authenticated", "Identified", "Kept", "Limited", "Logged", "Measured")
+
+_REFUSALS = {401, 403, 429, 503, 504}
+
+_numbers = count()
 
 SPENT = b"spent"
 """The key of a client whose quota is used up."""
@@ -104,43 +113,94 @@ class Identified(Subject):
             assert seen.client.status is None or seen.client.values(b"x-request-id") == [wanted]
 
 
-class Counted(Subject):
-    """Each request is counted once, with its status and why it was refused; none stays in flight."""
+class Measured(Subject):
+    """Each request and WebSocket is measured once, with the status that was sent and why; none stays active."""
+
+    builtin = "metrics"
 
     def __init__(self) -> None:
-        self.tally = Tally()
+        self.counts = Counts()
 
     def record(self) -> Middleware:
-        return Middleware(Metrics, tally=self.tally)
+        return self.counts.layer()
 
     def check(self, seen: Seen) -> None:
-        assert self.tally.in_flight == 0, "a request is still in flight"
-        assert len(self.tally.outcomes) == (seen.request.type == "http"), "the request was not counted once"
-        for outcome, status, reasons in self.tally.outcomes:
-            assert status == (seen.outside.start or {}).get("status")
-            assert (outcome == "returned") == (seen.outside.error is None)
-            if status in (401, 403, 429, 503, 504):
-                assert reasons, "a refusal further in was not seen"
+        samples = [*self.counts.samples()]
+        assert not any(sample.value for sample in samples if "_active_" in sample.name), "still active"
+        kind = {"http": "http_server_request", "websocket": "websocket_server_connection"}.get(seen.request.type)
+        counts = [sample for sample in samples if sample.name.endswith("_duration_seconds_count")]
+        assert [sample.name for sample in counts] == [f"{kind}_duration_seconds_count"] * (kind is not None)
+        assert all(sample.value == 1 for sample in counts), "the call was not measured once"
+        for sample in counts if kind == "http_server_request" else ():
+            self._check_request(seen, sample.labels)
+
+    def _check_request(self, seen: Seen, labels: dict[str, str]) -> None:
+        status, error_type = (seen.outside.start or {}).get("status"), labels.get("error_type")
+        assert seen.outside.is_complete or error_type, "a failure was taken for a success"
+        if status is not None and status < 500 and seen.outside.is_complete and seen.outside.error is None:
+            assert error_type in (None, "client_disconnected"), "a success was taken for a failure"
+        if status is not None and error_type != "client_disconnected":  # see `Traced`
+            assert labels["http_response_status_code"] == str(status)
+        if status in _REFUSALS:
+            assert self.counts.refusals, "a refusal further in was not seen"
 
 
-class Remembered(Subject):
-    """What the application put into its session is kept, and a cookie of the response names it, once."""
+class Logged(Subject):
+    """Each call is one line, which tells the status that was sent."""
+
+    builtin = "access_log"
 
     def __init__(self) -> None:
-        self.store: dict[str, dict[str, Any]] = {"visits.4": {"visits": 4}}
+        self.lines = Lines()
 
     def record(self) -> Middleware:
-        return Middleware(Sessions, store=self.store)
+        return self.lines.layer()
 
     def check(self, seen: Seen) -> None:
-        scope = seen.inside.scope
+        assert len(self.lines.records) == (seen.request.type != "lifespan"), "not logged once"
+        if seen.request.type == "http" and seen.outside.start and self.lines.of("outcome") != ["disconnected"]:
+            assert self.lines.statuses == [seen.outside.start["status"]]
+
+
+class Kept(Subject):
+    """What the application put into its session is what a cookie brings back; one left alone leaves no trace."""
+
+    builtin = "sessions"
+
+    def __init__(self, **options: Any) -> None:
+        # Two of them in one stack keep two sessions, of which the application sees that of the inner one.
+        self.name = options.get("session_cookie") or f"session-{next(_numbers)}"
+        self.options = {"secret_key": KEY, "session_cookie": self.name, **options}
+        self.layers: list[Sessions] = []
+
+    def record(self) -> Middleware:
+        return Middleware(partial(self._build))
+
+    def _build(self, app: ASGIApp) -> Sessions:
+        layer = Sessions(app, **self.options)
+        self.layers.append(layer)
+        return layer
+
+    def check(self, seen: Seen) -> None:
+        scope, outside = seen.inside.scope, seen.outside.start
         if seen.request.type != "http" or scope is None:
             return
-        session = scope.get("session", {})
-        name, was = ("visits.4", 4) if seen.request.header("cookie") else ("new", 0)
-        if session.get("visits", 0) == was + 1 and seen.outside.start:
-            assert self.store[name] == {"visits": was + 1}, "the session was not saved"
-            cookie = f"session={name}; Path=/; HttpOnly".encode()
-            assert header(seen.outside.start, b"set-cookie").count(cookie) == 1, "the session was not saved"
-            assert seen.client.status is None or cookie in seen.client.values(b"set-cookie")
+        session = scope.get("session")
+        assert isinstance(session, Session), "the application has no session"
         assert (seen.outside.scope or {}).get("session") is not None, "not handed back to the outer scope"
+        sent = [line for line in header(outside or {}, b"set-cookie") if line.startswith(f"{self.name}=".encode())]
+        if session._keeper is not self.layers[0]._keeper:
+            assert sent == [], "kept by a layer further out, and here again"
+            return
+        was = VISITS if self.name == NAME and COOKIE in (seen.request.header("cookie") or "") else 0
+        visits = session.get("visits", 0)
+        assert visits in (was, was + 1), "not the session that the cookie names"
+        if outside is None or outside["status"] >= 500:
+            return
+        assert len(sent) == (visits > was), "a session is sent once if it was changed, and only then"
+        for line in sent:
+            again = Session(session._keeper, [(b"cookie", line.partition(b";")[0])])
+            assert dict(again) == {"visits": visits}, "the session was not saved"
+            assert seen.client.status is None or line in seen.client.values(b"set-cookie")
+            (vary,) = header(outside, b"vary")
+            assert b"cookie" in vary.lower()

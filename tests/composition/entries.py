@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from itertools import count
 from typing import TYPE_CHECKING, Any, cast
-
-from prometheus_client import CollectorRegistry
 
 from middlewares import (
     CORS,
-    AccessLog,
     Brotli,
     Compress,
     ConcurrencyLimit,
@@ -19,13 +15,10 @@ from middlewares import (
     GZip,
     Health,
     Maintenance,
-    Metrics,
     Middleware,
     ProblemDetails,
     PublishRoute,
     ServerTiming,
-    Session,
-    Sessions,
     Stack,
     Timeout,
     Tracing,
@@ -36,11 +29,12 @@ from middlewares.core.exchange import EXCHANGE
 from middlewares.core.headers import find
 from tests.stand_ins import Upload
 
-from .duties import SPENT, Authenticated, Counted, Identified, Limited, Remembered
+from .duties import SPENT, Authenticated, Identified, Kept, Limited, Logged, Measured
 from .requests import ORIGIN, OTHER_ORIGIN
 from .subject import Seen, Subject
 from .traced import SPANS, Tracers
 from .traffic import header
+from .visitor import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,9 +47,6 @@ if TYPE_CHECKING:
     from .requests import Request
 
 __all__ = ("ENTRIES",)
-
-_numbers = count()
-
 
 _INTERIM = {"http.response.push", "http.response.early_hint", "http.response.debug"}
 
@@ -162,35 +153,6 @@ class Decoded(Subject):
             assert inside == outside, "the application took a part for the whole"
 
 
-class Kept(Subject):
-    """What the application put into its session comes back as a cookie; one that it leaves alone leaves no trace."""
-
-    builtin = "sessions"
-
-    def __init__(self, **options: Any) -> None:
-        # Two of them in one stack keep two sessions, of which the application sees that of the inner one.
-        self.name = f"session-{next(_numbers)}"
-        self.options = {"secret_key": "Zr8wLxTngv1yXkQYJb4Sg0m5hQ0eD7p2", "session_cookie": self.name, **options}
-
-    def record(self) -> Middleware:
-        return Middleware(Sessions, **self.options)
-
-    def check(self, seen: Seen) -> None:
-        scope, outside = seen.inside.scope, seen.outside.start
-        if seen.request.type != "http" or scope is None:
-            return
-        session = scope.get("session")
-        assert isinstance(session, Session), "the application has no session"
-        assert (seen.outside.scope or {}).get("session") is not None, "not handed back to the outer scope"
-        if outside is None or outside["status"] >= 500:
-            return
-        kept = [line for line in header(outside, b"set-cookie") if line.startswith(f"{self.name}=".encode())]
-        assert len(kept) == bool(session), "a session is sent once if it holds something, and only then"
-        if kept:
-            (vary,) = header(outside, b"vary")
-            assert b"cookie" in vary.lower()
-
-
 class TimedOut(Subject):
     """A response that has not begun in time is replaced; one that has begun is left alone; nothing stays timed."""
 
@@ -267,32 +229,6 @@ class Drained(Subject):
         assert not any(layer.in_flight for layer in self.layers), "still counted as under way"
 
 
-class Measured(Subject):
-    """Each request and WebSocket is measured once, with the status that was sent; none stays active."""
-
-    builtin = "metrics"
-
-    def __init__(self, **options: Any) -> None:
-        self.registry = CollectorRegistry()
-        self.options = options
-
-    def record(self) -> Middleware:
-        return Middleware(Metrics, registry=self.registry, exclude_paths=(), **self.options)
-
-    def check(self, seen: Seen) -> None:
-        samples = [sample for metric in self.registry.collect() for sample in metric.samples]
-        assert not any(sample.value for sample in samples if "_active_" in sample.name), "still active"
-        kind = {"http": "http_server_request", "websocket": "websocket_server_connection"}.get(seen.request.type)
-        counts = [sample for sample in samples if sample.name.endswith("_duration_seconds_count")]
-        assert [sample.value for sample in counts] == [1] * (kind is not None), "the call was not measured once"
-        for sample in counts:
-            assert sample.name == f"{kind}_duration_seconds_count"
-            status = (seen.outside.start or {}).get("status")
-            is_gone = sample.labels.get("error_type") == "client_disconnected"  # see `Traced`
-            if seen.request.type == "http" and status is not None and not is_gone:
-                assert sample.labels["http_response_status_code"] == str(status)
-
-
 class Traced(Subject):
     """Each call has one span, however many layers trace it, which has ended with the status that was sent."""
 
@@ -358,27 +294,6 @@ class Closed(Subject):
     def check(self, seen: Seen) -> None:
         if self.answers(seen.request) and seen.is_whole and seen.outside.start:
             assert header(seen.outside.start, b"retry-after") == [b"60"]
-
-
-class Logged(Subject):
-    """Each call is one line, which tells the status that was sent."""
-
-    builtin = "access_log"
-
-    def __init__(self) -> None:
-        self.records: list[dict[str, Any]] = []
-
-    def record(self) -> Middleware:
-        return Middleware(AccessLog, format=self._keep, quiet_paths=(), logger="tests.composition")
-
-    def _keep(self, at: float, level: str, record: dict[str, Any]) -> str:
-        self.records.append(record)
-        return ""
-
-    def check(self, seen: Seen) -> None:
-        assert len(self.records) == (seen.request.type != "lifespan"), "not logged once"
-        if seen.request.type == "http" and seen.outside.start and self.records[0]["outcome"] != "disconnected":
-            assert self.records[0]["http.response.status_code"] == seen.outside.start["status"]
 
 
 class Phased(Subject):
@@ -573,20 +488,20 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "decompress": Decoded,
     "sessions": lambda: Kept(),
     "sessions-store": lambda: Kept(store="memory://"),
+    "sessions-again": lambda: Kept(session_cookie=NAME),
     "when-gzip": lambda: Sometimes(Compressed(), _in_api, paths=["/api/*"]),
     "when-cors": lambda: Sometimes(
         CrossOrigin(ORIGIN, OTHER_ORIGIN), lambda request: not _in_api(request), exclude_paths=["/api/*"]
     ),
-    "when-metrics": lambda: Sometimes(Counted(), _is_get, methods=["GET", "HEAD"]),
+    "when-metrics": lambda: Sometimes(Measured(), _is_get, methods=["GET", "HEAD"]),
     "when-timeout": lambda: Sometimes(TimedOut(), lambda _: True, predicate=lambda _: True),
     "stack": lambda: Nested(Compressed(), CrossOrigin(ORIGIN, OTHER_ORIGIN)),
-    "stack-of-stand-ins": lambda: Nested(Identified(), Remembered(), Compressed(minimum_size=100)),
+    "stack-with-session": lambda: Nested(Identified(), Kept(), Compressed(minimum_size=100)),
     "rate-limit": Limited,
     "rate-limit-quiet": lambda: Limited(headers=(), refund_on=("5xx", "exception"), messages="1000/second"),
     "auth": Authenticated,
     "request-id": Identified,
-    "metrics": Counted,
-    "session": Remembered,
+    "metrics": Measured,
     "timeout": lambda: TimedOut(),
     "timeout-of-all": lambda: TimedOut(total=7200, idle=7200, limit_websockets=True),
     "concurrency-limit": lambda: Admitted(),
@@ -597,7 +512,6 @@ ENTRIES: dict[str, Callable[[], Subject]] = {
     "drain": Drained,
     "access-log": Logged,
     "server-timing": Phased,
-    "measured": Measured,
     "health": Checked,
     "problem-details": Explained,
     "problem-details-reraise": lambda: Explained(reraise=True, convert="json"),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from middlewares.testing import http_scope, lifespan_scope, websocket_scope
 
+from .visitor import COOKIE
+
 if TYPE_CHECKING:
     from middlewares.asgi import Message, Scope
 
@@ -65,7 +67,7 @@ _BROWSER = (
     ("host", "shop.example.com"),
     ("accept-encoding", "gzip, deflate, br, zstd"),
     ("origin", ORIGIN),
-    ("cookie", "theme=dark; session=visits.4"),
+    ("cookie", f"theme=dark; {COOKIE}"),
     ("authorization", "Bearer open-sesame"),
     ("x-request-id", "from-the-client"),
     ("x-key", "regular"),

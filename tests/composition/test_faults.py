@@ -58,7 +58,7 @@ async def test_a_reference_cycle_is_found(monkeypatch: pytest.MonkeyPatch) -> No
 async def test_a_violation_shrinks_to_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without other layers, in plain shapes, for a plain client; and the case can be run again as it is printed."""
     monkeypatch.setitem(ENTRIES, "faulty", lambda: Faulty(faulty.changes_the_message))
-    layers = ("gzip", "metrics", "faulty", "session")
+    layers = ("gzip", "metrics", "faulty", "sessions")
     found = await violations(Case(layers, "plain", "browser", "memoryview", Client("gone", 2), frozen=True))
     assert found is not None
     line = found.partition("\n")[0]
@@ -68,7 +68,18 @@ async def test_a_violation_shrinks_to_what_it_takes(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(
     "name",
-    ["gzip", "cors", "stack", "auth", "rate-limit", "request-id", "metrics", "session", "timeout", "problem-details"],
+    [
+        "gzip",
+        "cors",
+        "stack",
+        "auth",
+        "rate-limit",
+        "request-id",
+        "metrics",
+        "sessions-again",
+        "timeout",
+        "problem-details",
+    ],
 )
 async def test_the_duty_of_each_layer_is_looked_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer that only hands on, in the place of this one, is found out by some request."""

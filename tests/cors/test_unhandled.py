@@ -12,11 +12,11 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from middlewares import CORS, GZip, Middleware, ProblemDetails, Stack
+from middlewares import CORS, GZip, Middleware, ProblemDetails, RequestID, Stack
 from middlewares.testing import Driver, http_scope, request, websocket_scope
 from tests.cors.policies import ANY, EVIL, LISTED, MATCHED, ONE, A, assert_fields
-from tests.stand_ins import Metrics, RequestID
-from tests.stand_ins.observing import Tally
+from tests.stand_ins.base import StandIn
+from tests.watched import Counts
 
 if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp, Receive, Scope, Send
@@ -206,19 +206,20 @@ async def test_a_client_that_has_gone_changes_nothing() -> None:
 async def test_the_500_carries_what_layers_left_for_any_response() -> None:
     """Those further in put it into the exchange; those further out add it to what passes them."""
     policy = Middleware(CORS, **LISTED, expose_headers="auto")
-    tally = Tally()
-    metrics = Middleware(Metrics, tally=tally)
+    identified = Middleware(RequestID, generator=lambda: "id-1")
+    counts = Counts()
     for stack in (
-        Stack(policy, RequestID),
-        Stack(RequestID, policy),
-        Stack(metrics, RequestID, policy, GZip),
-        Stack(metrics, policy, RequestID),
+        Stack(policy, identified),
+        Stack(identified, policy),
+        Stack(counts.layer(), identified, policy, GZip),
+        Stack(counts.layer(), policy, identified),
     ):
         response = await request(stack(failing), headers={"origin": A}, raise_exceptions=False)
         assert response.exception is FAILURE
         assert response.values("x-request-id") == ["id-1"]
         assert "X-Request-ID" in (response.header("access-control-expose-headers") or "")
-    assert tally.outcomes == [("raised", 500, ("unhandled",))] * 2
+    assert counts.requests == {("500", "ZeroDivisionError"): 2}
+    assert counts.refusals == {"unhandled": 2}
 
 
 async def test_a_layer_of_ours_that_makes_error_pages_makes_them_in_any_order() -> None:
@@ -237,7 +238,7 @@ async def test_a_layer_of_ours_that_makes_error_pages_makes_them_in_any_order() 
 async def test_a_layer_that_has_left_makes_no_error_page() -> None:
     """What fails outside of it is answered by CORS."""
 
-    class FailingAfterwards(RequestID):
+    class FailingAfterwards(StandIn):
         async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
             await self.app(scope, receive, send)
             raise FAILURE
@@ -253,12 +254,12 @@ async def test_a_layer_that_has_left_makes_no_error_page() -> None:
 async def test_nothing_is_kept_of_a_request_that_failed() -> None:
     seen: list[Exchange] = []
 
-    class Keeping(RequestID):
+    class Keeping(StandIn):
         async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
             seen.append(scope["middlewares.exchange"])
-            await super().serve(scope, receive, send)
+            await self.app(scope, receive, send)
 
-    app = Stack(Middleware(CORS, **LISTED), Keeping)(failing)
+    app = Stack(Middleware(CORS, **LISTED), RequestID, Keeping)(failing)
     scope = http_scope(headers={"origin": A})
     response = await request(app, headers={"origin": A}, raise_exceptions=False)
     assert response.status == 500

@@ -18,25 +18,34 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from middlewares import CORS, Decompress, GZip, Middleware, OptionError, OrderWarning, RateLimit, Stack, When
+from middlewares import (
+    CORS,
+    AccessLog,
+    Decompress,
+    GZip,
+    Metrics,
+    Middleware,
+    OptionError,
+    OrderWarning,
+    RateLimit,
+    RequestID,
+    Sessions,
+    Stack,
+    Timeout,
+    Tracing,
+    When,
+)
 from middlewares.order import TWICE
 from middlewares.order.layers import layers_of
 from tests import stand_ins
-from tests.stand_ins import (
-    CSRF,
-    AccessLog,
-    Auth,
-    BodyLimit,
-    Cache,
-    ETag,
-    ProxyHeaders,
-    Sessions,
-    TrustedHosts,
-)
+from tests.stand_ins import CSRF, Auth, BodyLimit, Cache, ETag, ProxyHeaders, TrustedHosts
 
 if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp
     from middlewares.record import Entry
+
+
+SESSIONS = Middleware(Sessions, secret_key=secrets.token_hex())
 
 
 class Other:
@@ -214,7 +223,7 @@ def test_roles_may_be_given() -> None:
         ([ETag, GZip], [GZip, ETag]),
         ([Other, ETag, Probe, GZip, Plain], [Other, Probe, GZip, ETag, Plain]),
         ([GZip, CORS, Other], [GZip, CORS, Other]),
-        ([Cache, Auth, Sessions, CORS, TrustedHosts, ProxyHeaders], None),
+        ([Cache, Auth, SESSIONS, CORS, TrustedHosts, ProxyHeaders], None),
     ],
 )
 def test_layers_stand_in_the_advised_order_and_else_as_given(given: list[Any], advised: list[Any] | None) -> None:
@@ -251,7 +260,7 @@ def test_what_stands_together_under_a_condition_stays_together() -> None:
 def test_what_no_order_can_mend_stays_as_given(turns: int) -> None:
     """The log belongs outside the limit, that outside the session, that outside the check; two are one."""
     together = When(Stack(AccessLog, CSRF), paths=["/a"])
-    given: list[Entry] = [together, RateLimit, Sessions]
+    given: list[Entry] = [together, RateLimit, SESSIONS]
     stack = Stack(*given[turns:], *given[:turns])
     assert str(stack.sorted()) == str(stack)
     assert len(stack.check()) >= 1
@@ -269,6 +278,8 @@ def test_what_a_stack_says_of_itself_survives() -> None:
 
 LAYERS: list[Entry] = [
     *(Middleware(getattr(stand_ins, name)) for name in stand_ins.__all__),
+    *(Middleware(cls) for cls in (AccessLog, Metrics, RequestID, Timeout, Tracing)),
+    SESSIONS,
     Middleware(RateLimit),
     Middleware(RateLimit, key="user"),
     Middleware(BodyLimit, limit=1),

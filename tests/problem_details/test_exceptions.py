@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect
 
-from middlewares import CORS, Drain, GZip, Middleware, OptionError, ProblemDetails, Sessions, Stack, Timeout
+from middlewares import CORS, Drain, GZip, Middleware, OptionError, ProblemDetails, RequestID, Sessions, Stack, Timeout
 from middlewares.core.exchange import EXCHANGE, Exchange
 from middlewares.testing import (
     Driver,
@@ -25,7 +25,7 @@ from middlewares.testing import (
     websocket_scope,
 )
 from tests.readable import Policy
-from tests.stand_ins import Metrics, RequestID
+from tests.watched import Counts
 
 if TYPE_CHECKING:
     from middlewares.asgi import ASGIApp, Receive, Scope, Send
@@ -318,12 +318,15 @@ async def test_pages_of_a_permitted_origin_read_it_in_any_order(others: list[Any
 
 async def test_headers_for_any_response_are_there_once() -> None:
     """Layers further in leave them in the exchange, and those further out add them to what passes."""
+    counts, identified = Counts(), Middleware(RequestID, generator=lambda: "id-1")
+    metrics = counts.layer()
     for stack in (
-        Stack(Metrics, RequestID, ProblemDetails),
-        Stack(Metrics, ProblemDetails, RequestID),
-        Stack(ProblemDetails, Metrics, RequestID, GZip),
+        Stack(metrics, identified, ProblemDetails),
+        Stack(metrics, ProblemDetails, identified),
+        Stack(ProblemDetails, metrics, identified, GZip),
     ):
         assert (await request(stack(failing))).values("x-request-id") == ["id-1"]
+    assert sum(counts.requests.values()) == 3
     exchange = Exchange()
     exchange.response_headers.append((b"x-outer", b"1"))
     sent: list[Any] = []

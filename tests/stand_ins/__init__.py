@@ -6,28 +6,20 @@ they keep, a test hands in and looks at afterwards; nothing here is fit for prod
 
 from __future__ import annotations
 
-from .answering import Timeout
 from .bodies import BodyLimit, BodyRewrite, Cache, ETag, SecurityHeaders, Trailers, Upload
-from .clients import CSRF, Auth, HTTPSRedirect, ProxyHeaders, Sessions, Signature, TrustedHosts
-from .observing import AccessLog, Metrics, RequestID, Tracing
+from .clients import CSRF, Auth, HTTPSRedirect, ProxyHeaders, Signature, TrustedHosts
 
 __all__ = (
     "CSRF",
-    "AccessLog",
     "Auth",
     "BodyLimit",
     "BodyRewrite",
     "Cache",
     "ETag",
     "HTTPSRedirect",
-    "Metrics",
     "ProxyHeaders",
-    "RequestID",
     "SecurityHeaders",
-    "Sessions",
     "Signature",
-    "Timeout",
-    "Tracing",
     "Trailers",
     "TrustedHosts",
     "Upload",

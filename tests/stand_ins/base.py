@@ -13,7 +13,7 @@ from middlewares.core.layer import Layer, freeze
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ("StandIn", "changing_start", "noting_status")
+__all__ = ("StandIn", "changing_start")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,15 +49,3 @@ def changing_start(send: Send, change: Callable[[Any], Any]) -> Send:
         return send(message)
 
     return send_changed
-
-
-def noting_status(send: Send, note: Callable[[int], object]) -> Send:
-    """Return a ``send`` that notes the status of the response."""
-
-    @mark_coroutine_function
-    def send_noted(message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.start":
-            note(message["status"])
-        return send(message)
-
-    return send_noted

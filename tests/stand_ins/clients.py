@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from middlewares.core.cookies import parse_cookies
 from middlewares.core.exchange import hand_back
-from middlewares.core.headers import append, find, find_all, set_header
+from middlewares.core.headers import find, set_header
 from middlewares.core.refusals import Refusal, refuse
 
-from .base import StandIn, changing_start
+from .base import StandIn
 
 if TYPE_CHECKING:
     from middlewares.asgi import Message, Receive, Scope, Send
 
-__all__ = ("CSRF", "Auth", "HTTPSRedirect", "ProxyHeaders", "Sessions", "Signature", "TrustedHosts")
+__all__ = ("CSRF", "Auth", "HTTPSRedirect", "ProxyHeaders", "Signature", "TrustedHosts")
 
 
 class ProxyHeaders(StandIn):
@@ -73,7 +72,7 @@ class Auth(StandIn):
     admitted: list[bytes] = field(default_factory=list[bytes])
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        user = find(scope["headers"], b"authorization") or scope.get("session", {}).get("user")
+        user = find(scope["headers"], b"authorization") or str(scope.get("session", {}).get("user", "")).encode()
         if not user:
             refusal = Refusal(status=401, code="auth.missing", headers=((b"www-authenticate", b"Bearer"),))
             return await refuse(scope, receive, send, refusal, inner=self.cors)
@@ -94,8 +93,8 @@ class CSRF(StandIn):
     order_role: ClassVar = "csrf"
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        token = scope.get("session", {}).get("csrf")
-        if scope["method"] == "POST" and (token is None or find(scope["headers"], b"x-csrf") != token):
+        token = str(scope.get("session", {}).get("csrf", "")).encode()
+        if scope["method"] == "POST" and (not token or find(scope["headers"], b"x-csrf") != token):
             return await refuse(scope, receive, send, Refusal(status=403, code="csrf.token"), inner=self.cors)
         await self.app(scope, receive, send)
 
@@ -117,32 +116,3 @@ class Signature(StandIn):
             return read.pop(0) if read else await receive()
 
         await self.app(scope, replay, send)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Sessions(StandIn):
-    """Loads the session that a cookie names; saves it if it was changed, with a cookie that is Secure over HTTPS."""
-
-    types: ClassVar = ("http", "websocket")
-    order_role: ClassVar = "sessions"
-    store: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-    loads: list[str] = field(default_factory=list[str])
-
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        name = parse_cookies(find_all(scope["headers"], b"cookie")).get("session", "new")
-        self.loads.append(name)
-        before = self.store.get(name, {})
-        session = dict(before)
-        cookie = f"session={name}; Path=/; HttpOnly{'; Secure' * (scope.get('scheme') == 'https')}".encode()
-
-        def saved(headers: Any) -> Any:
-            if session == before:
-                return headers
-            self.store[name] = session
-            return append(headers, b"set-cookie", cookie)
-
-        inner = {**scope, "session": session}
-        try:
-            await self.app(inner, receive, changing_start(send, saved))
-        finally:
-            hand_back(inner, scope)
