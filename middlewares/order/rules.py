@@ -76,8 +76,9 @@ ORDER_RULES: Final = (
     OrderRule(
         outer="proxy_headers",
         inner="sessions",
-        reason="A cookie is Secure if the scheme is https, which behind a proxy is known only from a header.",
+        reason="Some layers of others make a cookie Secure if the scheme is https, which a proxy tells in a header.",
         harm="GET / with X-Forwarded-Proto: https gets its session cookie without Secure.",
+        among_ours=False,
     ),
     OrderRule(
         outer="proxy_headers",
@@ -107,8 +108,9 @@ ORDER_RULES: Final = (
     OrderRule(
         outer="request_id",
         inner="access_log",
-        reason="A layer outside the one that gives ids does not know the id.",
+        reason="A layer of others outside the one that gives ids does not know the id.",
         harm="GET / is logged without its id.",
+        among_ours=False,
     ),
     OrderRule(
         outer="request_id",
@@ -120,14 +122,15 @@ ORDER_RULES: Final = (
     OrderRule(
         outer="tracing",
         inner="access_log",
-        reason="A line that is logged outside the span cannot name the trace.",
+        reason="A line that others log outside the span cannot name the trace.",
         harm="GET / with a traceparent is logged without its trace id.",
+        among_ours=False,
     ),
     OrderRule(
         outer="tracing",
         inner="error_page",
         reason="A page that others make outside the span cannot name the trace, nor does the span learn of its status.",
-        harm="GET / to an application that fails: its 500 names no trace, and its span has no status.",
+        harm="GET / to an application that fails: its page names no trace, and its span not the status of the page.",
         among_ours=False,
     ),
     OrderRule(
@@ -300,7 +303,7 @@ ORDER_RULES: Final = (
         outer="rate_limit",
         inner="sessions",
         reason="A request that is refused for its address should cost next to nothing.",
-        harm="GET / over the limit gets 429 only after its session was loaded from the store.",
+        harm="GET / over the limit gets 429 only after its session was loaded from a store that has to be asked.",
     ),
     OrderRule(
         outer="auth",

@@ -227,7 +227,7 @@ def test_roles_may_be_given() -> None:
     ],
 )
 def test_layers_stand_in_the_advised_order_and_else_as_given(given: list[Any], advised: list[Any] | None) -> None:
-    wanted = advised or [CORS, ProxyHeaders, Sessions, Auth, TrustedHosts, Cache]
+    wanted = advised or [Sessions, Auth, CORS, ProxyHeaders, TrustedHosts, Cache]
     assert [entry.cls for entry in Stack(*given).sorted()] == wanted * bool(given)
 
 
