@@ -36,8 +36,8 @@ _COLOURS: Final = {1: "36", 2: "32", 3: "36", 4: "33", 5: "31"}
 
 
 def otel(at: float, level: str, record: Record) -> str:
-    """Return JSON with the names of OpenTelemetry."""
-    return _json({"timestamp": timestamp(at), "severity_text": level, "body": _message(record), **record})
+    """Return JSON with the names of OpenTelemetry: the record as it is, with its head."""
+    return _json(record)
 
 
 def ecs(at: float, level: str, record: Record) -> str:
