@@ -20,7 +20,7 @@ from middlewares.core.options import check_types
 from middlewares.core.paths import MONITORING_PATHS, compile_paths, path_problem, route_path
 from middlewares.errors import OptionErrors
 
-from .formats import FORMATS, notice, pretty
+from .formats import FORMATS, in_json, notice, pretty
 from .record import HEAD, Shown, record_of, without_values
 from .writer import Writer
 
@@ -75,7 +75,7 @@ class AccessLog(Observer):
     _plan: Plan = field(init=False, repr=False)
     _is_quiet: Callable[[str], object] = field(init=False, repr=False)
     _shown: Shown = field(init=False, repr=False)
-    _write: Callable[[float, str, dict[str, Any]], str] = field(init=False, repr=False)
+    _write: Callable[[float, str, dict[str, Any]], str] | None = field(init=False, repr=False)
     _logger: logging.Logger = field(init=False, repr=False)
     _writer: Writer | None = field(init=False, repr=False)
 
@@ -136,7 +136,8 @@ class AccessLog(Observer):
             if self.sample_rate < 1 and random.random() >= self.sample_rate:  # noqa: S311 - a sample, no secret
                 return
         at, name = time.time(), _LEVELS[level]
-        line = self._write(at, name, record_of(at, name, call, is_fine, duration, self._shown))
+        record = record_of(at, name, call, is_fine, duration, self._shown)
+        line = in_json(record) if self._write is None else self._write(at, name, record)
         writer = self._writer
         if writer is None:
             _log(self._logger, level, line)
@@ -177,9 +178,9 @@ class AccessLog(Observer):
             return self.output
         return {"logging": None, "stdout": 1, "stderr": 2}[self.output]
 
-    def _writing(self, descriptor: int | None) -> Callable[..., str]:
+    def _writing(self, descriptor: int | None) -> Callable[..., str] | None:
         if self.format == "json":
-            return FORMATS["json"]
+            return None  # the record is written as it is
         if callable(self.format):
             return _without_head(self.format)
         if self.format == "pretty":
