@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .record import Record
 
-__all__ = ("FORMATS", "combined", "ecs", "logfmt", "notice", "otel", "pretty")
+__all__ = ("FORMATS", "combined", "ecs", "in_json", "logfmt", "notice", "otel", "pretty")
 
 try:
     import orjson
@@ -36,8 +36,8 @@ _COLOURS: Final = {1: "36", 2: "32", 3: "36", 4: "33", 5: "31"}
 
 
 def otel(at: float, level: str, record: Record) -> str:
-    """Return JSON with the names of OpenTelemetry."""
-    return _json({"timestamp": timestamp(at), "severity_text": level, "body": _message(record), **record})
+    """Return JSON with the names of OpenTelemetry: the record as it is, with its head."""
+    return in_json(record)
 
 
 def ecs(at: float, level: str, record: Record) -> str:
@@ -53,7 +53,7 @@ def ecs(at: float, level: str, record: Record) -> str:
     is_failure = isinstance(status, int) and status >= 500
     named["event.outcome"] = "failure" if is_failure else _OUTCOMES.get(outcome, "failure")
     named["http.outcome"] = outcome
-    return _json({**head, "ecs.version": "8.17.0", **named})
+    return in_json({**head, "ecs.version": "8.17.0", **named})
 
 
 def logfmt(at: float, level: str, record: Record) -> str:
@@ -115,12 +115,12 @@ def notice(form: object) -> Callable[[int], str]:
 
 def _otel_notice(dropped: int) -> str:
     told = {"timestamp": timestamp(time.time()), "severity_text": "WARNING", "body": told_plainly(dropped)}
-    return _json({**told, "access_log.dropped": dropped})
+    return in_json({**told, "access_log.dropped": dropped})
 
 
 def _ecs_notice(dropped: int) -> str:
     told = {"@timestamp": timestamp(time.time()), "log.level": "warning", "message": told_plainly(dropped)}
-    return _json({**told, "ecs.version": "8.17.0", "access_log.dropped": dropped})
+    return in_json({**told, "ecs.version": "8.17.0", "access_log.dropped": dropped})
 
 
 def _logfmt_notice(dropped: int) -> str:
@@ -138,7 +138,8 @@ def _message(record: Record) -> str:
     return f"{record['http.request.method']} {record['url.path']} {record.get('http.response.status_code', '-')}"
 
 
-def _json(values: dict[str, Any]) -> str:
+def in_json(values: dict[str, Any]) -> str:
+    """Return JSON on one line, whatever the values are."""
     if orjson is not None:
         try:
             line = orjson.dumps(values).decode()

@@ -20,8 +20,8 @@ from middlewares.core.options import check_types
 from middlewares.core.paths import MONITORING_PATHS, compile_paths, path_problem, route_path
 from middlewares.errors import OptionErrors
 
-from .formats import FORMATS, notice, pretty
-from .record import record_of, without_values
+from .formats import FORMATS, in_json, notice, pretty
+from .record import HEAD, Shown, record_of, without_values
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = ("AccessLog",)
 
 _FAILURE: Final = 500
 _FAILURES: Final = ("raised", "unanswered", "truncated")
+_INFO: Final = logging.INFO
 _LEVELS: Final = {level: logging.getLevelName(level) for level in (logging.INFO, logging.WARNING, logging.ERROR)}
 _QUERIES: Final[dict[str, Callable[[str], str | None]]] = {
     "names": without_values,
@@ -73,8 +74,8 @@ class AccessLog(Observer):
     """Lines that may wait for a descriptor; more are dropped and counted."""
     _plan: Plan = field(init=False, repr=False)
     _is_quiet: Callable[[str], object] = field(init=False, repr=False)
-    _make: Callable[..., dict[str, Any]] = field(init=False, repr=False)
-    _write: Callable[[float, str, dict[str, Any]], str] = field(init=False, repr=False)
+    _shown: Shown = field(init=False, repr=False)
+    _write: Callable[[float, str, dict[str, Any]], str] | None = field(init=False, repr=False)
     _logger: logging.Logger = field(init=False, repr=False)
     _writer: Writer | None = field(init=False, repr=False)
 
@@ -102,8 +103,7 @@ class AccessLog(Observer):
         freeze(
             self,
             _is_quiet=compile_paths(self.quiet_paths),
-            _make=partial(
-                record_of,
+            _shown=Shown(
                 _QUERIES[self.query],
                 tuple(name.lower().encode() for name in self.headers),
                 frozenset(name.lower().encode() for name in self.redact_headers),
@@ -125,18 +125,24 @@ class AccessLog(Observer):
         return 0 if self._writer is None else self._writer.dropped
 
     def finish(self, call: ObservedCall, state: Any) -> None:
-        level = self._level(call)
-        if level == logging.INFO:
+        began = call.began
+        duration = (call.ended or began) - began
+        is_fine = call.is_fine
+        level = _INFO if is_fine and duration < self.slow else self._level(call, duration)
+        if level == _INFO:  # as nearly all are
             scope = call.scope
             if self._is_quiet(route_path(scope) if scope.get("root_path") else scope["path"]):
                 return
             if self.sample_rate < 1 and random.random() >= self.sample_rate:  # noqa: S311 - a sample, no secret
                 return
-        line = self._write(time.time(), _LEVELS[level], self._make(call))
-        if self._writer is None:
+        at, name = time.time(), _LEVELS[level]
+        record = record_of(at, name, call, is_fine, duration, self._shown)
+        line = in_json(record) if self._write is None else self._write(at, name, record)
+        writer = self._writer
+        if writer is None:
             _log(self._logger, level, line)
         else:
-            self._writer.put(line)
+            writer.put(line)
 
     async def pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Write what is left when the application has shut down."""
@@ -158,28 +164,39 @@ class AccessLog(Observer):
         if self._writer is not None:
             weakref.finalize(self, self._writer.close).atexit = False  # all are written out then
 
-    def _level(self, call: ObservedCall) -> int:
-        duration = (call.ended or call.began) - call.began
-        if call.is_fine and duration < self.slow:
-            return logging.INFO  # as nearly all are
+    def _level(self, call: ObservedCall, duration: float) -> int:
+        """Return the level of a call that is not fine, or slow."""
         status, outcome = call.final_status, call.outcome
         if outcome in _FAILURES or (isinstance(status, int) and status >= _FAILURE):
             return logging.ERROR
         if outcome == "cancelled" or (duration >= self.slow and not call.is_websocket):
             return logging.WARNING
-        return logging.INFO
+        return _INFO
 
     def _descriptor(self) -> int | None:
         if isinstance(self.output, int):
             return self.output
         return {"logging": None, "stdout": 1, "stderr": 2}[self.output]
 
-    def _writing(self, descriptor: int | None) -> Callable[..., str]:
+    def _writing(self, descriptor: int | None) -> Callable[..., str] | None:
+        if self.format == "json":
+            return None  # the record is written as it is
         if callable(self.format):
-            return self.format
+            return _without_head(self.format)
         if self.format == "pretty":
-            return partial(pretty, colour=_is_terminal(2 if descriptor is None else descriptor))
-        return FORMATS[self.format]
+            return _without_head(partial(pretty, colour=_is_terminal(2 if descriptor is None else descriptor)))
+        return _without_head(FORMATS[self.format])
+
+
+def _without_head(form: Callable[..., str]) -> Callable[..., str]:
+    """Hand a format the record without the head, which only JSON is written with."""
+
+    def written(at: float, level: str, record: dict[str, Any]) -> str:
+        for name in HEAD:
+            del record[name]
+        return form(at, level, record)
+
+    return written
 
 
 def _log(logger: logging.Logger, level: int, line: str) -> None:

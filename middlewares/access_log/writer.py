@@ -74,10 +74,11 @@ class Writer:
 
     def put(self, line: str) -> None:
         """Put a line into the queue; it never waits."""
-        if len(self._lines) >= self.capacity:
+        lines = self._lines
+        if len(lines) >= self.capacity:
             self.dropped += 1
             return
-        self._lines.append(line)
+        lines.append(line)
         if not self._is_open:
             self._start()
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -289,6 +290,45 @@ def test_only_addresses_are_client_ip_in_ecs(client: str, address: str | None) -
     record = {"http.request.method": "GET", "url.path": "/", "outcome": "completed", "http.server.request.duration": 0}
     told = json.loads(FORMATS["ecs"](0.0, "INFO", {**record, "client.address": client}))
     assert (told["client.address"], told.get("client.ip")) == (client, address)
+
+
+@pytest.mark.parametrize("missing", ["client", "scheme", "http_version", "raw_path", "query_string"])
+async def test_what_is_not_known_is_left_out(missing: str, lines: list[logging.LogRecord]) -> None:
+    scope = http_scope()
+    scope.pop(missing, None)
+    async with Driver(AccessLog(page, logger=NAME), scope) as call:
+        await call.finish()
+    (record,) = lines
+    told = json.loads(record.getMessage())
+    assert told["url.path"] == "/"
+    assert None not in told.values()
+
+
+async def test_a_format_of_ones_own_is_told_the_time_the_level_and_what_happened(
+    lines: list[logging.LogRecord],
+) -> None:
+    def form(at: float, level: str, record: dict[str, Any]) -> str:
+        return f"{at - time.time() < 1} {level} {next(iter(record))} {'timestamp' in record} {'body' in record}"
+
+    await request(AccessLog(page, logger=NAME, format=form))
+    assert [record.getMessage() for record in lines] == ["True INFO http.request.method False False"]
+
+
+@pytest.mark.parametrize(
+    ("trace_id", "span_id", "shown"),
+    [(0xAB, 0xCD, ("ab".zfill(32), "cd".zfill(16))), (1 << 128, 1, ("1" + "0" * 32, "1".zfill(16)))],
+)
+async def test_ids_of_spans_have_all_their_digits(
+    trace_id: int, span_id: int, shown: tuple[str, str], lines: list[logging.LogRecord]
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[EXCHANGE].span = SimpleNamespace(trace_id=trace_id, span_id=span_id)
+        await page(scope, receive, send)
+
+    await request(AccessLog(app, logger=NAME))
+    (record,) = lines
+    told = json.loads(record.getMessage())
+    assert (told["trace_id"], told["span_id"]) == shown
 
 
 # -- which lines are left out
