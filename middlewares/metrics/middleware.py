@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from time import time
 from typing import TYPE_CHECKING, Any, Final
+from weakref import ref
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -24,12 +25,14 @@ from .layout import SIZES
 from .presets import Names
 from .sockets import OpenSocket
 from .store import EXEMPLAR_WIDTH
+from .tallies import Tallies
 
 if TYPE_CHECKING:
     from middlewares.core.exchange import Exchange
     from middlewares.core.observed import ObservedCall
 
     from .store import Cells, Key
+    from .tallies import Tally
 
 __all__ = ("Metrics",)
 
@@ -91,7 +94,9 @@ class Metrics(Observer):
     _methods: dict[str, str] = field(init=False, repr=False)
     _labels: Labels | None = field(init=False, repr=False)
     _constant: tuple[tuple[str, str], ...] = field(init=False, repr=False)
-    _local: Any = field(init=False, repr=False)
+    _is_manifold: bool = field(init=False, repr=False)
+    _tallies: Tallies = field(init=False, repr=False)
+    _first_under: list[ref[Observer]] = field(init=False, repr=False)
     _offsets: tuple[Any, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -111,6 +116,8 @@ class Metrics(Observer):
             _methods={method: method for method in known_methods()},
             _labels=given if given.is_asked else None,
             _constant=given.constant,
+            _is_manifold=given.is_asked or self.protocol_version,
+            _first_under=[ref(self)],
         )
         self._open(None if self.app is placeholder else registry)
         freeze(self, _plan=observe(self))
@@ -130,7 +137,8 @@ class Metrics(Observer):
             layout.response_size.sum_at,
             layout.request_size.bounds,
         )
-        freeze(self, _book=book, _common=common, _local=book.home.local, _offsets=offsets)
+        freeze(self, _book=book, _common=common, _offsets=offsets)
+        freeze(self, _tallies=Tallies(book.home, self._methods, self._constant))
 
     def begin(self, call: ObservedCall) -> Any:
         """Count a request as active; return where, or the open WebSocket."""
@@ -140,48 +148,36 @@ class Metrics(Observer):
             if path in self._pages and self._endpoint is not None:
                 call.target = self._endpoint
             return None
+        is_socket = scope["type"] == "websocket"
         # Another instance may stand further out, in the same application or in one around it.
-        is_inner = (call.plan is not self._plan and not self._is_alone(call)) or len(call.exchange.layers or ()) > 1
-        if is_inner and self._is_counted_outside(call, self._common if call.is_websocket else self._book):
-            return None
-        if scope["type"] == "websocket":
+        is_first = self._first_under[0]() is call.observers[0] or self._is_first(call)
+        if not is_first or len(call.exchange.layers or ()) > 1:
+            if self._is_counted_outside(call, self._common if is_socket else self._book):
+                return None
+        if is_socket:
             return OpenSocket(self._common, call, _SOCKET_SCHEMES.get(scope.get("scheme", "ws"), OTHER))
-        key = (self._methods.get(scope["method"], OTHER), scope.get("scheme", "http"), self._constant)
-        active = self._local.shard.active.get(key)
-        if active is None:
-            active = self._new_active(key)
-        active[0] += 1
-        return active
+        try:
+            tally = self._tallies.by_scheme[scope["scheme"]][scope["method"]]
+        except KeyError:
+            tally = self._tallies.of(scope)
+        tally.active[0] += 1
+        return tally
 
     def finish(self, call: ObservedCall, state: Any) -> None:
         """Note what became of it."""
-        if state.__class__ is OpenSocket:
+        facts = call.exchange.facts
+        if type(state) is OpenSocket:
             state.finish()
-            return self._finish_rest(call, call.exchange.facts or {}, None, 0)
-        state[0] -= 1
-        scope = call.scope
+            return self._finish_rest(call, facts or {}, None, 0)
+        state.active[0] -= 1
         status = call.status
-        if call.is_fine:
-            error = None
-        else:
-            status, error = call.final_status, call.error_type
-        method = scope["method"]
-        version = scope.get("http_version", "1.1") if self.protocol_version else None
-        labels = self._labels
-        custom = self._constant if labels is None else labels.of(call, lambda failure: _note(call, self, failure))
-        key = (
-            self._methods.get(method, OTHER),
-            scope.get("scheme", "http"),
-            status,
-            call.route,
-            error,
-            version,
-            custom,
-        )
-        shard = self._local.shard
-        cells = shard.http.get(key)
-        if cells is None:
-            cells = self._new_series(key)
+        try:
+            if self._is_manifold or not call.is_complete or call.error is not None:
+                cells, key = self._series(call, state)
+            else:
+                cells, key = state.series[call.route][status]
+        except KeyError:
+            cells, key = self._series(call, state)
         bounds, sum_at, first_at, first_sum, in_at, in_sum, out_at, out_sum, sizes = self._offsets
         began = call.began
         duration = (call.ended or began) - began
@@ -202,10 +198,9 @@ class Metrics(Observer):
         else:
             cells[in_at] += 1
         sent = call.sent
-        facts = call.exchange.facts
         if facts is not None and "codings" in facts:
             sent = _wire_size(call, facts["codings"])
-        if sent and method != "HEAD" and status not in _BODILESS:
+        if sent and not state.is_head and status not in _BODILESS:
             cells[out_at + bisect_left(sizes, sent)] += 1
             cells[out_sum] += sent
         else:
@@ -217,6 +212,24 @@ class Metrics(Observer):
                 self._finish_rest(call, facts, key, duration)
         if INTERNAL_ERRORS and self._common.home.ledger is not None:
             note_failures(self._common.home)
+
+    def _series(self, call: ObservedCall, tally: Tally) -> tuple[Cells, Key]:
+        """Return the numbers that stand for what became of a request, and their key."""
+        is_fine = call.is_fine
+        status, error = (call.status, None) if is_fine else (call.final_status, call.error_type)
+        route = call.route
+        version = call.scope.get("http_version", "1.1") if self.protocol_version else None
+        labels = self._labels
+        custom = self._constant if labels is None else labels.of(call, lambda failure: _note(call, self, failure))
+        key = (tally.method, tally.scheme, status, route, error, version, custom)
+        home = self._book.home
+        table = home.local.shard.http
+        cells = table.get(key)
+        if cells is None:
+            cells = home.cells("http", tame(key))
+        if is_fine and not self._is_manifold and key in table:
+            tally.series.setdefault(route, {})[status] = cells, key
+        return cells, key
 
     def _finish_rest(self, call: ObservedCall, facts: Mapping[str, Any], key: Key | None, duration: float) -> None:
         """Note what few requests have."""
@@ -256,31 +269,20 @@ class Metrics(Observer):
                 for policy, _ in decision.violations():
                     home.add("quotas", (policy.name, "denied"))
 
-    def _new_active(self, key: Key) -> Cells:
-        method, scheme, constant = key
-        scheme = tame((method, scheme, None, None, None, None, constant))[1]
-        tamed = (method, scheme, constant)
-        home = self._book.home
-        there = home.local.shard.active.get(tamed)
-        return home.cells("active", tamed) if there is None else there
-
-    def _new_series(self, key: Key) -> Cells:
-        tamed = tame(key)
-        home = self._book.home
-        there = home.local.shard.http.get(tamed)
-        return home.cells("http", tamed) if there is None else there
-
     def counts_in(self, book: Book) -> bool:
         """Return whether this instance counts in a book."""
         return book is self._book or book is self._common
 
-    def _is_alone(self, call: ObservedCall) -> bool:
+    def _is_first(self, call: ObservedCall) -> bool:
         """Return whether, of those who watch this call together, this is the outermost that counts."""
-        for observer in call.observers:
+        observers = call.observers
+        for observer in observers:
             if observer is self:
-                return True
+                break
             if isinstance(observer, Metrics):
                 return False
+        # They are the same each time that the outermost is: it is known by now for the next call.
+        self._first_under[0] = ref(observers[0])
         return True
 
     def _is_counted_outside(self, call: ObservedCall, book: Book) -> bool:
