@@ -150,7 +150,7 @@ class Metrics(Observer):
             return None
         is_socket = scope["type"] == "websocket"
         # Another instance may stand further out, in the same application or in one around it.
-        is_first = self._first_under[0]() is call.observers[0] or self._is_first(call)
+        is_first = self._first_under[0]() is call.observer or self._is_first(call)
         if not is_first or len(call.exchange.layers or ()) > 1:
             if self._is_counted_outside(call, self._common if is_socket else self._book):
                 return None
@@ -172,10 +172,10 @@ class Metrics(Observer):
         state.active[0] -= 1
         status = call.status
         try:
-            if self._is_manifold or not call.is_complete or call.error is not None:
-                cells, key = self._series(call, state)
-            else:
+            if call.is_fine and not self._is_manifold:
                 cells, key = state.series[call.route][status]
+            else:
+                cells, key = self._series(call, state)
         except KeyError:
             cells, key = self._series(call, state)
         bounds, sum_at, first_at, first_sum, in_at, in_sum, out_at, out_sum, sizes = self._offsets
@@ -275,14 +275,13 @@ class Metrics(Observer):
 
     def _is_first(self, call: ObservedCall) -> bool:
         """Return whether, of those who watch this call together, this is the outermost that counts."""
-        observers = call.observers
-        for observer in observers:
+        for observer in call.observers:
             if observer is self:
                 break
             if isinstance(observer, Metrics):
                 return False
         # They are the same each time that the outermost is: it is known by now for the next call.
-        self._first_under[0] = ref(observers[0])
+        self._first_under[0] = ref(call.observer)
         return True
 
     def _is_counted_outside(self, call: ObservedCall, book: Book) -> bool:
