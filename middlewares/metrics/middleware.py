@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from middlewares.core.observed import ObservedCall
 
     from .store import Cells, Key
-    from .tallies import Tally
+    from .tallies import Series, Tally
 
 __all__ = ("Metrics",)
 
@@ -98,6 +98,7 @@ class Metrics(Observer):
     _tallies: Tallies = field(init=False, repr=False)
     _first_under: list[ref[Observer]] = field(init=False, repr=False)
     _offsets: tuple[Any, ...] = field(init=False, repr=False)
+    _offsets_apart: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -125,25 +126,24 @@ class Metrics(Observer):
     def _open(self, registry: CollectorRegistry | None) -> None:
         """Find where to count. What only checks its options leaves no trace in the registry."""
         book, common = open_books(self, registry)
-        layout = book.layout
-        offsets = (
-            layout.duration.bounds,
-            layout.duration.sum_at,
-            layout.first_byte.at,
-            layout.first_byte.sum_at,
-            layout.request_size.at,
-            layout.request_size.sum_at,
-            layout.response_size.at,
-            layout.response_size.sum_at,
-            layout.request_size.bounds,
+        duration, first_byte, received, sent = book.layout[:4]
+        sizes = tuple(int(size) if size.is_integer() else size for size in sent.bounds)  # compared with integers sooner
+        freeze(
+            self,
+            _book=book,
+            _common=common,
+            _tallies=Tallies(book.home, self._methods, self._constant),
+            _offsets=(
+                *(duration.bounds, duration.bounds[0], duration.sum_at, first_byte.sum_at),
+                *(sent.at, sent.sum_at, sizes),
+            ),
+            _offsets_apart=(duration.at, first_byte.at, first_byte.sum_at, received.at, received.sum_at),
         )
-        freeze(self, _book=book, _common=common, _offsets=offsets)
-        freeze(self, _tallies=Tallies(book.home, self._methods, self._constant))
 
     def begin(self, call: ObservedCall) -> Any:
         """Count a request as active; return where, or the open WebSocket."""
         scope = call.scope
-        path = scope["path"] if not scope.get("root_path") else route_path(scope)
+        path = route_path(scope) if "root_path" in scope and scope["root_path"] else scope["path"]
         if self._excluded(path):
             if path in self._pages and self._endpoint is not None:
                 call.target = self._endpoint
@@ -170,37 +170,26 @@ class Metrics(Observer):
             state.finish()
             return self._finish_rest(call, facts or {}, None, 0)
         state.active[0] -= 1
-        status = call.status
         try:
             if call.is_fine and not self._is_manifold:
-                cells, key = state.series[call.route][status]
+                cells, has_body, key = state.series[call.route][call.status]
             else:
-                cells, key = self._series(call, state)
+                cells, has_body, key = self._series(call, state)
         except KeyError:
-            cells, key = self._series(call, state)
-        bounds, sum_at, first_at, first_sum, in_at, in_sum, out_at, out_sum, sizes = self._offsets
+            cells, has_body, key = self._series(call, state)
+        bounds, least, sum_at, first_sum, out_at, out_sum, sizes = self._offsets
         began = call.began
         duration = (call.ended or began) - began
-        bucket = bisect_left(bounds, duration)
-        cells[bucket] += 1
-        cells[sum_at] += duration
+        bucket = bisect_left(bounds, duration) if duration > least else 0
         first = call.first_byte
-        if first is not None:
-            first -= began
-            # Most responses leave at once, so both times are in one bucket.
-            same = not bucket or first > bounds[bucket - 1]
-            cells[first_at + (bucket if same else bisect_left(bounds, first))] += 1
-            cells[first_sum] += first
-        received = call.received
-        if received:
-            cells[in_at + bisect_left(sizes, received)] += 1
-            cells[in_sum] += received
-        else:
-            cells[in_at] += 1
-        sent = call.sent
-        if facts is not None and "codings" in facts:
-            sent = _wire_size(call, facts["codings"])
-        if sent and not state.is_head and status not in _BODILESS:
+        if first is None or call.received or (bucket and first - began <= bounds[bucket - 1]):
+            self._count_apart(call, cells, bucket)
+        else:  # most responses leave at once, so that both times are in one bucket
+            cells[bucket] += 1
+            cells[first_sum] += first - began
+        cells[sum_at] += duration
+        sent = call.sent if facts is None or "codings" not in facts else _wire_size(call, facts["codings"])
+        if sent and has_body:
             cells[out_at + bisect_left(sizes, sent)] += 1
             cells[out_sum] += sent
         else:
@@ -213,8 +202,8 @@ class Metrics(Observer):
         if INTERNAL_ERRORS and self._common.home.ledger is not None:
             note_failures(self._common.home)
 
-    def _series(self, call: ObservedCall, tally: Tally) -> tuple[Cells, Key]:
-        """Return the numbers that stand for what became of a request, and their key."""
+    def _series(self, call: ObservedCall, tally: Tally) -> Series:
+        """Return where to count what became of a request."""
         is_fine = call.is_fine
         status, error = (call.status, None) if is_fine else (call.final_status, call.error_type)
         route = call.route
@@ -227,9 +216,23 @@ class Metrics(Observer):
         cells = table.get(key)
         if cells is None:
             cells = home.cells("http", tame(key))
+        series = cells, not tally.is_head and status not in _BODILESS, key
         if is_fine and not self._is_manifold and key in table:
-            tally.series.setdefault(route, {})[status] = cells, key
-        return cells, key
+            tally.series.setdefault(route, {})[call.status] = series
+        return series
+
+    def _count_apart(self, call: ObservedCall, cells: Cells, bucket: int) -> None:
+        """Count the duration of a request that is not usual, by its bucket; its first byte, and what it brought."""
+        duration_at, first_at, first_sum, size_at, size_sum = self._offsets_apart
+        bounds, *_, sizes = self._offsets
+        cells[duration_at + bucket] += 1
+        if call.first_byte is not None:
+            first = call.first_byte - call.began
+            cells[first_at + bisect_left(bounds, first)] += 1
+            cells[first_sum] += first
+        received = call.received
+        cells[size_at + bisect_left(sizes, received)] += 1
+        cells[size_sum] += received
 
     def _finish_rest(self, call: ObservedCall, facts: Mapping[str, Any], key: Key | None, duration: float) -> None:
         """Note what few requests have."""

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from .families import Pairs
     from .store import Cells, Home, Key
 
-__all__ = ("Tallies", "Tally")
+__all__ = ("Series", "Tallies", "Tally")
+
+
+Series = tuple["Cells", bool, "Key"]
+"""Numbers of requests, whether their responses have a body, and the key of the numbers."""
 
 
 class Tally:
@@ -33,8 +37,8 @@ class Tally:
         """How many go on."""
         self.is_head = is_head
         """Whether responses have no body, whatever the application says (RFC 9110, 9.3.2)."""
-        self.series: dict[str | None, dict[int | None, tuple[Cells, Key]]] = {}
-        """The numbers of requests that ended well, and their key, by route and status."""
+        self.series: dict[str | None, dict[int | None, Series]] = {}
+        """Where those that ended well are counted, by route and status."""
 
 
 class Tallies(threading.local):
