@@ -32,8 +32,9 @@ class Part(NamedTuple):
     at: int
     bounds: Bounds
     usual: int = 0
-    """How many counts before all parts are its own too (see `layout_of`): bucket by bucket, unless in the lowest one."""
+    """How many counts before all parts are of this one too (see `layout_of`): of its buckets in turn."""
     is_lowest: bool = False
+    """Whether they are all of its lowest bucket instead."""
 
     @property
     def sum_at(self) -> int:

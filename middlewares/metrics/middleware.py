@@ -143,7 +143,8 @@ class Metrics(Observer):
     def begin(self, call: ObservedCall) -> Any:
         """Count a request as active; return where, or the open WebSocket."""
         scope = call.scope
-        path = route_path(scope) if "root_path" in scope and scope["root_path"] else scope["path"]
+        is_mounted = "root_path" in scope and scope["root_path"]  # noqa: RUF019 - `get` costs three times as much
+        path = route_path(scope) if is_mounted else scope["path"]
         if self._excluded(path):
             if path in self._pages and self._endpoint is not None:
                 call.target = self._endpoint
@@ -151,9 +152,9 @@ class Metrics(Observer):
         is_socket = scope["type"] == "websocket"
         # Another instance may stand further out, in the same application or in one around it.
         is_first = self._first_under[0]() is call.observer or self._is_first(call)
-        if not is_first or len(call.exchange.layers or ()) > 1:
-            if self._is_counted_outside(call, self._common if is_socket else self._book):
-                return None
+        has_others = not is_first or len(call.exchange.layers or ()) > 1
+        if has_others and self._is_counted_outside(call, self._common if is_socket else self._book):
+            return None
         if is_socket:
             return OpenSocket(self._common, call, _SOCKET_SCHEMES.get(scope.get("scheme", "ws"), OTHER))
         try:
@@ -171,12 +172,10 @@ class Metrics(Observer):
             return self._finish_rest(call, facts or {}, None, 0)
         state.active[0] -= 1
         try:
-            if call.is_fine and not self._is_manifold:
-                cells, has_body, key = state.series[call.route][call.status]
-            else:
-                cells, has_body, key = self._series(call, state)
+            series = state.series[call.route][call.status] if call.is_fine and not self._is_manifold else None
         except KeyError:
-            cells, has_body, key = self._series(call, state)
+            series = None
+        cells, has_body, key = series or self._series(call, state)
         bounds, least, sum_at, first_sum, out_at, out_sum, sizes = self._offsets
         began = call.began
         duration = (call.ended or began) - began

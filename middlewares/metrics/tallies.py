@@ -6,7 +6,7 @@ All of it can be found again in the shard of the thread, by longer keys: this is
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .labels import OTHER, tame_scheme
 
