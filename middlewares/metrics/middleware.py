@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from time import time
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
@@ -19,16 +18,15 @@ from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
 
 from .check import check_options
 from .endpoint import MetricsEndpoint
+from .facts import note_decisions, note_exemplar, wire_size
 from .homes import Book, note_failures, open_books
 from .labels import OTHER, Labels, tame
 from .layout import SIZES
 from .presets import Names
 from .sockets import OpenSocket
-from .store import EXEMPLAR_WIDTH
 from .tallies import Tallies
 
 if TYPE_CHECKING:
-    from middlewares.core.exchange import Exchange
     from middlewares.core.observed import ObservedCall
 
     from .store import Cells, Key
@@ -143,7 +141,7 @@ class Metrics(Observer):
     def begin(self, call: ObservedCall) -> Any:
         """Count a request as active; return where, or the open WebSocket."""
         scope = call.scope
-        is_mounted = "root_path" in scope and scope["root_path"]  # noqa: RUF019 - `get` costs three times as much
+        is_mounted = "root_path" in scope and scope["root_path"]  # `get` costs more than both
         path = route_path(scope) if is_mounted else scope["path"]
         if self._excluded(path):
             if path in self._pages and self._endpoint is not None:
@@ -187,7 +185,7 @@ class Metrics(Observer):
             cells[bucket] += 1
             cells[first_sum] += first - began
         cells[sum_at] += duration
-        sent = call.sent if facts is None or "codings" not in facts else _wire_size(call, facts["codings"])
+        sent = call.sent if facts is None or "codings" not in facts else wire_size(call, facts["codings"])
         if sent and has_body:
             cells[out_at + bisect_left(sizes, sent)] += 1
             cells[out_sum] += sent
@@ -236,40 +234,10 @@ class Metrics(Observer):
     def _finish_rest(self, call: ObservedCall, facts: Mapping[str, Any], key: Key | None, duration: float) -> None:
         """Note what few requests have."""
         if key is not None and self.exemplars and call.exchange.is_sampled:
-            self._note_exemplar(call.exchange, tame(key), duration)
-        if "refusals" in facts or "quotas" in facts:
-            self._note_refusals(call, facts)
-
-    def _note_exemplar(self, exchange: Exchange, key: Key, duration: float) -> None:
-        home = self._book.home
-        cells = home.local.shard.exemplars.get(key)
-        if cells is None:
-            cells = home.cells("exemplars", key)
-        trace_id, span_id = exchange.trace_id, exchange.span_id
-        if trace_id is None or span_id is None:
-            return
-        digits = f"{int(trace_id, 16):032x}{int(span_id, 16):016x}"
-        at = EXEMPLAR_WIDTH * bisect_left(self._offsets[0], duration)
-        cells[at] = 0  # so that nobody takes what is half written
-        cells[at + 1] = duration
-        for index in range(6):
-            cells[at + 2 + index] = int(digits[8 * index : 8 * index + 8], 16)
-        cells[at] = time()
-
-    def _note_refusals(self, call: ObservedCall, facts: Mapping[str, Any]) -> None:
-        """Count what layers decided; facts are of the layers that published them, whichever those are."""
-        if self._is_counted_outside(call, self._common):
-            return
-        home = self._common.home
-        for refusal in facts.get("refusals", ()):
-            home.add("refusals", (refusal.code, refusal.status))
-        for decision in facts.get("quotas", ()):
-            if decision.allowed:
-                for policy, *_ in decision.charges:
-                    home.add("quotas", (policy.name, "allowed"))
-            else:
-                for policy, _ in decision.violations():
-                    home.add("quotas", (policy.name, "denied"))
+            bucket = bisect_left(self._offsets[0], duration)
+            note_exemplar(self._book.home, tame(key), bucket, duration, call.exchange)
+        if ("refusals" in facts or "quotas" in facts) and not self._is_counted_outside(call, self._common):
+            note_decisions(self._common.home, facts)
 
     def counts_in(self, book: Book) -> bool:
         """Return whether this instance counts in a book."""
@@ -294,14 +262,6 @@ class Metrics(Observer):
                 if isinstance(observer, Metrics) and observer.counts_in(book):
                     return True
         return False
-
-
-def _wire_size(call: ObservedCall, codings: list[Any]) -> int:
-    """Return the bytes that a layer outside, which compresses, made of the body; else those that were sent."""
-    applied = [coding for coding in codings if coding.coding is not None]
-    if not applied or any(name.lower() == b"content-encoding" for name, _ in call.response_headers):
-        return call.sent  # compressed further in
-    return int(applied[-1].wire_bytes)
 
 
 def _note(call: ObservedCall, layer: Metrics, failure: Exception) -> None:
