@@ -134,10 +134,10 @@ def histogram(name: str, text: str, part: Part, *, bounds: Bounds | None = None,
     """Return a histogram of a part, with some of its bounds."""
     chosen = part.bounds if bounds is None else bounds
     edges = (*(part.bounds.index(bound) for bound in chosen), len(part.bounds))
-    at, end, is_whole = part.at, part.sum_at, len(chosen) == len(part.bounds)
+    end, is_whole = part.sum_at, len(chosen) == len(part.bounds)
 
     def read(cells: list[float]) -> list[float]:
-        counts = list(accumulate(cells[at:end]))
+        counts = list(accumulate(part.counts(cells)))
         if not is_whole:
             counts = [counts[edge] for edge in edges]
         counts.append(cells[end])

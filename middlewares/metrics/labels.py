@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .families import Pairs
     from .store import Key
 
-__all__ = ("OTHER", "Labels", "check_labels", "tame")
+__all__ = ("OTHER", "Labels", "check_labels", "tame", "tame_scheme")
 
 OTHER: Final = OTHER_METHOD
 """What stands for all values that are not known, as the conventions have it for methods."""
@@ -39,8 +39,6 @@ _LONGEST: Final = 200
 def tame(key: Key) -> Key:
     """Return the key of a request with values that are few, whatever a server or an application came up with."""
     method, scheme, status, route, error, version, custom = key
-    if scheme not in _SCHEMES:
-        scheme = OTHER
     if status is not None:
         is_status = isinstance(status, int) and 100 <= status <= 599
         if not is_status and error == str(status):
@@ -50,7 +48,12 @@ def tame(key: Key) -> Key:
         route = None
     if version is not None and version not in _VERSIONS:
         version = OTHER
-    return method, scheme, status, route, error, version, custom
+    return method, tame_scheme(scheme), status, route, error, version, custom
+
+
+def tame_scheme(scheme: str) -> str:
+    """Return a scheme that is one of few."""
+    return scheme if scheme in _SCHEMES else OTHER
 
 
 class Labels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from operator import add
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client.utils import floatToGoString
@@ -30,6 +31,10 @@ class Part(NamedTuple):
 
     at: int
     bounds: Bounds
+    usual: int = 0
+    """How many counts before all parts are of this one too (see `layout_of`): of its buckets in turn."""
+    is_lowest: bool = False
+    """Whether they are all of its lowest bucket instead."""
 
     @property
     def sum_at(self) -> int:
@@ -41,9 +46,18 @@ class Part(NamedTuple):
         """Where the next part begins."""
         return self.sum_at + 1
 
+    def counts(self, cells: list[float]) -> list[float]:
+        """Return how many values were noted, by bucket."""
+        counts = cells[self.at : self.sum_at]
+        if self.is_lowest:
+            counts[0] += sum(cells[: self.usual])
+        elif self.usual:
+            return [*map(add, counts, cells)]
+        return counts
+
     def total(self, cells: list[float]) -> float:
         """Return how many values were noted."""
-        return sum(cells[self.at : self.sum_at])
+        return sum(self.counts(cells))
 
     def observe(self, cells: list[float], value: float) -> None:
         """Note a value, where speed does not matter."""
@@ -63,10 +77,15 @@ class Layout(NamedTuple):
 
 
 def layout_of(durations: Bounds, sizes: Bounds) -> Layout:
-    """Return the layout of series with these buckets."""
-    duration = Part(0, durations)
-    first_byte = Part(duration.end, durations)
-    request_size = Part(first_byte.end, sizes)
+    """Return the layout of series with these buckets.
+
+    A series of requests begins with counts of the usual ones: those without a body, by the bucket of both their times
+    where that is one. A single number stands for three values, and each only ever grows, whenever somebody looks.
+    """
+    usual = len(durations) + 1
+    duration = Part(usual, durations, usual)
+    first_byte = Part(duration.end, durations, usual)
+    request_size = Part(first_byte.end, sizes, usual, is_lowest=True)
     response_size = Part(request_size.end, sizes)
     sockets = Part(0, SOCKET_DURATIONS)
     widths = {

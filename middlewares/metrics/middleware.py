@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from time import time
 from typing import TYPE_CHECKING, Any, Final
+from weakref import ref
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -18,18 +18,19 @@ from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
 
 from .check import check_options
 from .endpoint import MetricsEndpoint
+from .facts import note_decisions, note_exemplar, wire_size
 from .homes import Book, note_failures, open_books
 from .labels import OTHER, Labels, tame
 from .layout import SIZES
 from .presets import Names
 from .sockets import OpenSocket
-from .store import EXEMPLAR_WIDTH
+from .tallies import Tallies
 
 if TYPE_CHECKING:
-    from middlewares.core.exchange import Exchange
     from middlewares.core.observed import ObservedCall
 
     from .store import Cells, Key
+    from .tallies import Series, Tally
 
 __all__ = ("Metrics",)
 
@@ -91,8 +92,11 @@ class Metrics(Observer):
     _methods: dict[str, str] = field(init=False, repr=False)
     _labels: Labels | None = field(init=False, repr=False)
     _constant: tuple[tuple[str, str], ...] = field(init=False, repr=False)
-    _local: Any = field(init=False, repr=False)
+    _is_manifold: bool = field(init=False, repr=False)
+    _tallies: Tallies = field(init=False, repr=False)
+    _first_under: list[ref[Observer]] = field(init=False, repr=False)
     _offsets: tuple[Any, ...] = field(init=False, repr=False)
+    _offsets_apart: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -111,6 +115,8 @@ class Metrics(Observer):
             _methods={method: method for method in known_methods()},
             _labels=given if given.is_asked else None,
             _constant=given.constant,
+            _is_manifold=given.is_asked or self.protocol_version,
+            _first_under=[ref(self)],
         )
         self._open(None if self.app is placeholder else registry)
         freeze(self, _plan=observe(self))
@@ -118,94 +124,69 @@ class Metrics(Observer):
     def _open(self, registry: CollectorRegistry | None) -> None:
         """Find where to count. What only checks its options leaves no trace in the registry."""
         book, common = open_books(self, registry)
-        layout = book.layout
-        offsets = (
-            layout.duration.bounds,
-            layout.duration.sum_at,
-            layout.first_byte.at,
-            layout.first_byte.sum_at,
-            layout.request_size.at,
-            layout.request_size.sum_at,
-            layout.response_size.at,
-            layout.response_size.sum_at,
-            layout.request_size.bounds,
+        duration, first_byte, received, sent = book.layout[:4]
+        sizes = tuple(int(size) if size.is_integer() else size for size in sent.bounds)  # compared with integers sooner
+        freeze(
+            self,
+            _book=book,
+            _common=common,
+            _tallies=Tallies(book.home, self._methods, self._constant),
+            _offsets=(
+                *(duration.bounds, duration.bounds[0], duration.sum_at, first_byte.sum_at),
+                *(sent.at, sent.sum_at, sizes),
+            ),
+            _offsets_apart=(duration.at, first_byte.at, first_byte.sum_at, received.at, received.sum_at),
         )
-        freeze(self, _book=book, _common=common, _local=book.home.local, _offsets=offsets)
 
     def begin(self, call: ObservedCall) -> Any:
         """Count a request as active; return where, or the open WebSocket."""
         scope = call.scope
-        path = scope["path"] if not scope.get("root_path") else route_path(scope)
+        is_mounted = "root_path" in scope and scope["root_path"]  # `get` costs more than both
+        path = route_path(scope) if is_mounted else scope["path"]
         if self._excluded(path):
             if path in self._pages and self._endpoint is not None:
                 call.target = self._endpoint
             return None
+        is_socket = scope["type"] == "websocket"
         # Another instance may stand further out, in the same application or in one around it.
-        is_inner = (call.plan is not self._plan and not self._is_alone(call)) or len(call.exchange.layers or ()) > 1
-        if is_inner and self._is_counted_outside(call, self._common if call.is_websocket else self._book):
+        is_first = self._first_under[0]() is call.observer or self._is_first(call)
+        has_others = not is_first or len(call.exchange.layers or ()) > 1
+        if has_others and self._is_counted_outside(call, self._common if is_socket else self._book):
             return None
-        if scope["type"] == "websocket":
+        if is_socket:
             return OpenSocket(self._common, call, _SOCKET_SCHEMES.get(scope.get("scheme", "ws"), OTHER))
-        key = (self._methods.get(scope["method"], OTHER), scope.get("scheme", "http"), self._constant)
-        active = self._local.shard.active.get(key)
-        if active is None:
-            active = self._new_active(key)
-        active[0] += 1
-        return active
+        try:
+            tally = self._tallies.by_scheme[scope["scheme"]][scope["method"]]
+        except KeyError:
+            tally = self._tallies.of(scope)
+        tally.active[0] += 1
+        return tally
 
     def finish(self, call: ObservedCall, state: Any) -> None:
         """Note what became of it."""
-        if state.__class__ is OpenSocket:
+        facts = call.exchange.facts
+        if type(state) is OpenSocket:
             state.finish()
-            return self._finish_rest(call, call.exchange.facts or {}, None, 0)
-        state[0] -= 1
-        scope = call.scope
-        status = call.status
-        if call.is_fine:
-            error = None
-        else:
-            status, error = call.final_status, call.error_type
-        method = scope["method"]
-        version = scope.get("http_version", "1.1") if self.protocol_version else None
-        labels = self._labels
-        custom = self._constant if labels is None else labels.of(call, lambda failure: _note(call, self, failure))
-        key = (
-            self._methods.get(method, OTHER),
-            scope.get("scheme", "http"),
-            status,
-            call.route,
-            error,
-            version,
-            custom,
-        )
-        shard = self._local.shard
-        cells = shard.http.get(key)
-        if cells is None:
-            cells = self._new_series(key)
-        bounds, sum_at, first_at, first_sum, in_at, in_sum, out_at, out_sum, sizes = self._offsets
+            return self._finish_rest(call, facts or {}, None, 0)
+        state.active[0] -= 1
+        try:
+            series = state.series[call.route][call.status] if call.is_fine and not self._is_manifold else None
+        except KeyError:
+            series = None
+        cells, has_body, key = series or self._series(call, state)
+        bounds, least, sum_at, first_sum, out_at, out_sum, sizes = self._offsets
         began = call.began
         duration = (call.ended or began) - began
-        bucket = bisect_left(bounds, duration)
-        cells[bucket] += 1
-        cells[sum_at] += duration
+        bucket = bisect_left(bounds, duration) if duration > least else 0
         first = call.first_byte
-        if first is not None:
-            first -= began
-            # Most responses leave at once, so both times are in one bucket.
-            same = not bucket or first > bounds[bucket - 1]
-            cells[first_at + (bucket if same else bisect_left(bounds, first))] += 1
-            cells[first_sum] += first
-        received = call.received
-        if received:
-            cells[in_at + bisect_left(sizes, received)] += 1
-            cells[in_sum] += received
-        else:
-            cells[in_at] += 1
-        sent = call.sent
-        facts = call.exchange.facts
-        if facts is not None and "codings" in facts:
-            sent = _wire_size(call, facts["codings"])
-        if sent and method != "HEAD" and status not in _BODILESS:
+        if first is None or call.received or (bucket and first - began <= bounds[bucket - 1]):
+            self._count_apart(call, cells, bucket)
+        else:  # most responses leave at once, so that both times are in one bucket
+            cells[bucket] += 1
+            cells[first_sum] += first - began
+        cells[sum_at] += duration
+        sent = call.sent if facts is None or "codings" not in facts else wire_size(call, facts["codings"])
+        if sent and has_body:
             cells[out_at + bisect_left(sizes, sent)] += 1
             cells[out_sum] += sent
         else:
@@ -218,69 +199,59 @@ class Metrics(Observer):
         if INTERNAL_ERRORS and self._common.home.ledger is not None:
             note_failures(self._common.home)
 
+    def _series(self, call: ObservedCall, tally: Tally) -> Series:
+        """Return where to count what became of a request."""
+        is_fine = call.is_fine
+        status, error = (call.status, None) if is_fine else (call.final_status, call.error_type)
+        route = call.route
+        version = call.scope.get("http_version", "1.1") if self.protocol_version else None
+        labels = self._labels
+        custom = self._constant if labels is None else labels.of(call, lambda failure: _note(call, self, failure))
+        key = (tally.method, tally.scheme, status, route, error, version, custom)
+        home = self._book.home
+        table = home.local.shard.http
+        cells = table.get(key)
+        if cells is None:
+            cells = home.cells("http", tame(key))
+        series = cells, not tally.is_head and status not in _BODILESS, key
+        if is_fine and not self._is_manifold and key in table:
+            tally.series.setdefault(route, {})[call.status] = series
+        return series
+
+    def _count_apart(self, call: ObservedCall, cells: Cells, bucket: int) -> None:
+        """Count the duration of a request that is not usual, by its bucket; its first byte, and what it brought."""
+        duration_at, first_at, first_sum, size_at, size_sum = self._offsets_apart
+        bounds, *_, sizes = self._offsets
+        cells[duration_at + bucket] += 1
+        if call.first_byte is not None:
+            first = call.first_byte - call.began
+            cells[first_at + bisect_left(bounds, first)] += 1
+            cells[first_sum] += first
+        received = call.received
+        cells[size_at + bisect_left(sizes, received)] += 1
+        cells[size_sum] += received
+
     def _finish_rest(self, call: ObservedCall, facts: Mapping[str, Any], key: Key | None, duration: float) -> None:
         """Note what few requests have."""
         if key is not None and self.exemplars and call.exchange.is_sampled:
-            self._note_exemplar(call.exchange, tame(key), duration)
-        if "refusals" in facts or "quotas" in facts:
-            self._note_refusals(call, facts)
-
-    def _note_exemplar(self, exchange: Exchange, key: Key, duration: float) -> None:
-        home = self._book.home
-        cells = home.local.shard.exemplars.get(key)
-        if cells is None:
-            cells = home.cells("exemplars", key)
-        trace_id, span_id = exchange.trace_id, exchange.span_id
-        if trace_id is None or span_id is None:
-            return
-        digits = f"{int(trace_id, 16):032x}{int(span_id, 16):016x}"
-        at = EXEMPLAR_WIDTH * bisect_left(self._offsets[0], duration)
-        cells[at] = 0  # so that nobody takes what is half written
-        cells[at + 1] = duration
-        for index in range(6):
-            cells[at + 2 + index] = int(digits[8 * index : 8 * index + 8], 16)
-        cells[at] = time()
-
-    def _note_refusals(self, call: ObservedCall, facts: Mapping[str, Any]) -> None:
-        """Count what layers decided; facts are of the layers that published them, whichever those are."""
-        if self._is_counted_outside(call, self._common):
-            return
-        home = self._common.home
-        for refusal in facts.get("refusals", ()):
-            home.add("refusals", (refusal.code, refusal.status))
-        for decision in facts.get("quotas", ()):
-            if decision.allowed:
-                for policy, *_ in decision.charges:
-                    home.add("quotas", (policy.name, "allowed"))
-            else:
-                for policy, _ in decision.violations():
-                    home.add("quotas", (policy.name, "denied"))
-
-    def _new_active(self, key: Key) -> Cells:
-        method, scheme, constant = key
-        scheme = tame((method, scheme, None, None, None, None, constant))[1]
-        tamed = (method, scheme, constant)
-        home = self._book.home
-        there = home.local.shard.active.get(tamed)
-        return home.cells("active", tamed) if there is None else there
-
-    def _new_series(self, key: Key) -> Cells:
-        tamed = tame(key)
-        home = self._book.home
-        there = home.local.shard.http.get(tamed)
-        return home.cells("http", tamed) if there is None else there
+            bucket = bisect_left(self._offsets[0], duration)
+            note_exemplar(self._book.home, tame(key), bucket, duration, call.exchange)
+        if ("refusals" in facts or "quotas" in facts) and not self._is_counted_outside(call, self._common):
+            note_decisions(self._common.home, facts)
 
     def counts_in(self, book: Book) -> bool:
         """Return whether this instance counts in a book."""
         return book is self._book or book is self._common
 
-    def _is_alone(self, call: ObservedCall) -> bool:
+    def _is_first(self, call: ObservedCall) -> bool:
         """Return whether, of those who watch this call together, this is the outermost that counts."""
         for observer in call.observers:
             if observer is self:
-                return True
+                break
             if isinstance(observer, Metrics):
                 return False
+        # They are the same each time that the outermost is: it is known by now for the next call.
+        self._first_under[0] = ref(call.observer)
         return True
 
     def _is_counted_outside(self, call: ObservedCall, book: Book) -> bool:
@@ -291,14 +262,6 @@ class Metrics(Observer):
                 if isinstance(observer, Metrics) and observer.counts_in(book):
                     return True
         return False
-
-
-def _wire_size(call: ObservedCall, codings: list[Any]) -> int:
-    """Return the bytes that a layer outside, which compresses, made of the body; else those that were sent."""
-    applied = [coding for coding in codings if coding.coding is not None]
-    if not applied or any(name.lower() == b"content-encoding" for name, _ in call.response_headers):
-        return call.sent  # compressed further in
-    return int(applied[-1].wire_bytes)
 
 
 def _note(call: ObservedCall, layer: Metrics, failure: Exception) -> None:

@@ -56,6 +56,13 @@ class Live(Protocol):
         """Count what has come since the last time; any thread may call it."""
 
 
+class Shortcut(Protocol):
+    """What remembers where a thread counts."""
+
+    def forget(self) -> None:
+        """Find it anew, in this thread: a process was forked."""
+
+
 class Shard:
     """What one thread has counted, by kind and key."""
 
@@ -112,6 +119,7 @@ class Home:
         """How many failures of which observers have been counted."""
         self.live: set[Live] = set()
         """What goes on and is counted meanwhile."""
+        self._shortcuts: weakref.WeakSet[Shortcut] = weakref.WeakSet()
         self.local = _Local(self)
         """Its ``shard`` is that of this thread."""
         _homes.add(self)
@@ -153,6 +161,11 @@ class Home:
             cells = self.cells(kind, key)
         cells[0] += count
 
+    def keep(self, shortcut: Shortcut) -> None:
+        """Tell a shortcut when what it remembers is no more, as long as there is one."""
+        with self.lock:
+            self._shortcuts.add(shortcut)
+
     def catch_up(self) -> None:
         """Count what has come of all that goes on."""
         for live in list(self.live):
@@ -179,6 +192,8 @@ class Home:
             self._known = {kind: set() for kind in KINDS}
             for _, shard in self._shards:
                 shard.clear()
+            for shortcut in list(self._shortcuts):
+                shortcut.forget()
 
     def _new(self, kind: str, key: Key) -> Cells:
         width = self.widths[kind]

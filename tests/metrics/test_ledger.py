@@ -156,6 +156,37 @@ def test_a_hundred_restarts_leave_one_file(directory: Path) -> None:
     assert len([*directory.glob("*.metrics")]) == 1
 
 
+def test_a_forked_process_counts_in_a_file_of_its_own(directory: Path) -> None:
+    script = "import sys; sys.path.insert(0, sys.argv[1])\n" + textwrap.dedent(
+        """
+        import asyncio, os
+        from pathlib import Path
+        from prometheus_client import CollectorRegistry
+        from middlewares import Metrics
+        from middlewares.testing import request
+
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"abc"})
+
+        metrics = Metrics(app, registry=CollectorRegistry())
+        asyncio.run(request(metrics))
+        directory = Path(sys.argv[2])
+        [parents] = directory.glob("middlewares_*_*.metrics")
+        before = parents.read_bytes()
+        pid = os.fork()
+        if not pid:
+            asyncio.run(request(metrics))
+            os.kill(os.getpid(), 9)
+        os.waitpid(pid, 0)
+        assert parents.read_bytes() == before
+        assert len([*directory.glob("middlewares_*_*.metrics")]) == 2
+        """
+    )
+    root = str(Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", script, root, str(directory)], check=True)
+
+
 def test_a_merge_that_was_cut_short_counts_nothing_twice(directory: Path) -> None:
     script = "import sys; sys.path.insert(0, sys.argv[1])\n" + textwrap.dedent(
         """

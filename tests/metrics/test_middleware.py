@@ -199,7 +199,10 @@ async def test_no_client_makes_series_grow_in_a_million_requests(registry: Colle
     tracemalloc.start()
     try:
         for number in range(1_000_000):
-            random = {"method": f"M{number}", "path": f"/{number}", "scheme": f"s{number}"}
+            text = str(number)
+            sent = text.encode()
+            headers = [(b"host", sent), (b"user-agent", sent), (b"x-request-id", sent)]
+            random = {"method": text, "path": f"/{text}", "scheme": text, "headers": headers}
             await app({**scope, **random}, _nothing, _nowhere)
         grown, _ = tracemalloc.get_traced_memory()
     finally:
