@@ -16,8 +16,16 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from middlewares import Tracing
 from middlewares.core.exchange import Exchange
 from middlewares.testing import http_scope, request, websocket_scope
-from middlewares.tracing.attributes import REDACTED_PARAMETERS, RequestAttributes, captured, compile_redaction, text
+from middlewares.tracing.attributes import (
+    REDACTED_PARAMETERS,
+    Description,
+    RequestAttributes,
+    captured,
+    compile_redaction,
+    text,
+)
 from middlewares.tracing.instruments import BUCKETS
+from middlewares.tracing.methods import Methods
 from tests.tracing.collected import route_app
 
 VECTORS = Path(os.environ.get("TEST_VECTORS", "/nowhere")) / "semconv"
@@ -45,8 +53,8 @@ OUR_TABLE = {
 """Each attribute that spans and measurements have, and its type in the conventions."""
 
 
-def attributes(scope: Any, method: str = "GET") -> dict[str, Any]:
-    return dict(RequestAttributes(scope, method, compile_redaction(REDACTED_PARAMETERS), {}))
+def attributes(scope: Any) -> dict[str, Any]:
+    return dict(RequestAttributes(scope, Description(Methods(), compile_redaction(REDACTED_PARAMETERS), {})))
 
 
 RELEVANT = {
@@ -85,14 +93,14 @@ def test_what_samplers_may_ask_for_is_there_from_the_beginning() -> None:
         if group["id"] == "span.http.server":
             assert {found["ref"] for found in group["attributes"] if found.get("sampling_relevant")} == RELEVANT
     scope = http_scope(query="a=1", headers={"host": "shop.example", "user-agent": "curl"})
-    found = dict(RequestAttributes(scope, "GET", str, {b"host": False}))
+    found = dict(RequestAttributes(scope, Description(Methods(), str, {b"host": False})))
     assert RELEVANT - {"http.request.header"} <= found.keys()
     assert "http.request.header.host" in found
 
 
 def test_our_table_names_every_attribute() -> None:
-    scope = http_scope("GET", query="a=1", headers={"host": "shop.example", "user-agent": "curl"})
-    found = attributes(scope, "_OTHER") | attributes(websocket_scope())
+    scope = http_scope("ODD", query="a=1", headers={"host": "shop.example", "user-agent": "curl"})
+    found = attributes(scope) | attributes(websocket_scope())
     assert found.keys() == OUR_TABLE.keys() - {
         "error.type",
         "http.request.header",
