@@ -97,32 +97,31 @@ class RequestAttributes(Mapping[str, Any]):
         self._built: dict[str, Any] | None = None
 
     def _all(self) -> dict[str, Any]:
-        if self._built is None:
-            self._built = self._description.of(self._scope)
-        return self._built
+        self._built = built = self._built or self._description.of(self._scope)
+        return built
 
     def __getitem__(self, name: str) -> Any:
-        return self._all()[name]
+        return (self._built or self._all())[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
+        return iter(self._built or self._all())
 
     def __len__(self) -> int:
-        return len(self._all())
+        return len(self._built or self._all())
 
     # What a mapping makes of these three would look up each value by itself.
 
     def keys(self) -> KeysView[str]:
         """Return the names."""
-        return self._all().keys()
+        return (self._built or self._all()).keys()
 
     def items(self) -> ItemsView[str, Any]:
         """Return names and values."""
-        return self._all().items()
+        return (self._built or self._all()).items()
 
     def values(self) -> ValuesView[Any]:
         """Return the values."""
-        return self._all().values()
+        return (self._built or self._all()).values()
 
 
 def captured(prefix: str, wanted: CapturedHeaders, headers: Headers) -> dict[str, list[str]]:
@@ -156,10 +155,11 @@ def compile_redaction(parameters: Collection[str]) -> Callable[[str], str]:
 
 def text(value: bytes) -> str:
     """Return what a stranger sent, as text that can be exported: valid, and not too long."""
-    is_cut = len(value) > _LONGEST
     try:
+        if len(value) <= _LONGEST:
+            return value.decode()
         # What is cut may end in the middle of a character, which is left out then.
-        return _utf8(value[:_LONGEST], "strict", False)[0] if is_cut else value.decode()
+        return _utf8(value[:_LONGEST], "strict", False)[0]
     except UnicodeDecodeError:
         return value[:_LONGEST].decode("latin-1")
 

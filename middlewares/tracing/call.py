@@ -58,42 +58,38 @@ class TracedCall:
         finally:
             span = self.span
             if span is not None and span.is_recording():
-                self._end(span, call, headers, exceptions)
+                ended_ns = self.began_ns + round(call.duration * _SECOND)
+                try:
+                    self._tell_outcome(span, call, headers)
+                    if not call.is_fine:
+                        self._tell_failure(span, call, exceptions, ended_ns)
+                finally:
+                    span.end(ended_ns)
 
-    def _end(self, span: Span, call: ObservedCall, headers: CapturedHeaders, exceptions: Exceptions | None) -> None:
-        ended_ns = self.began_ns + round(call.duration * _SECOND)
-        try:
-            route, error_type = call.route, None if call.is_fine else call.error_type
-            attributes = _outcome(call, route, error_type)
-            if headers:
-                attributes.update(captured("http.response.header.", headers, call.response_headers))
-            # One by one: the SDK takes half as long for it as for a mapping of one or two.
-            for name, value in attributes.items():
-                span.set_attribute(name, value)
-            if route is not None:
-                span.update_name(f"{self.word} {route}")
-            # HTTP spans, "Status": an error of the server; that a client has left is none.
-            if error_type is not None and error_type != _LEFT:
-                span.set_status(StatusCode.ERROR)
-                if exceptions is not None and isinstance(call.error, Exception):
-                    exceptions.record(call.error, span, self.context, ended_ns)
-        finally:
-            span.end(ended_ns)
+    def _tell_outcome(self, span: Span, call: ObservedCall, headers: CapturedHeaders) -> None:
+        # The SDK takes half as long for an attribute as for a mapping of one.
+        route = call.route
+        if route is not None:
+            span.set_attribute("http.route", route)
+            span.update_name(f"{self.word} {route}")
+        status = call.status or call.final_status
+        if isinstance(status, int):
+            span.set_attribute("http.response.status_code", status)
+        if call.scope["type"] == "websocket":
+            span.set_attribute("websocket.messages.received", call.messages_received)
+            span.set_attribute("websocket.messages.sent", call.messages_sent)
+            if call.close_code is not None:
+                span.set_attribute("websocket.close.code", call.close_code)
+        if headers:
+            span.set_attributes(captured("http.response.header.", headers, call.response_headers))
 
-
-def _outcome(call: ObservedCall, route: str | None, error_type: str | None) -> dict[str, Any]:
-    """Return the attributes that are known at the end."""
-    attributes: dict[str, Any] = {}
-    if route is not None:
-        attributes["http.route"] = route
-    status = call.final_status if call.status is None else call.status
-    if isinstance(status, int):
-        attributes["http.response.status_code"] = status
-    if error_type is not None:
-        attributes["error.type"] = error_type
-    if call.is_websocket:
-        attributes["websocket.messages.received"] = call.messages_received
-        attributes["websocket.messages.sent"] = call.messages_sent
-        if call.close_code is not None:
-            attributes["websocket.close.code"] = call.close_code
-    return attributes
+    def _tell_failure(self, span: Span, call: ObservedCall, exceptions: Exceptions | None, ended_ns: int) -> None:
+        error_type = call.error_type
+        if error_type is None:
+            return
+        span.set_attribute("error.type", error_type)
+        # HTTP spans, "Status": an error of the server; that a client has left is none.
+        if error_type != _LEFT:
+            span.set_status(StatusCode.ERROR)
+            if exceptions is not None and isinstance(call.error, Exception):
+                exceptions.record(call.error, span, self.context, ended_ns)
