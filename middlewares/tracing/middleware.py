@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from contextvars import Token
 from dataclasses import dataclass, field
+from sys import modules
 from time import time_ns
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -31,6 +31,8 @@ from .trust import Trust
 from .w3c import format_traceparent
 
 if TYPE_CHECKING:
+    from contextvars import Token
+
     from opentelemetry.trace import Tracer
 
     from middlewares.core.observed import ObservedCall
@@ -116,19 +118,20 @@ class Tracing(Observer):
 
         A span that is not recorded has no end to note: all that is left of it is the token of its context.
         """
-        scope, facts = call.scope, call.exchange.facts
+        scope, exchange = call.scope, call.exchange
         if self._excluded(route_path(scope) if scope.get("root_path") else scope["path"]):
             return None
+        facts = exchange.facts
         if facts and "span" in facts:
             if not facts["span"].is_remote:
                 return None  # a layer further out traces this call
             del facts["span"]  # that of the caller, from a layer further out for which nobody takes spans
         incoming = self._propagation.read(scope["headers"])
-        current = self._tasks.get()
+        parent = self._tasks.get()
         tracer = self._tracers.get()
-        if current or incoming is not None or self.metrics:
-            return self._begin_among_others(call, tracer, current, incoming)
-        return None if tracer is None else self._begin_span(call, tracer, current, (), None)
+        if parent or incoming is not None or self.metrics:
+            return self._begin_among_others(call, tracer, parent, incoming)
+        return None if tracer is None else self._begin_span(call, tracer, parent, (), None)
 
     def finish(self, call: ObservedCall, state: TracedCall | Token[Context]) -> None:
         """End the span, which background work of the application does not prolong."""
@@ -178,13 +181,14 @@ class Tracing(Observer):
         word = self._methods[scope["method"] if scope["type"] == "http" else handshake_method(scope)]
         began_ns = time_ns()  # the same instant as `call.began`, but for what other observers just did
         span = tracer.start_span(word, parent, _SERVER, RequestAttributes(scope, self._description), links, began_ns)
-        context = Context({**parent, SPAN_KEY: span})
+        context = Context({**parent, SPAN_KEY: span} if parent else {SPAN_KEY: span})
         span_context = span.get_span_context()
         if exchange.facts is None:  # as `exchange.span = span_context` does it, at a third of the cost
             exchange.facts = {"span": span_context}
         else:
             exchange.facts.setdefault("span", span_context)
-        call.inner = silenced(call.inner)
+        if "fastapi" in modules or "starlette.middleware.opentelemetry" in modules:  # who else would trace it
+            call.inner = silenced(call.inner)
         if self.response_headers and span_context.is_valid and scope["type"] == "http":
             response = TracedResponse(call.send, self.response_headers, format_traceparent(span_context))
             response.publish(exchange)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextvars import Token
-from sys import modules
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as contexts
@@ -46,7 +45,7 @@ class TaskContext:
         is_usual = isinstance(token, Token)
         self.get: Callable[[], Context] = token.var.get if is_usual else contexts.get_current
         """Return the context of this task."""
-        self.attach: Callable[[Context], object] = token.var.set if is_usual else _attach
+        self.attach: Callable[[Context], Any] = token.var.set if is_usual else _attach
         """Make a context that of this task, from here on inwards; the token is for `reset`."""
         self.reset: Callable[[Any], None] = token.var.reset if is_usual else _detach
         """Give the task the context back that it had. This raises ValueError where it is another task by now: so it is
@@ -92,8 +91,6 @@ def span_of_others(scope: Scope, context: Context, incoming: Incoming | None) ->
 
 def silenced(scope: Scope) -> Scope:
     """Return a scope that tells FastAPI and Starlette that this request is traced, or measured, already."""
-    if "fastapi" not in modules and "starlette.middleware.opentelemetry" not in modules:
-        return scope
     return {**scope, _FASTAPI: None, _STARLETTE: _OURS}
 
 
