@@ -72,19 +72,14 @@ class Propagation:
             self._take(propagator)
         if self._foreign:
             return _extracted(propagator, headers)
-        parent: bytes | None = None
-        parents = bags = 0
-        for name, value in headers:
+        for name, _ in headers:  # most requests have neither: what finds that out is what counts
             size = len(name)
             if size == 11:
                 if name.lower() == b"traceparent":
-                    parent = value
-                    parents += 1
+                    return self._parsed(headers)
             elif size == 7 and name.lower() == b"baggage":
-                bags += 1
-        if not parents and not bags:
-            return None
-        return self._parsed(headers, parent if parents == 1 else None, bags)
+                return self._parsed(headers)
+        return None
 
     def _take(self, propagator: TextMapPropagator) -> None:
         # A subclass may read in a way of its own what its parts would read.
@@ -94,13 +89,14 @@ class Propagation:
         self._names = frozenset(_OURS[kind] for kind in kinds if kind in _OURS)
         self._propagator = propagator
 
-    def _parsed(self, headers: Headers, value: bytes | None, bags: int) -> Incoming | None:
-        # Of two parents none can be believed: value is None then.
+    def _parsed(self, headers: Headers) -> Incoming | None:
         span: SpanContext | None = None
-        if value is not None and b"traceparent" in self._names:
-            span = parse_traceparent(value, find_all(headers, b"tracestate"))
         values: dict[str, Any] = {}
-        if bags and b"baggage" in self._names and (found := parse_baggage(find_all(headers, b"baggage"))):
+        if b"traceparent" in self._names:
+            parents = find_all(headers, b"traceparent")
+            if len(parents) == 1:  # of two parents none can be believed
+                span = parse_traceparent(parents[0], find_all(headers, b"tracestate"))
+        if b"baggage" in self._names and (found := parse_baggage(find_all(headers, b"baggage"))):
             values[BAGGAGE_KEY] = found
         if span is not None:
             values[SPAN_KEY] = NonRecordingSpan(span)

@@ -17,6 +17,7 @@ SCOPE: Final = "middlewares.tracing"
 """The name under which spans and measurements are made."""
 _SCHEMA: Final = "https://opentelemetry.io/schemas/1.44.0"
 _UNKNOWN: Final = object()
+_NOT_ASKED: Final = object()
 
 
 class Tracers:
@@ -26,7 +27,7 @@ class Tracers:
 
     def __init__(self, given: TracerProvider | None) -> None:
         self._given = given
-        self._provider: object = _UNKNOWN
+        self._provider: object = _NOT_ASKED
         self._tracer: Tracer | None = None
 
     def get(self) -> Tracer | None:
@@ -35,9 +36,10 @@ class Tracers:
         if provider is None:
             # Asking the API for it looks into the environment each time, which takes a microsecond.
             provider = getattr(trace, "_TRACER_PROVIDER", _UNKNOWN)
-        if provider is not self._provider or provider is _UNKNOWN:
-            self._tracer = self._resolve()
-            self._provider = provider
+        if provider is self._provider:
+            return self._tracer
+        self._tracer = self._resolve()
+        self._provider = _NOT_ASKED if provider is _UNKNOWN else provider
         return self._tracer
 
     def _resolve(self) -> Tracer | None:

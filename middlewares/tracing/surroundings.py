@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextvars import Token
-from sys import modules
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as contexts
@@ -39,29 +38,29 @@ _NOTHING: Final = Context()
 class TaskContext:
     """The current context, asked for and set past the API where that takes half of the time."""
 
-    __slots__ = ("attach", "get")
+    __slots__ = ("attach", "get", "reset")
 
     def __init__(self) -> None:
         token = contexts.attach(contexts.get_current())
         is_usual = isinstance(token, Token)
         self.get: Callable[[], Context] = token.var.get if is_usual else contexts.get_current
         """Return the context of this task."""
-        self.attach: Callable[[Context], Token[Context]] = token.var.set if is_usual else contexts.attach
-        """Make a context that of this task, from here on inwards; the token is for `detach`."""
+        self.attach: Callable[[Context], Any] = token.var.set if is_usual else _attach
+        """Make a context that of this task, from here on inwards; the token is for `reset`."""
+        self.reset: Callable[[Any], None] = token.var.reset if is_usual else _detach
+        """Give the task the context back that it had. This raises ValueError where it is another task by now: so it is
+        with generators that the event loop closes. The context is gone with its task then, and nobody need know."""
         contexts.detach(token)
 
-    def detach(self, token: Token[Context], attached: Context) -> None:
-        """Give the task the context back that it had, unless this is another task by now.
 
-        So it is with generators that the event loop closes: the context is gone with its task, and nobody need know.
-        """
-        if isinstance(token, Token):
-            try:
-                token.var.reset(token)
-            except ValueError:  # half the cost of `suppress`
-                return
-        elif self.get() is attached:  # a context of another kind than the standard library's
-            contexts.detach(token)
+def _attach(context: Context) -> tuple[object, Context]:
+    """Do so with a context of another kind than the standard library's."""
+    return contexts.attach(context), context
+
+
+def _detach(token: tuple[Any, Context]) -> None:
+    if contexts.get_current() is token[1]:
+        contexts.detach(token[0])
 
 
 def span_of_others(scope: Scope, context: Context, incoming: Incoming | None) -> Span | None:
@@ -92,8 +91,6 @@ def span_of_others(scope: Scope, context: Context, incoming: Incoming | None) ->
 
 def silenced(scope: Scope) -> Scope:
     """Return a scope that tells FastAPI and Starlette that this request is traced, or measured, already."""
-    if "fastapi" not in modules and "starlette.middleware.opentelemetry" not in modules:
-        return scope
     return {**scope, _FASTAPI: None, _STARLETTE: _OURS}
 
 

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from opentelemetry import context, propagate, trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from middlewares import Tracing
+from middlewares.core.exchange import EXCHANGE
 from middlewares.testing import http_scope, request
 from tests.tracing.collected import PARENT, Collected, route_app
 
@@ -128,11 +131,40 @@ async def test_what_the_application_leaves_attached_goes_with_its_request(spans:
     assert context.get_value("left") is None
 
 
-async def test_contexts_of_another_kind_are_detached_as_they_ask(
-    spans: Collected, monkeypatch: pytest.MonkeyPatch
+async def test_a_span_that_is_not_taken_is_current_as_well_and_leaves_nothing_behind(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """``OTEL_PYTHON_CONTEXT`` may name an implementation whose tokens are its own."""
+    """What the application calls is left out too, which the span alone tells it."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((trace.get_current_span().get_span_context(), scope[EXCHANGE].span))
+        if scope["path"] == "/held":
+            await anyio.sleep_forever()
+        await route_app(scope, receive, send)
+
+    layer = Tracing(app, tracer_provider=TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False))
+    await layer(http_scope(), _never, _discard)
+    assert not context.get_current()
+    call: Any = layer(http_scope(path="/held"), _never, _never)
+    Context().run(call.send, None)
+    call.close()
+    assert not caplog.records
+    assert [current.is_valid and not current.trace_flags.sampled for current, _ in seen] == [True, True]
+    assert all(current is published for current, published in seen)
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+@pytest.mark.parametrize("is_elsewhere", [True, False])
+async def test_contexts_of_another_kind_are_detached_as_they_ask(
+    is_taken: bool, is_elsewhere: bool, spans: Collected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``OTEL_PYTHON_CONTEXT`` may name an implementation whose tokens are its own.
+
+    What is attached in one task is not to be detached in another.
+    """
     held: list[Any] = [context.Context()]
+    detached: list[int] = []
 
     class Runtime:
         def attach(self, value: Any) -> Any:
@@ -143,13 +175,23 @@ async def test_contexts_of_another_kind_are_detached_as_they_ask(
             return held[-1]
 
         def detach(self, token: Any) -> None:
-            assert token == len(held)
+            detached.append(token)
             held.pop()
 
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await route_app(scope, receive, send)
+        if is_elsewhere:
+            held[:] = [context.Context()]
+
     monkeypatch.setattr(context, "_RUNTIME_CONTEXT", Runtime())
-    await request(Tracing(route_app, tracer_provider=spans.provider))
+    if not is_taken:
+        spans.provider.sampler = ALWAYS_OFF
+    layer = Tracing(app, tracer_provider=spans.provider)
+    detached.clear()
+    await request(layer)
     assert len(held) == 1
-    assert spans.one.name == "GET /users/{id}"
+    assert (2 in detached) != is_elsewhere  # other tokens are of the exporter
+    assert [span.name for span in spans.servers] == ["GET /users/{id}"] * is_taken
 
 
 async def _ask(layer: Any, headers: dict[str, str]) -> None:

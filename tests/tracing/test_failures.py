@@ -95,7 +95,7 @@ async def test_a_span_that_fails_at_the_end_ends_all_the_same(
         raise RuntimeError
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        monkeypatch.setattr(type(trace.get_current_span()), "set_attributes", fail)
+        monkeypatch.setattr(type(trace.get_current_span()), "set_attribute", fail)
         await route_app(scope, receive, send)
 
     assert (await request(Tracing(app, tracer_provider=spans.provider))).status == 200
