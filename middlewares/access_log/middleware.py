@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 from middlewares.core.fields import is_token
 from middlewares.core.layer import freeze
-from middlewares.core.observer import Observer, Plan, observe
+from middlewares.core.observer import Observer, Plan, note_failure, observe
 from middlewares.core.options import check_types
 from middlewares.core.paths import MONITORING_PATHS, compile_paths, path_problem, route_path
 from middlewares.errors import OptionErrors
 
 from .formats import FORMATS, in_json, notice, pretty
-from .record import HEAD, Shown, record_of, without_values
-from .writer import Writer
+from .record import HEAD, LENGTHS, Shown, record_of, without_values
+from .writer import Ended, Writer
 
 if TYPE_CHECKING:
     from middlewares.core.observed import ObservedCall
@@ -99,16 +99,21 @@ class AccessLog(Observer):
         )
         problems.raise_if_any()
         descriptor = self._descriptor()
-        writer = None if descriptor is None else Writer(descriptor, capacity=self.queue_size, tell=notice(self.format))
+        write = self._writing(descriptor)
+        shown = Shown(
+            _QUERIES[self.query],
+            tuple(name.lower().encode() for name in self.headers),
+            frozenset(name.lower().encode() for name in self.redact_headers),
+        )
+        writer = None
+        if descriptor is not None:
+            make = partial(_made, write, shown)
+            writer = Writer(descriptor, capacity=self.queue_size, tell=notice(self.format), make=make)
         freeze(
             self,
             _is_quiet=compile_paths(self.quiet_paths),
-            _shown=Shown(
-                _QUERIES[self.query],
-                tuple(name.lower().encode() for name in self.headers),
-                frozenset(name.lower().encode() for name in self.redact_headers),
-            ),
-            _write=self._writing(descriptor),
+            _shown=shown,
+            _write=write,
             _logger=logging.getLogger(self.logger),
             _writer=writer,
             _plan=observe(self),
@@ -124,6 +129,9 @@ class AccessLog(Observer):
         """Lines that were lost because nobody took them from a file descriptor in time."""
         return 0 if self._writer is None else self._writer.dropped
 
+    def header_lengths(self) -> Collection[int]:
+        return LENGTHS
+
     def finish(self, call: ObservedCall, state: Any) -> None:
         began = call.began
         duration = (call.ended or began) - began
@@ -135,10 +143,13 @@ class AccessLog(Observer):
                 return
             if self.sample_rate < 1 and random.random() >= self.sample_rate:  # noqa: S311 - a sample, no secret
                 return
+        facts, writer = call.exchange.facts, self._writer
+        if writer is not None and is_fine and level == _INFO and not call.is_websocket:
+            # The exchange forgets its facts when the call is over.
+            return writer.put_ended((time.time(), call, call.route, facts and facts.copy()))
         at, name = time.time(), _LEVELS[level]
-        record = record_of(at, name, call, is_fine, duration, self._shown)
+        record = record_of(at, name, call, call.route, facts, self._shown)
         line = in_json(record) if self._write is None else self._write(at, name, record)
-        writer = self._writer
         if writer is None:
             _log(self._logger, level, line)
         else:
@@ -186,6 +197,17 @@ class AccessLog(Observer):
         if self.format == "pretty":
             return _without_head(partial(pretty, colour=_is_terminal(2 if descriptor is None else descriptor)))
         return _without_head(FORMATS[self.format])
+
+
+def _made(write: Callable[[float, str, dict[str, Any]], str] | None, shown: Shown, ended: Ended) -> str | None:
+    """Return the line of a call that has ended well; ``None`` if none can be made."""
+    at, call, route, facts = ended
+    try:
+        record = record_of(at, "INFO", call, route, facts, shown)
+        return in_json(record) if write is None else write(at, "INFO", record)
+    except Exception as error:  # noqa: BLE001 - as where lines are made at once
+        note_failure("AccessLog", error)
+        return None
 
 
 def _without_head(form: Callable[..., str]) -> Callable[..., str]:

@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from middlewares.asgi import Scope
-    from middlewares.core.exchange import Exchange
     from middlewares.core.observed import ObservedCall
 
-__all__ = ("ECS", "HEAD", "REDACTED", "Record", "Shown", "record_of", "timestamp", "without_values")
+__all__ = ("ECS", "HEAD", "LENGTHS", "REDACTED", "Record", "Shown", "record_of", "timestamp", "without_values")
 
 Record = dict[str, Any]
 
@@ -30,6 +29,9 @@ REDACTED: Final = "REDACTED"
 
 HEAD: Final = ("timestamp", "severity_text", "body")
 """What a record begins with, for JSON, which is written as it stands."""
+
+LENGTHS: Final = (len("referer"), len("user-agent"))
+"""How long the names are of the request headers that each record tells."""
 
 _LONGEST: Final = 2048
 """Characters of one value, so that no client makes lines as long as it likes."""
@@ -69,12 +71,14 @@ class Shown:
     """Those of which it is only shown that they were there."""
 
 
-def record_of(at: float, level: str, call: ObservedCall, is_fine: bool, duration: float, shown: Shown) -> Record:
-    """Return what is known of a call, without what is not; it begins with what is in `HEAD`.
+def record_of(
+    at: float, level: str, call: ObservedCall, route: str | None, facts: Mapping[str, Any] | None, shown: Shown
+) -> Record:
+    """Return what is known of a call that has ended, without what is not; it begins with what is in `HEAD`.
 
-    ``at`` is in seconds since 1970, ``duration`` in seconds; ``is_fine`` is that of the call.
+    ``at`` is in seconds since 1970; ``route`` and ``facts``, those of the exchange, are what they were by then.
     """
-    scope, first, sent = call.scope, call.first_byte, call.sent
+    scope, is_fine, began, first, sent = call.scope, call.is_fine, call.began, call.first_byte, call.sent
     is_websocket = scope["type"] == "websocket"
     method = "GET" if is_websocket else scope["method"]  # RFC 6455, 4.1
     if len(method) > _LONGEST:
@@ -84,7 +88,7 @@ def record_of(at: float, level: str, call: ObservedCall, is_fine: bool, duration
     client = scope.get("client")
     address = client[0] if client else None
     agent = referer = None
-    for name, value in scope["headers"]:
+    for name, value in call.asked_headers:
         size = len(name)
         if size == 10 and agent is None and name.lower() == b"user-agent":
             agent = _agents[value]
@@ -101,8 +105,8 @@ def record_of(at: float, level: str, call: ObservedCall, is_fine: bool, duration
         "url.path": path,
         "http.response.status_code": status,
         "outcome": "completed" if is_fine else call.outcome,
-        "http.server.request.duration": (duration * 1e6 + 0.5) // 1 / 1e6,
-        "http.server.time_to_first_byte": None if first is None else ((first - call.began) * 1e6 + 0.5) // 1 / 1e6,
+        "http.server.request.duration": (((call.ended or began) - began) * 1e6 + 0.5) // 1 / 1e6,
+        "http.server.time_to_first_byte": None if first is None else ((first - began) * 1e6 + 0.5) // 1 / 1e6,
         "http.request.body.size": call.received,
         "http.response.body.size": sent if status not in _BODILESS and method != "HEAD" else 0,
         "client.address": address,
@@ -113,7 +117,7 @@ def record_of(at: float, level: str, call: ObservedCall, is_fine: bool, duration
     is_usual = is_fine and first is not None and not is_websocket
     if not is_usual or address is None or agent is None or scheme is None or version is None:
         _amend(record, call, is_websocket)
-    route, asked, facts = call.route, scope.get("query_string"), call.exchange.facts
+    asked = scope.get("query_string")
     if route is not None:
         record["http.route"] = route
     if asked and (query := shown.query(_text(asked))) is not None:
@@ -121,7 +125,7 @@ def record_of(at: float, level: str, call: ObservedCall, is_fine: bool, duration
     if referer is not None:
         record["http.request.header.referer"] = _cut(referer)
     if facts:
-        _add_facts(record, facts, call.exchange)
+        _add_facts(record, facts)
     if shown.headers:
         _add_headers(record, scope, shown)
     return record
@@ -188,32 +192,43 @@ _second = (0.0, 0.0, "")
 """When the second that was last told begins, when it ends, and its text."""
 
 
-def _add_facts(record: Record, facts: Mapping[str, Any], exchange: Exchange) -> None:
+def _add_facts(record: Record, facts: Mapping[str, Any]) -> None:
     """Add what other layers have said."""
     if "request_id" in facts:
         record["http.request.id"] = facts["request_id"]
-    if "trace_id" in facts:
-        record["trace_id"] = facts["trace_id"]
-        if exchange.span_id is not None:
-            record["span_id"] = exchange.span_id
-    elif "span" in facts and (span := facts["span"]) is not None:  # as the exchange reads it, without asking twice
-        try:  # in half the time that a format takes
-            record["trace_id"], record["span_id"] = span.trace_id.to_bytes(16).hex(), span.span_id.to_bytes(8).hex()
-        except OverflowError:
-            record["trace_id"], record["span_id"] = f"{span.trace_id:032x}", f"{span.span_id:016x}"
+    if "span" in facts or "trace_id" in facts:
+        _add_ids(record, facts)
     if "wire_bytes" in facts:
         record["http.response.wire_size"] = facts["wire_bytes"]
     if "codings" in facts:
-        applied = [coding.coding.decode() for coding in exchange.codings if coding.coding]
+        applied = [coding.coding.decode() for coding in facts["codings"] if coding.coding]
         if applied:
             record["http.response.coding"] = ", ".join(applied)
-            record.setdefault("http.response.wire_size", exchange.codings[-1].wire_bytes)
+            record.setdefault("http.response.wire_size", facts["codings"][-1].wire_bytes)
     if facts.get("refusals"):
-        record["refused"] = ", ".join(refusal.code for refusal in exchange.refusals)
+        record["refused"] = ", ".join(refusal.code for refusal in facts["refusals"])
     quotas: list[Any] | None = facts.get("quotas")
     if quotas:
         told = (f"{policy.name};r={left}" for quota in quotas for policy, left, _ in quota.readings())
         record["quotas"] = ", ".join(told)[:_LONGEST]
+
+
+def _add_ids(record: Record, facts: Mapping[str, Any]) -> None:
+    """Add the ids of trace and span, as the exchange reads them, without asking twice."""
+    span = facts.get("span")
+    if "trace_id" in facts or span is None:
+        trace_id, span_id = facts.get("trace_id"), facts.get("span_id")
+        if span_id is None and span is not None:
+            span_id = f"{span.span_id:016x}"
+    else:
+        try:  # in half the time that a format takes
+            trace_id, span_id = span.trace_id.to_bytes(16).hex(), span.span_id.to_bytes(8).hex()
+        except OverflowError:
+            trace_id, span_id = f"{span.trace_id:032x}", f"{span.span_id:016x}"
+    if trace_id is not None:
+        record["trace_id"] = trace_id
+        if span_id is not None:
+            record["span_id"] = span_id
 
 
 def _cut(value: bytes) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .observed import ObservedCall
 
-__all__ = ("INTERNAL_ERRORS", "Observer", "Plan", "observe")
+__all__ = ("INTERNAL_ERRORS", "Observer", "Plan", "note_failure", "observe")
 
 LOGGER: Final = logging.getLogger("middlewares.observer")
 
@@ -232,10 +232,7 @@ class Plan:
 
     def failed(self, index: int, error: Exception) -> None:
         """Count a failure of an observer, and log the first of its class."""
-        name = self._kinds[index].__name__
-        INTERNAL_ERRORS[name] += 1
-        level = logging.ERROR if INTERNAL_ERRORS[name] == 1 else logging.DEBUG
-        LOGGER.log(level, "%s failed; the request goes on, and what it should have noted is lost", name, exc_info=error)
+        note_failure(self._kinds[index].__name__, error)
 
     def _overridden(self, name: str) -> tuple[tuple[tuple[int, Any], ...], Any]:
         """Return the methods called ``name`` that do something: bound, with their places, of those just inside, the
@@ -253,6 +250,13 @@ def observe(observer: Observer, clock: Callable[[], float] = perf_counter) -> Pl
         inner = app._plan  # noqa: SLF001 - an observer is built after those inside it, whose work it does
         return Plan(observer, (app, *inner.inner), inner.target, clock)
     return Plan(observer, (), app, clock)
+
+
+def note_failure(name: str, error: Exception) -> None:
+    """Count a failure of an observer of the class called ``name``, and log the first of that class."""
+    INTERNAL_ERRORS[name] += 1
+    level = logging.ERROR if INTERNAL_ERRORS[name] == 1 else logging.DEBUG
+    LOGGER.log(level, "%s failed; the request goes on, and what it should have noted is lost", name, exc_info=error)
 
 
 def _only(error: BaseException) -> BaseException:

@@ -23,7 +23,7 @@ from .check import captured_headers, check_options
 from .exceptions import Exceptions
 from .instruments import Measured
 from .methods import Methods, handshake_method
-from .propagation import SPAN_KEY, Incoming, Propagation
+from .propagation import LENGTHS, SPAN_KEY, Incoming, Propagation
 from .providers import SCOPE, Meters, Tracers
 from .response import ResponseHeader, TracedResponse
 from .surroundings import TaskContext, is_measured, joined_context, parent_context, silenced, span_of_others
@@ -113,6 +113,9 @@ class Tracing(Observer):
             _plan=observe(self),
         )
 
+    def header_lengths(self) -> Collection[int]:
+        return LENGTHS
+
     def begin(self, call: ObservedCall) -> TracedCall | Token[Context] | None:
         """Begin the span of a call, and make it current; look away if there is nothing to do.
 
@@ -126,7 +129,7 @@ class Tracing(Observer):
             if not facts["span"].is_remote:
                 return None  # a layer further out traces this call
             del facts["span"]  # that of the caller, from a layer further out for which nobody takes spans
-        incoming = self._propagation.read(scope["headers"])
+        incoming = self._propagation.read(scope["headers"], call.asked_headers)
         parent = self._tasks.get()
         tracer = self._tracers.get()
         if parent or incoming is not None or self.metrics:

@@ -32,7 +32,7 @@ from .w3c import parse_traceparent
 if TYPE_CHECKING:
     from middlewares.core.headers import Headers
 
-__all__ = ("BAGGAGE_KEY", "SPAN_KEY", "Incoming", "Propagation")
+__all__ = ("BAGGAGE_KEY", "LENGTHS", "SPAN_KEY", "Incoming", "Propagation")
 
 LOGGER: Final = logging.getLogger("middlewares.tracing")
 
@@ -41,6 +41,9 @@ LOGGER: Final = logging.getLogger("middlewares.tracing")
 (BAGGAGE_KEY,) = baggage.set_baggage("key", "value", Context())
 
 _OURS: Final = {TraceContextTextMapPropagator: b"traceparent", W3CBaggagePropagator: b"baggage"}
+
+LENGTHS: Final = tuple({len(name) for name in _OURS.values()})
+"""How long the names are of the headers without which a request tells nothing."""
 
 
 class Incoming:
@@ -65,14 +68,14 @@ class Propagation:
         self._foreign = False
         self._names: frozenset[bytes] = frozenset()
 
-    def read(self, headers: Headers) -> Incoming | None:
-        """Return what the headers tell; ``None`` if that is nothing."""
+    def read(self, headers: Headers, likely: Headers) -> Incoming | None:
+        """Return what the headers tell; ``None`` if that is nothing. Those with names of `LENGTHS` are in ``likely``."""
         propagator = propagate.get_global_textmap()
         if propagator is not self._propagator:
             self._take(propagator)
         if self._foreign:
             return _extracted(propagator, headers)
-        for name, _ in headers:  # most requests have neither: what finds that out is what counts
+        for name, _ in likely:  # most requests have neither: what finds that out is what counts
             size = len(name)
             if size == 11:
                 if name.lower() == b"traceparent":

@@ -66,7 +66,7 @@ class Guarded(CompositePropagator):
 
 def read(propagator: TextMapPropagator, headers: Any = HEADERS) -> tuple[int | None, dict[str, Any]]:
     propagate.set_global_textmap(propagator)
-    incoming = Propagation().read(headers)
+    incoming = Propagation().read(headers, headers)
     if incoming is None:
         return None, {}
     return incoming.span and incoming.span.trace_id, dict(baggage.get_all(Context(incoming.values)))
@@ -99,9 +99,9 @@ def test_nothing_is_read_where_there_is_nothing() -> None:
 
 def test_a_change_is_noticed() -> None:
     propagation = Propagation()
-    first = propagation.read(HEADERS)
+    first = propagation.read(HEADERS, HEADERS)
     propagate.set_global_textmap(Single())
-    second = propagation.read(HEADERS)
+    second = propagation.read(HEADERS, HEADERS)
     assert first is not None
     assert second is not None
     assert first.span is not None
@@ -119,7 +119,7 @@ VALUES = st.binary(max_size=80) | st.sampled_from([SAMPLED.encode(), b"a=1", b"a
 def test_headers_of_strangers_never_raise_and_what_they_say_can_be_handed_on(
     headers: list[tuple[bytes, bytes]],
 ) -> None:
-    incoming = Propagation().read(headers)
+    incoming = Propagation().read(headers, headers)
     if incoming is not None:
         carried: dict[str, str] = {}
         propagate.inject(carried, Context(incoming.values))
