@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from .routes import route_template
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send
 
     from .exchange import Exchange
@@ -183,6 +185,14 @@ class ObservedCall:
         """Bytes of body that the client was sent: none where a response has no body, whatever the application says."""
         bodiless = self.status in _BODILESS or self.scope.get("method") == "HEAD"
         return 0 if bodiless else self.sent
+
+    async def receive_observed(self) -> Message:
+        """Receive for the application, and count."""
+        raise NotImplementedError
+
+    def send_observed(self, message: Message) -> Awaitable[None]:
+        """Send for the application, and watch."""
+        raise NotImplementedError
 
     def hand_on(self, key: str, value: Any) -> None:
         """Hand the application a scope with another value, while the call begins."""

@@ -78,6 +78,8 @@ class Observer(Layer):
                 publish_scope(inner)
             await call.target(inner, receive, call.send_observed)
         except BaseException as error:
+            if plan.rescuers and isinstance(error, Exception):
+                await plan.rescue(call)
             if call.ended is None:
                 call.error = _only(error) if isinstance(error, BaseExceptionGroup) else error
             raise
@@ -122,6 +124,9 @@ class Observer(Layer):
         Where no neighbour overrides this, nobody watches for the end of a request, and sizes and outcome are unknown.
         """
 
+    async def rescue(self, call: ObservedCall) -> None:
+        """Answer in place of an application that has raised `sys.exception`, which goes on; innermost first."""
+
     def leave(self, call: ObservedCall, state: Any) -> None:
         """Undo what surrounds the application, after it has returned: later than `finish` by any background work."""
 
@@ -149,6 +154,7 @@ class Plan:
         "is_started",
         "kind",
         "lengths",
+        "rescuers",
         "target",
     )
 
@@ -172,6 +178,10 @@ class Plan:
         """Whether anybody asks for the beginning of a response."""
         self.is_left = bool(self._leaves or self._leave_own)
         """Whether anybody has something to undo."""
+        self.rescuers = tuple(
+            index for index, kind in reversed([*enumerate(self._kinds)]) if kind.rescue is not Observer.rescue
+        )
+        """The places of those who would answer in place of an application that raises."""
         self.is_brief = not (self.finishes or self.finish_own)
         """Whether nobody asks for the end of a request."""
         self.lengths = frozenset(length for each in (observer, *inner) for length in each.header_lengths())
@@ -198,6 +208,14 @@ class Plan:
             except Exception as error:  # noqa: BLE001 - as above
                 self.failed(0, error)
         return message
+
+    async def rescue(self, call: ObservedCall) -> None:
+        """Let observers answer in place of an application that has raised."""
+        for index in self.rescuers:
+            try:
+                await call.observers[index].rescue(call)
+            except Exception as error:  # noqa: BLE001 - as in `start`
+                self.failed(index, error)
 
     def leave(self, call: ObservedCall) -> None:
         """Let observers undo what surrounded the application."""

@@ -109,11 +109,14 @@ class RequestID(Observer):
             return await Observer.__call__(self, scope, receive, send)
         # Alone, it needs no record of the call: what `begin`, `start` and `leave` do, with as few steps as can be.
         headers = scope["headers"]
-        sent = self._sent(headers)
-        is_taken = len(sent) == 1 and is_valid(sent[0])
-        text = sent[0].decode() if is_taken else self._generate()
+        name, length, sent = self._name, self._length, None
+        for key, value in headers:
+            if len(key) == length and key.lower() == name:
+                sent = value if sent is None else b""  # of several none is taken
+        is_taken = sent is not None and is_valid(sent)
+        text = sent.decode() if sent is not None and is_taken else self._generate()
         named = _NamedResponse()
-        named.line = line = self._name, text.encode()
+        named.line = line = name, text.encode()
         named.send = send
         exchange = Exchange(self)
         exchange.facts = {"request_id": text}
@@ -122,7 +125,7 @@ class RequestID(Observer):
         inner = scope.copy() if type(scope) is dict else {**scope}
         inner[EXCHANGE] = exchange
         if not is_taken:
-            inner["headers"] = set_header(headers, *line) if sent else [*headers, line]
+            inner["headers"] = [*headers, line] if sent is None else set_header(headers, *line)
         size = len(inner)
         token = request_id.set(text)
         try:
@@ -152,12 +155,17 @@ class RequestID(Observer):
             call.hand_on("headers", set_header(headers, *line) if sent else [*headers, line])
         if self._expose is not None:
             exchange.expose.append(self._expose)
-        if "app" in scope and scope["type"] == "http":
-            call.target = partial(self._watched, call, call.target)
         return line, request_id.set(text)
 
     def start(self, call: ObservedCall, state: tuple[_Line, Token[str | None]] | None, message: Message) -> Message:
         return message if state is None else _named(message, state[0])
+
+    async def rescue(self, call: ObservedCall) -> None:
+        """Inside a framework, whose answer to an exception passes by this layer."""
+        if "app" in call.scope and not call.is_websocket:
+            from .bare_page import send_bare_page
+
+            await send_bare_page(call, self, call.inner, call.receive_observed, call.send_observed)
 
     def leave(self, call: ObservedCall, state: tuple[_Line, Token[str | None]]) -> None:
         if call.status is None:
@@ -193,16 +201,6 @@ class RequestID(Observer):
         refusal = Refusal(status=400, code="request_id.invalid", detail=f"{self.header}: {_INVALID}")
         await refuse(scope, receive, send, refusal, inner=self._inner)
 
-    async def _watched(self, call: ObservedCall, target: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call an application inside a framework, whose answer to an exception passes by this layer."""
-        try:
-            await target(scope, receive, send)
-        except Exception:
-            from .bare_page import send_bare_page
-
-            await send_bare_page(call, self, scope, receive, send)
-            raise
-
 
 class _NamedResponse:
     """The channel of a response to which the id is added, and nothing else happens."""
@@ -226,7 +224,9 @@ def _named(message: Message, line: _Line) -> Message:
     for key, _ in headers:
         if len(key) == length and key.lower() == name:
             return {**message, "headers": set_header(headers, *line)}
-    return {**message, "headers": [*headers, line]}
+    named = message.copy() if type(message) is dict else {**message}
+    named["headers"] = [*headers, line]
+    return named
 
 
 def _reset(token: Token[str | None]) -> None:

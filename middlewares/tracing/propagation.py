@@ -69,7 +69,7 @@ class Propagation:
         self._names: frozenset[bytes] = frozenset()
 
     def read(self, headers: Headers, likely: Headers) -> Incoming | None:
-        """Return what the headers tell; ``None`` if that is nothing. Those with names of `LENGTHS` are in ``likely``."""
+        """Return what the headers tell; ``None`` if that is nothing. ``likely`` has those with names of `LENGTHS`."""
         propagator = propagate.get_global_textmap()
         if propagator is not self._propagator:
             self._take(propagator)
