@@ -18,18 +18,15 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from middlewares.core.observed import ObservedCall
+    from .record import Ended
 
-__all__ = ("Ended", "Writer", "told_plainly")
-
-Ended = tuple[float, "ObservedCall", str | None, "Mapping[str, Any] | None"]
-"""A call that has ended: when, in seconds since 1970; itself; its route; the facts of its exchange."""
+__all__ = ("Writer", "told_plainly")
 
 _CHUNK: Final = 4096
 """Bytes that are written at once: a pipe that can be written to takes as many (POSIX, ``PIPE_BUF``) without waiting,
