@@ -73,7 +73,7 @@ ECS: Final[Mapping[str, str]] = {
 
 
 Ended = tuple[float, "Scope", "HeaderList", str | None, "Mapping[str, Any] | None", Any, float, float | None, int, int]
-"""A call that has ended, as `ended` returns it: a plain tuple, as most of a log is to make one for each call."""
+"""A call that has ended, as `ended_call` returns it: a plain tuple, as most of a log is to make one for each call."""
 
 
 def ended_call(call: ObservedCall, at: float) -> Ended:

@@ -98,7 +98,9 @@ class Writer:
         """Put a line into the queue, behind those of calls that ended before; it never waits."""
         if self._ended:
             self._make_lines()
-        self._put(line)
+        self._queue(line)
+        if not self._is_open:
+            self._start()
 
     def _make_lines(self) -> None:
         while self._ended:
@@ -108,16 +110,14 @@ class Writer:
                 return
             line = self._make(ended)
             if line is not None:
-                self._put(line)
+                self._queue(line)
 
-    def _put(self, line: str) -> None:
-        lines = self._lines
-        if len(lines) >= self.capacity:
+    def _queue(self, line: str) -> None:
+        # The thread that ends comes by here as well: it must not start another.
+        if len(self._lines) >= self.capacity:
             self.dropped += 1
-            return
-        lines.append(line)
-        if not self._is_open:
-            self._start()
+        else:
+            self._lines.append(line)
 
     def flush(self, timeout: float = 1.0) -> bool:
         """Write what is queued, for ``timeout`` seconds at most; return whether all of it was written."""
