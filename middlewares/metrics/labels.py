@@ -72,15 +72,16 @@ class Labels:
         return bool(self._asked)
 
     def of(self, call: ObservedCall, failed: Callable[[Exception], None]) -> Pairs:
-        """Return all labels of a request; one whose function fails has no value, and is reported."""
+        """Return all labels of a request; one that cannot be had has no value, and is reported."""
         pairs: list[tuple[str, str]] = []
         for name, read in self._asked:
             try:
                 value = read(call)
+                text = "" if value is None else str(value)[:_LONGEST]
             except Exception as error:  # noqa: BLE001 - a function of the user must not break a request
                 failed(error)
-                value = None
-            pairs.append((name, "" if value is None else str(value)[:_LONGEST]))
+                text = ""
+            pairs.append((name, text))
         return (*self.constant, *pairs)
 
 
