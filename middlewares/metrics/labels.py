@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Final
 
 from middlewares.asgi import connection_of
@@ -96,6 +97,8 @@ def check_labels(problems: OptionErrors, given: Mapping[str, Any], taken: frozen
             _check_table(problems, value)
         else:
             problems.check(isinstance(value, str) or callable(value), "labels", _RULE, value)
+            # Nobody awaits what they return: each would be a value of its own.
+            problems.check(not iscoroutinefunction(value), "labels", "must not hold asynchronous functions", value)
 
 
 def _check_table(problems: OptionErrors, table: Mapping[str, Any]) -> None:

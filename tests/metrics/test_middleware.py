@@ -300,6 +300,7 @@ def test_metrics_of_the_same_name_are_refused(registry: CollectorRegistry) -> No
         ({"labels": {"path": "x"}, "names": "starlette-exporter"}, "labels must not have names that are taken"),
         ({"labels": {"a-b": "x"}}, "labels must have names"),
         ({"labels": {"a": {"header": "x"}}}, "labels must hold a value"),
+        ({"labels": {"a": sending()}}, "labels must not hold asynchronous functions"),
         ({"labels": {"a": {"header": "x plan", "values": ["a"]}}}, "labels must hold a value"),
         ({"labels": {"a": {"header": 1, "values": ["a"]}}}, "labels must hold a value"),
         ({"prefix": "a b"}, "prefix must be"),
