@@ -11,6 +11,7 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
+from zlib import crc32
 
 from prometheus_client.core import Exemplar as ClientExemplar
 from prometheus_client.metrics_core import Metric
@@ -141,7 +142,8 @@ def _book(
         books = _shelf.setdefault(registry, {})
         book = books.get(name)
         if book is None:
-            home = Home(name, layout.widths, limit, _ledger())
+            # Processes with other buckets, as there are while a deployment is rolled out, count apart in the files.
+            home = Home(f"{name} {crc32(repr(layout).encode()):08x}", layout.widths, limit, _ledger())
             book = cls(home, layout, families)
             try:
                 registry.register(book)

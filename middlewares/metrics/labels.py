@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Final
 
 from middlewares.asgi import connection_of
@@ -72,15 +73,16 @@ class Labels:
         return bool(self._asked)
 
     def of(self, call: ObservedCall, failed: Callable[[Exception], None]) -> Pairs:
-        """Return all labels of a request; one whose function fails has no value, and is reported."""
+        """Return all labels of a request; one that cannot be had has no value, and is reported."""
         pairs: list[tuple[str, str]] = []
         for name, read in self._asked:
             try:
                 value = read(call)
+                text = "" if value is None else str(value)[:_LONGEST]
             except Exception as error:  # noqa: BLE001 - a function of the user must not break a request
                 failed(error)
-                value = None
-            pairs.append((name, "" if value is None else str(value)[:_LONGEST]))
+                text = ""
+            pairs.append((name, text))
         return (*self.constant, *pairs)
 
 
@@ -95,6 +97,8 @@ def check_labels(problems: OptionErrors, given: Mapping[str, Any], taken: frozen
             _check_table(problems, value)
         else:
             problems.check(isinstance(value, str) or callable(value), "labels", _RULE, value)
+            # Nobody awaits what they return: each would be a value of its own.
+            problems.check(not iscoroutinefunction(value), "labels", "must not hold asynchronous functions", value)
 
 
 def _check_table(problems: OptionErrors, table: Mapping[str, Any]) -> None:

@@ -212,7 +212,7 @@ def _tuples(value: Any) -> Any:
 
 def _add(sums: dict[bytes, tuple[Record, list[float]]], record: Record) -> None:
     home, kind, key, cells = record
-    # A deployment with other buckets counts from zero.
+    # One of other width is of another version, and is not added up.
     place = b"%d %b" % (len(cells), _described(home, kind, key))
     there = sums.get(place)
     if there is None:

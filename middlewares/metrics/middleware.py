@@ -171,7 +171,7 @@ class Metrics(Observer):
         state.active[0] -= 1
         try:
             series = state.series[call.route][call.status] if call.is_fine and not self._is_manifold else None
-        except KeyError:
+        except (KeyError, TypeError):  # one that is new, or what an application invents: no list is a status
             series = None
         cells, has_body, key = series or self._series(call, state)
         bounds, least, sum_at, first_sum, out_at, out_sum, sizes = self._offsets
@@ -207,14 +207,15 @@ class Metrics(Observer):
         version = call.scope.get("http_version", "1.1") if self.protocol_version else None
         labels = self._labels
         custom = self._constant if labels is None else labels.of(call, lambda failure: _note(call, self, failure))
-        key = (tally.method, tally.scheme, status, route, error, version, custom)
+        told = (tally.method, tally.scheme, status, route, error, version, custom)
+        key = tame(told)
         home = self._book.home
         table = home.local.shard.http
         cells = table.get(key)
         if cells is None:
-            cells = home.cells("http", tame(key))
-        series = cells, not tally.is_head and status not in _BODILESS, key
-        if is_fine and not self._is_manifold and key in table:
+            cells = home.cells("http", key)
+        series = cells, not tally.is_head and key[2] not in _BODILESS, key
+        if is_fine and not self._is_manifold and key == told and key in table:
             tally.series.setdefault(route, {})[call.status] = series
         return series
 
@@ -235,7 +236,7 @@ class Metrics(Observer):
         """Note what few requests have."""
         if key is not None and self.exemplars and call.exchange.is_sampled:
             bucket = bisect_left(self._offsets[0], duration)
-            note_exemplar(self._book.home, tame(key), bucket, duration, call.exchange)
+            note_exemplar(self._book.home, key, bucket, duration, call.exchange)
         if ("refusals" in facts or "quotas" in facts) and not self._is_counted_outside(call, self._common):
             note_decisions(self._common.home, facts)
 

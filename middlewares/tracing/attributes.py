@@ -144,9 +144,9 @@ def captured(prefix: str, wanted: CapturedHeaders, headers: Headers) -> dict[str
 def compile_redaction(parameters: Collection[str]) -> Callable[[str], str]:
     """Return a function that hides the values of some parameters of a query, and leaves all else as it is.
 
-    Names count as applications read them: ``%73ig`` is ``sig``.
+    Names count as applications read them: ``%73ig`` is ``sig``, and ``+`` is a space.
     """
-    secret = frozenset(parameters)
+    secret = frozenset(spelling for name in parameters for spelling in (name, name.replace(" ", "+")))
     names = "|".join(re.escape(parameter) for parameter in sorted(secret))
     expression = re.compile(rf"(?<![^&;])({names})=[^&;]*")
 

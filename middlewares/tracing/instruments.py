@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from middlewares.core.known_methods import OTHER_METHOD
+
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.metrics import Meter
@@ -17,6 +19,10 @@ __all__ = ("BUCKETS", "Instruments", "Measured")
 
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 """Seconds, as the conventions advise for durations."""
+
+# Whatever else a server, or a layer that believes a proxy, hands on: an SDK keeps each combination of values for good.
+_SCHEMES: Final = frozenset({"http", "https"})
+_VERSIONS: Final = frozenset({"1.0", "1.1", "2", "3"})
 
 
 class Instruments:
@@ -49,7 +55,8 @@ class Measured:
 
     def __init__(self, instruments: Instruments, method: str, scheme: str) -> None:
         self._instruments = instruments
-        self._attributes = {"http.request.method": method, "url.scheme": scheme}
+        known_scheme = scheme if scheme in _SCHEMES else OTHER_METHOD
+        self._attributes = {"http.request.method": method, "url.scheme": known_scheme}
         instruments.active.add(1, self._attributes)
 
     def give_up(self) -> None:
@@ -69,7 +76,7 @@ class Measured:
 def _outcome(call: ObservedCall) -> dict[str, Any]:
     version, status = call.scope.get("http_version"), call.final_status
     values = {
-        "network.protocol.version": version,
+        "network.protocol.version": version if version in _VERSIONS else None,
         "http.route": call.route,
         "http.response.status_code": status if isinstance(status, int) and 100 <= status <= 599 else None,
         "error.type": call.error_type,

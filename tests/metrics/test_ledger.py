@@ -132,6 +132,18 @@ async def test_totals_are_exact_after_processes_were_killed(
     assert left == ["middlewares_merged.metrics"], "files of the dead pile up"
 
 
+async def test_what_was_counted_with_other_buckets_is_left_alone(
+    workers: list[subprocess.Popen[str]], directory: Path
+) -> None:
+    """Also where there are as many of them: no count may move to another bound."""
+    await anyio.to_thread.run_sync(start, workers, 10)
+    registry = CollectorRegistry()
+    app = Metrics(sending(START, END), registry=registry, buckets=range(1, 15))
+    await request(app)
+    assert sum(samples(registry, COUNT).values()) == 1
+    assert total(await read(), COUNT) == 10
+
+
 def test_a_hundred_restarts_leave_one_file(directory: Path) -> None:
     script = "import sys; sys.path.insert(0, sys.argv[1])\n" + textwrap.dedent(
         """

@@ -18,6 +18,7 @@ from middlewares.core.observer import INTERNAL_ERRORS
 from middlewares.testing import ClientDisconnected, Driver, http_scope, request, websocket, websocket_scope
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from middlewares.asgi import ASGIApp, Receive, Scope, Send
@@ -61,6 +62,7 @@ def only(registry: CollectorRegistry, name: str) -> tuple[dict[str, str], float]
         ([{**START, "status": 503}, END], {"http_response_status_code": "503", "error_type": "503"}),
         ([{**START, "status": 999}, END], {"http_response_status_code": "_OTHER", "error_type": "_OTHER"}),
         ([{**START, "status": "x"}, END], {"http_response_status_code": "_OTHER"}),
+        ([{**START, "status": [200]}, END], {"http_response_status_code": "_OTHER"}),
         ([ValueError()], {"http_response_status_code": "500", "error_type": "ValueError"}),
         ([START, ValueError()], {"http_response_status_code": "200", "error_type": "ValueError"}),
         ([], {"http_response_status_code": "500", "error_type": "no_response"}),
@@ -78,6 +80,13 @@ async def test_each_outcome_has_its_labels(
     begun = sum(samples(registry, f"{PREFIX}time_to_first_byte_seconds_count").values())
     assert begun == any(isinstance(step, dict) for step in steps)
     assert only(registry, f"{PREFIX}active_requests")[1] == 0
+
+
+async def test_a_route_that_is_no_text_counts_as_none(registry: CollectorRegistry) -> None:
+    app = Metrics(sending(START, END, route=cast("Any", ["/a"])), registry=registry)
+    await request(app)
+    labels, count = only(registry, f"{PREFIX}request_duration_seconds_count")
+    assert ("http_route" in labels, count) == (False, 1)
 
 
 @pytest.mark.parametrize("steps", [["wait"], [START, PART, "wait"]])
@@ -230,11 +239,20 @@ async def test_labels_from_headers_have_listed_values(
     assert (found.get("plan"), found["region"]) == (value, "eu")
 
 
-async def test_a_function_of_a_label_that_fails_costs_the_label_alone(registry: CollectorRegistry) -> None:
-    def fail(connection: Any) -> str:
+class Unspeakable:
+    def __str__(self) -> str:
         raise LookupError
 
-    app = Metrics(sending(START, END), registry=registry, labels={"a": fail, "b": lambda c: c.url.path})
+
+def fail(connection: Any) -> str:
+    raise LookupError
+
+
+@pytest.mark.parametrize("function", [fail, lambda connection: Unspeakable()])
+async def test_a_function_of_a_label_that_fails_costs_the_label_alone(
+    function: Callable[[Any], Any], registry: CollectorRegistry
+) -> None:
+    app = Metrics(sending(START, END), registry=registry, labels={"a": function, "b": lambda c: c.url.path})
     before = INTERNAL_ERRORS["Metrics"]
     await request(app, path="/x")
     labels, _ = only(registry, f"{PREFIX}request_duration_seconds_count")
@@ -282,6 +300,7 @@ def test_metrics_of_the_same_name_are_refused(registry: CollectorRegistry) -> No
         ({"labels": {"path": "x"}, "names": "starlette-exporter"}, "labels must not have names that are taken"),
         ({"labels": {"a-b": "x"}}, "labels must have names"),
         ({"labels": {"a": {"header": "x"}}}, "labels must hold a value"),
+        ({"labels": {"a": sending()}}, "labels must not hold asynchronous functions"),
         ({"labels": {"a": {"header": "x plan", "values": ["a"]}}}, "labels must hold a value"),
         ({"labels": {"a": {"header": 1, "values": ["a"]}}}, "labels must hold a value"),
         ({"prefix": "a b"}, "prefix must be"),

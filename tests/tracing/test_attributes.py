@@ -145,6 +145,11 @@ def test_no_encoding_of_a_name_hides_it_from_redaction(query: str) -> None:
         assert pair == (f"{name}=REDACTED" if equals and unquote_plus(name) == "sig" else sent)
 
 
+@pytest.mark.parametrize("name", ["a+b", "a%20b", "%61+b"])
+def test_a_space_in_a_name_is_redacted_however_it_is_written(name: str) -> None:
+    assert compile_redaction(["a b"])(f"x=1&{name}=2") == f"x=1&{name}=REDACTED"
+
+
 def test_a_query_of_percent_signs_takes_linear_time() -> None:
     redact = compile_redaction(["sig"])
     assert redact("%" * 1_000_000) == "%" * 1_000_000

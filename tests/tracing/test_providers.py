@@ -129,6 +129,19 @@ async def test_random_methods_paths_and_hosts_make_one_series(reader: Any) -> No
     assert (point.count, point.attributes["http.request.method"]) == (50, "_OTHER")
 
 
+async def test_random_schemes_and_versions_make_one_series(reader: Any) -> None:
+    layer = Tracing(route_app, metrics=True, meter_provider=reader.provider)
+    for number in range(50):
+        scope = {**http_scope("GET", "/"), "scheme": f"s{number}", "http_version": f"1.{number}9"}
+        async with Driver(layer, scope) as call:
+            await call.finish()
+    found = points(reader)
+    [point] = found["http.server.request.duration"]
+    assert (point.count, point.attributes["url.scheme"]) == (50, "_OTHER")
+    assert "network.protocol.version" not in point.attributes
+    assert len(found["http.server.active_requests"]) == 1
+
+
 async def test_websockets_are_not_among_them(reader: Any) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
