@@ -78,8 +78,9 @@ class AccessLog(Observer):
     _write: Callable[[float, str, dict[str, Any]], str] | None = field(init=False, repr=False)
     _logger: logging.Logger = field(init=False, repr=False)
     _writer: Writer | None = field(init=False, repr=False)
+    _later: Writer | None = field(init=False, repr=False)
 
-    kept: ClassVar = ("_writer",)
+    kept: ClassVar = ("_writer", "_later")
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -116,6 +117,8 @@ class AccessLog(Observer):
             _write=write,
             _logger=logging.getLogger(self.logger),
             _writer=writer,
+            # A function of the user's may ask for what belongs to the request, such as a context variable.
+            _later=None if callable(self.format) else writer,
             _plan=observe(self),
         )
         self._close_when_gone()
@@ -130,7 +133,7 @@ class AccessLog(Observer):
         return 0 if self._writer is None else self._writer.dropped
 
     def header_lengths(self) -> Collection[int]:
-        return LENGTHS
+        return (*LENGTHS, *(len(name) for name in self.headers))
 
     def finish(self, call: ObservedCall, state: Any) -> None:
         began = call.began
@@ -143,13 +146,15 @@ class AccessLog(Observer):
                 return
             if self.sample_rate < 1 and random.random() >= self.sample_rate:  # noqa: S311 - a sample, no secret
                 return
-        facts, writer = call.exchange.facts, self._writer
-        if writer is not None and is_fine and level == _INFO and not call.is_websocket:
-            # The exchange forgets its facts when the call is over.
-            return writer.put_ended((time.time(), call, call.route, facts and facts.copy()))
+        facts, later = call.exchange.facts, self._later
+        if later is not None and is_fine and level == _INFO and not call.is_websocket:
+            # Once the call is over the exchange forgets its facts, and the scope is its owner's to change.
+            call.scope = {**call.scope}
+            return later.put_ended((time.time(), call, call.route, facts and facts.copy()))
         at, name = time.time(), _LEVELS[level]
         record = record_of(at, name, call, call.route, facts, self._shown)
         line = in_json(record) if self._write is None else self._write(at, name, record)
+        writer = self._writer
         if writer is None:
             _log(self._logger, level, line)
         else:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from middlewares.asgi import Scope
+    from middlewares.core.headers import HeaderList
     from middlewares.core.observed import ObservedCall
 
 __all__ = ("ECS", "HEAD", "LENGTHS", "REDACTED", "Record", "Shown", "record_of", "timestamp", "without_values")
@@ -127,7 +128,7 @@ def record_of(
     if facts:
         _add_facts(record, facts)
     if shown.headers:
-        _add_headers(record, scope, shown)
+        _add_headers(record, call.asked_headers, shown)
     return record
 
 
@@ -160,10 +161,10 @@ def _amend(record: Record, call: ObservedCall, is_websocket: bool) -> None:
         record["websocket.messages.sent"] = call.messages_sent
 
 
-def _add_headers(record: Record, scope: Scope, shown: Shown) -> None:
+def _add_headers(record: Record, headers: HeaderList, shown: Shown) -> None:
     """Add the request headers that are captured."""
     for name in shown.headers:
-        found = joined(scope["headers"], name)
+        found = joined(headers, name)
         if found is not None:
             record[f"http.request.header.{name.decode()}"] = REDACTED if name in shown.hidden else _cut(found)
 

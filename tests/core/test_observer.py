@@ -266,6 +266,10 @@ async def test_a_group_of_one_exception_is_that_one(error: BaseException, outcom
     assert (watcher.seen[0]["outcome"], watcher.seen[0]["error_type"]) == (outcome, error_type)
 
 
+async def _never() -> Message:
+    raise AssertionError("nobody receives here")
+
+
 async def _nowhere(_message: Message) -> None:
     pass
 
@@ -416,6 +420,26 @@ async def test_an_observer_may_answer_itself_and_change_what_is_handed_on() -> N
         await call.receive()
         assert (await call.receive())["body"] == b"hello"
     assert "greeting" not in scope
+
+
+async def test_headers_that_can_be_read_only_once_are_for_the_application_too() -> None:
+    class Reader(Watcher):
+        __slots__ = ()
+
+        def header_lengths(self) -> tuple[int]:
+            return (len("x-asked"),)
+
+        def finish(self, call: ObservedCall, state: Any) -> None:
+            found.append(call.asked_headers)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        found.append([*scope["headers"]])
+
+    found: list[Any] = []
+    sent = [(b"host", b"a.example"), (b"x-asked", b"1")]
+    scope = {**http_scope(), "headers": (pair for pair in sent)}
+    await Reader(app)(scope, _never, _nowhere)
+    assert found == [sent, sent[1:]]
 
 
 async def test_other_scopes_pass_and_what_was_added_is_handed_back() -> None:
