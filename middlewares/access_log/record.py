@@ -88,13 +88,7 @@ def record_of(
     status: Any = call.status if is_fine else call.final_status
     client = scope.get("client")
     address = client[0] if client else None
-    agent = referer = None
-    for name, value in call.asked_headers:
-        size = len(name)
-        if size == 10 and agent is None and name.lower() == b"user-agent":
-            agent = _agents[value]
-        elif size == 7 and referer is None and name.lower() == b"referer":
-            referer = value
+    agent, referer = _agent_and_referer(call.asked_headers)
     scheme, version = scope.get("scheme"), scope.get("http_version")
     # At once, as setting values one by one takes half as long again. To microseconds, as `round` does it, which takes
     # longer, and three times as long where it is given a number of digits.
@@ -145,6 +139,18 @@ def _path(scope: Scope) -> str:
         if "?" in path:
             path = path.partition("?")[0]
     return path if len(path) <= _LONGEST else path[:_LONGEST]
+
+
+def _agent_and_referer(headers: HeaderList) -> tuple[str | None, bytes | None]:
+    """Return what each record tells of the request headers; of several lines the first counts."""
+    agent = referer = None
+    for name, value in headers:
+        size = len(name)
+        if size == 10 and agent is None and name.lower() == b"user-agent":
+            agent = _agents[value]
+        elif size == 7 and referer is None and name.lower() == b"referer":
+            referer = value
+    return agent, referer
 
 
 def _amend(record: Record, call: ObservedCall, is_websocket: bool) -> None:

@@ -98,7 +98,10 @@ class Writer:
             self._start()
 
     def put(self, line: str) -> None:
-        """Put a line into the queue, behind those of calls that ended before; it never waits."""
+        """Put a line into the queue, behind those of calls that ended before; it never waits.
+
+        Where the writer's thread is at one of those just now, that comes next.
+        """
         if self._ended:
             self._make_lines()
         self._put(line)

@@ -397,6 +397,27 @@ async def test_a_watcher_that_fails_is_counted_and_the_request_goes_on(
     assert len(other.seen) == 3
 
 
+@pytest.mark.parametrize("error", [LookupError(), ExceptionGroup("", [LookupError()])])
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_one_that_fails_to_answer_for_the_application_leaves_it_to_the_next(place: int, error: Exception) -> None:
+    class Answering(Watcher):
+        __slots__ = ()
+
+        async def rescue(self, call: ObservedCall) -> None:
+            self._note("rescue")
+
+    INTERNAL_ERRORS.pop("Answering", None)
+    log: list[str] = []
+    layer = sending(error)
+    for number in (2, 1, 0):
+        layer = Answering(layer, name=str(number), log=log, fails_in="rescue" if number == place else "")
+    with pytest.raises(type(error)) as raised:
+        await layer(http_scope(), _never, _nowhere)
+    assert raised.value is error
+    assert [step for step in log if "rescue" in step] == ["2 rescue", "1 rescue", "0 rescue"]
+    assert INTERNAL_ERRORS["Answering"] == 1
+
+
 async def test_one_that_looks_away_is_not_told_the_end() -> None:
     watcher = Watcher(sending(START, END), name="blind")
     await request(watcher)
