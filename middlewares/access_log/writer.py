@@ -107,7 +107,7 @@ class Writer:
         self._put(line)
 
     def _make_lines(self) -> None:
-        while self._ended:
+        for _ in range(len(self._ended)):  # and not those that come meanwhile, or it might never be done
             try:
                 ended = self._ended.popleft()  # one step, so threads never take the same
             except IndexError:

@@ -627,6 +627,27 @@ async def test_calls_do_not_pile_up_where_no_thread_can_start(monkeypatch: pytes
     os.close(log._writer.descriptor)
 
 
+def test_calls_that_end_while_lines_are_made_do_not_keep_the_writer_from_writing() -> None:
+    reader, descriptor = os.pipe()
+    ended: Any = (0.0, SimpleNamespace(), None, None)
+    made: list[str] = []
+
+    def make(_ended: object) -> str:
+        if len(made) < 100:
+            writer.put_ended(ended)
+        made.append("line")
+        return "line"
+
+    writer = Writer(descriptor, interval=3600, make=make)
+    writer._is_open = True  # no thread: the test writes
+    writer.put_ended(ended)
+    assert writer.flush()
+    assert len(made) == 1
+    os.close(descriptor)
+    os.close(reader)
+    writer.reborn()  # nothing is left for whoever gets the number of this descriptor next
+
+
 def test_nobody_takes_for_written_what_another_thread_has_just_taken() -> None:
     reader, descriptor = os.pipe()
     taken, go_on = threading.Event(), threading.Event()
