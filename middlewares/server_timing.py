@@ -15,17 +15,16 @@ from collections.abc import Collection
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import partial
 from math import isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Literal
 
-from middlewares.asgi import ASGIApp, Message, Scope
-from middlewares.core.addresses import Network, is_in, parse_address, parse_networks
+from middlewares.asgi import ASGIApp, Message
+from middlewares.core.addresses import parse_networks
+from middlewares.core.clients import Clients
 from middlewares.core.fields import is_token
 from middlewares.core.headers import append
 from middlewares.core.layer import freeze
-from middlewares.core.memo import Memo
 from middlewares.core.observer import Observer, Plan, observe
 from middlewares.core.options import check_types
 from middlewares.errors import OptionErrors
@@ -110,7 +109,7 @@ class ServerTiming(Observer):
     total: str = "total"
     """Name of the time until the response begins, a token."""
     _plan: Plan = field(init=False, repr=False)
-    _shows: Memo[bool] | None = field(init=False, repr=False)
+    _shows: Clients | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -119,11 +118,11 @@ class ServerTiming(Observer):
         problems.check(is_token(self.total), "total", "must be a token such as 'total'", self.total)
         networks = () if isinstance(self.show_to, str) else parse_networks(problems, "show_to", self.show_to)
         problems.raise_if_any()
-        shows = None if self.show_to == "anybody" else Memo(partial(_is_among, networks))
+        shows = None if self.show_to == "anybody" else Clients(networks)
         freeze(self, _shows=shows, _plan=observe(self))
 
     def begin(self, call: ObservedCall) -> tuple[_Phases, Token[_Phases | None], float] | None:
-        if call.is_websocket or not (self._shows is None or _is_from(call.scope, self._shows)):
+        if call.is_websocket or not (self._shows is None or self._shows.have_sent(call.scope)):
             return None
         phases = _Phases()
         return phases, _phases.set(phases), call.plan.clock()
@@ -149,13 +148,3 @@ class ServerTiming(Observer):
 def _metric(name: str, seconds: float, description: str) -> str:
     shown = _NOT_QUOTABLE.sub(" ", description[:_LONGEST])
     return f'{name};dur={seconds * 1000:.2f};desc="{shown}"' if shown else f"{name};dur={seconds * 1000:.2f}"
-
-
-def _is_from(scope: Scope, shows: Memo[bool]) -> bool:
-    client = scope.get("client")
-    return client is not None and shows[str(client[0]).encode(errors="replace")]
-
-
-def _is_among(networks: tuple[Network, ...], host: bytes) -> bool:
-    address = parse_address(host.decode())
-    return address is not None and is_in(address, networks)

@@ -21,8 +21,8 @@ from middlewares.core.paths import MONITORING_PATHS, compile_paths, path_problem
 from middlewares.errors import OptionErrors
 
 from .formats import FORMATS, in_json, notice, pretty
-from .record import HEAD, LENGTHS, Shown, record_of, without_values
-from .writer import Ended, Writer
+from .record import HEAD, LENGTHS, Ended, Shown, ended_call, record_of, without_values
+from .writer import Writer
 
 if TYPE_CHECKING:
     from middlewares.core.observed import ObservedCall
@@ -146,14 +146,11 @@ class AccessLog(Observer):
                 return
             if self.sample_rate < 1 and random.random() >= self.sample_rate:  # noqa: S311 - a sample, no secret
                 return
-        facts, later = call.exchange.facts, self._later
-        if later is not None and is_fine and level == _INFO and not call.is_websocket:
-            # Once the call is over the exchange forgets its facts, and the scope is its owner's to change.
-            call.scope = {**call.scope}
-            return later.put_ended((time.time(), call, call.route, facts and facts.copy()))
-        at, name = time.time(), _LEVELS[level]
-        record = record_of(at, name, call, call.route, facts, self._shown)
-        line = in_json(record) if self._write is None else self._write(at, name, record)
+        ended = ended_call(call, time.time())
+        is_usual = is_fine and not call.is_websocket
+        if is_usual and level == _INFO and self._later is not None:
+            return self._later.put_ended(ended)
+        line = _line(self._write, ended, level, self._shown, None if is_usual else call)
         writer = self._writer
         if writer is None:
             _log(self._logger, level, line)
@@ -204,12 +201,22 @@ class AccessLog(Observer):
         return _without_head(FORMATS[self.format])
 
 
+def _line(
+    write: Callable[[float, str, dict[str, Any]], str] | None,
+    ended: Ended,
+    level: int,
+    shown: Shown,
+    call: ObservedCall | None,
+) -> str:
+    name = _LEVELS[level]
+    record = record_of(ended, name, shown, call)
+    return in_json(record) if write is None else write(ended[0], name, record)
+
+
 def _made(write: Callable[[float, str, dict[str, Any]], str] | None, shown: Shown, ended: Ended) -> str | None:
-    """Return the line of a call that has ended well; ``None`` if none can be made."""
-    at, call, route, facts = ended
+    """Return the line of a request that has ended well; ``None`` if none can be made."""
     try:
-        record = record_of(at, "INFO", call, route, facts, shown)
-        return in_json(record) if write is None else write(at, "INFO", record)
+        return _line(write, ended, _INFO, shown, None)
     except Exception as error:  # noqa: BLE001 - as where lines are made at once
         note_failure("AccessLog", error)
         return None

@@ -21,7 +21,19 @@ if TYPE_CHECKING:
     from middlewares.core.headers import HeaderList
     from middlewares.core.observed import ObservedCall
 
-__all__ = ("ECS", "HEAD", "LENGTHS", "REDACTED", "Record", "Shown", "record_of", "timestamp", "without_values")
+__all__ = (
+    "ECS",
+    "HEAD",
+    "LENGTHS",
+    "REDACTED",
+    "Ended",
+    "Record",
+    "Shown",
+    "ended_call",
+    "record_of",
+    "timestamp",
+    "without_values",
+)
 
 Record = dict[str, Any]
 
@@ -60,6 +72,35 @@ ECS: Final[Mapping[str, str]] = {
 """Names in ECS, version 8, where they differ; ``event.duration`` is in nanoseconds, ``event.outcome`` one of three."""
 
 
+Ended = tuple[float, "Scope", "HeaderList", str | None, "Mapping[str, Any] | None", Any, float, float | None, int, int]
+"""A call that has ended, as `ended_call` returns it: a plain tuple, as most of a log is to make one for each call."""
+
+
+def ended_call(call: ObservedCall, at: float) -> Ended:
+    """Return what is to be known of a call later, ``at`` the end of it (in seconds since 1970).
+
+    It holds on to facts and to what is in the scope that the server made, a copy of it, as that is its owner's to
+    change; and to nothing else of the call: neither to what the application put into its scopes, nor to the channels.
+    """
+    facts = call.exchange.facts
+    if facts:
+        facts = facts.copy()
+        facts.pop("inner_scope", None)
+    began, first = call.began, call.first_byte
+    return (
+        at,
+        {**call.scope},
+        call.asked_headers,
+        call.route,
+        facts,
+        call.status if call.is_fine else call.final_status,
+        (call.ended or began) - began,
+        None if first is None else first - began,
+        call.received,
+        call.sent,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What is shown of a request beyond what every line has."""
@@ -72,23 +113,20 @@ class Shown:
     """Those of which it is only shown that they were there."""
 
 
-def record_of(
-    at: float, level: str, call: ObservedCall, route: str | None, facts: Mapping[str, Any] | None, shown: Shown
-) -> Record:
-    """Return what is known of a call that has ended, without what is not; it begins with what is in `HEAD`.
+def record_of(ended: Ended, level: str, shown: Shown, call: ObservedCall | None) -> Record:
+    """Return what is known of a call, without what is not; it begins with what is in `HEAD`.
 
-    ``at`` is in seconds since 1970; ``route`` and ``facts``, those of the exchange, are what they were by then.
+    ``call`` is ``None`` for a request that ended well: ``ended`` says all of it.
     """
-    scope, is_fine, began, first, sent = call.scope, call.is_fine, call.began, call.first_byte, call.sent
+    at, scope, asked_headers, route, facts, status, duration, to_first_byte, received, sent = ended
     is_websocket = scope["type"] == "websocket"
     method = "GET" if is_websocket else scope["method"]  # RFC 6455, 4.1
     if len(method) > _LONGEST:
         method = method[:_LONGEST]
     path = _path(scope)
-    status: Any = call.status if is_fine else call.final_status
     client = scope.get("client")
     address = client[0] if client else None
-    agent, referer = _agent_and_referer(call.asked_headers)
+    agent, referer = _agent_and_referer(asked_headers)
     scheme, version = scope.get("scheme"), scope.get("http_version")
     # At once, as setting values one by one takes half as long again. To microseconds, as `round` does it, which takes
     # longer, and three times as long where it is given a number of digits.
@@ -99,19 +137,18 @@ def record_of(
         "http.request.method": method,
         "url.path": path,
         "http.response.status_code": status,
-        "outcome": "completed" if is_fine else call.outcome,
-        "http.server.request.duration": (((call.ended or began) - began) * 1e6 + 0.5) // 1 / 1e6,
-        "http.server.time_to_first_byte": None if first is None else ((first - began) * 1e6 + 0.5) // 1 / 1e6,
-        "http.request.body.size": call.received,
+        "outcome": "completed" if call is None else call.outcome,
+        "http.server.request.duration": (duration * 1e6 + 0.5) // 1 / 1e6,
+        "http.server.time_to_first_byte": None if to_first_byte is None else (to_first_byte * 1e6 + 0.5) // 1 / 1e6,
+        "http.request.body.size": received,
         "http.response.body.size": sent if status not in _BODILESS and method != "HEAD" else 0,
         "client.address": address,
         "user_agent.original": agent,
         "url.scheme": scheme,
         "network.protocol.version": version,
     }
-    is_usual = is_fine and first is not None and not is_websocket
-    if not is_usual or address is None or agent is None or scheme is None or version is None:
-        _amend(record, call, is_websocket)
+    if call is not None or to_first_byte is None or address is None or agent is None or not scheme or not version:
+        _amend(record, call)
     asked = scope.get("query_string")
     if route is not None:
         record["http.route"] = route
@@ -122,7 +159,7 @@ def record_of(
     if facts:
         _add_facts(record, facts)
     if shown.headers:
-        _add_headers(record, call.asked_headers, shown)
+        _add_headers(record, asked_headers, shown)
     return record
 
 
@@ -153,14 +190,16 @@ def _agent_and_referer(headers: HeaderList) -> tuple[str | None, bytes | None]:
     return agent, referer
 
 
-def _amend(record: Record, call: ObservedCall, is_websocket: bool) -> None:
+def _amend(record: Record, call: ObservedCall | None) -> None:
     """Take out what is not known; add what went wrong, and what only a WebSocket has."""
     for name in [name for name, value in record.items() if value is None]:
         del record[name]
+    if call is None:
+        return
     error_type = call.error_type
     if error_type is not None:
         record["error.type"] = error_type
-    if is_websocket:
+    if call.is_websocket:
         if call.close_code is not None:
             record["websocket.close_code"] = call.close_code
         record["websocket.messages.received"] = call.messages_received

@@ -18,18 +18,15 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from middlewares.core.observed import ObservedCall
+    from .record import Ended
 
-__all__ = ("Ended", "Writer", "told_plainly")
-
-Ended = tuple[float, "ObservedCall", str | None, "Mapping[str, Any] | None"]
-"""A call that has ended: when, in seconds since 1970; itself; its route; the facts of its exchange."""
+__all__ = ("Writer", "told_plainly")
 
 _CHUNK: Final = 4096
 """Bytes that are written at once: a pipe that can be written to takes as many (POSIX, ``PIPE_BUF``) without waiting,
@@ -104,7 +101,9 @@ class Writer:
         """
         if self._ended:
             self._make_lines()
-        self._put(line)
+        self._queue(line)
+        if not self._is_open:
+            self._start()
 
     def _make_lines(self) -> None:
         for _ in range(len(self._ended)):  # and not those that come meanwhile, or it might never be done
@@ -114,16 +113,14 @@ class Writer:
                 return
             line = self._make(ended)
             if line is not None:
-                self._put(line)
+                self._queue(line)
 
-    def _put(self, line: str) -> None:
-        lines = self._lines
-        if len(lines) >= self.capacity:
+    def _queue(self, line: str) -> None:
+        # The thread that ends comes by here as well: it must not start another.
+        if len(self._lines) >= self.capacity:
             self.dropped += 1
-            return
-        lines.append(line)
-        if not self._is_open:
-            self._start()
+        else:
+            self._lines.append(line)
 
     def flush(self, timeout: float = 1.0) -> bool:
         """Write what is queued, for ``timeout`` seconds at most; return whether all of it was written."""

@@ -142,14 +142,11 @@ class Exchange:
 
     __slots__ = ("facts", "layers")
 
-    layers: list[object] | None
-    """The layers that have joined it and not left yet; the first made it, and clears it when it leaves."""
-    facts: dict[str, Any] | None
-    """What was published, by name; no dictionary as long as that is nothing."""
-
     def __init__(self, maker: object = None) -> None:
-        self.layers = [maker]
-        self.facts = None
+        self.layers: list[object] | None = [maker]
+        """The layers that have joined it and not left yet; the first made it, and clears it when it leaves."""
+        self.facts: dict[str, Any] | None = None
+        """What was published, by name; no dictionary as long as that is nothing."""
 
     inner_scope: Last[MutableMapping[str, Any]] = Last()
     """The innermost scope seen: what the framework's router writes into."""

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from middlewares.asgi import ASGIApp, Message, Receive, Scope, Send, mark_coroutine_function
-from middlewares.core.addresses import Network, is_in, parse_address, parse_networks
+from middlewares.core.addresses import parse_networks
+from middlewares.core.clients import Clients
 from middlewares.core.cross_origin import InnerPolicy
 from middlewares.core.exchange import EXCHANGE, Exchange, hand_back
 from middlewares.core.exposed import EXPOSED
 from middlewares.core.fields import is_token
 from middlewares.core.headers import set_header
 from middlewares.core.layer import freeze
-from middlewares.core.memo import Memo
 from middlewares.core.observer import Observer, Plan, observe
 from middlewares.core.options import check_types
 from middlewares.core.refusals import Refusal, refuse
@@ -73,7 +72,7 @@ class RequestID(Observer):
     _length: int = field(init=False, repr=False)
     _expose: bytes | None = field(init=False, repr=False)
     _generate: Callable[[], str] = field(init=False, repr=False)
-    _trusts: Memo[bool] | None = field(init=False, repr=False)
+    _trusts: Clients | None = field(init=False, repr=False)
     _inner: InnerPolicy = field(init=False, repr=False)
     _is_usual: bool = field(init=False, repr=False)
 
@@ -97,7 +96,7 @@ class RequestID(Observer):
             _length=len(name),
             _expose=None if self.header.lower() in _EXPOSED else name,
             _generate=generator.__call__,  # a method is called quicker than an object is
-            _trusts=None if self.trusted_clients == "anybody" else Memo(partial(_is_among, networks)),
+            _trusts=None if self.trusted_clients == "anybody" else Clients(networks),
             _inner=InnerPolicy(self.app),
             _plan=plan,
             _is_usual=is_usual and not self.use_trace_id and not plan.inner,
@@ -185,7 +184,7 @@ class RequestID(Observer):
 
     def _chosen(self, call: ObservedCall, sent: list[bytes]) -> str:
         """Return the id of a request, of which ``sent`` are the values of the header."""
-        is_trusted = self._trusts is None or _is_from(call.scope, self._trusts)
+        is_trusted = self._trusts is None or self._trusts.have_sent(call.scope)
         if self.use_trace_id:
             trace_id = call.exchange.trace_id
             if trace_id is None and is_trusted:
@@ -236,13 +235,3 @@ def _reset(token: Token[str | None]) -> None:
         request_id.reset(token)
     except ValueError:  # of another context: a server may close a call from outside
         pass
-
-
-def _is_from(scope: Scope, trusts: Memo[bool]) -> bool:
-    client = scope.get("client")
-    return client is not None and trusts[str(client[0]).encode(errors="replace")]
-
-
-def _is_among(networks: tuple[Network, ...], host: bytes) -> bool:
-    address = parse_address(host.decode())
-    return address is not None and is_in(address, networks)

@@ -13,6 +13,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Link, SpanKind, TracerProvider
 
 from middlewares.asgi import ASGIApp
+from middlewares.core.clients import Clients
 from middlewares.core.layer import freeze
 from middlewares.core.observer import Observer, Plan, observe
 from middlewares.core.paths import MONITORING_PATHS, compile_paths, route_path
@@ -27,7 +28,6 @@ from .propagation import LENGTHS, SPAN_KEY, Incoming, Propagation
 from .providers import SCOPE, Meters, Tracers
 from .response import ResponseHeader, TracedResponse
 from .surroundings import TaskContext, is_measured, joined_context, parent_context, silenced, span_of_others
-from .trust import Trust
 from .w3c import format_traceparent
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Tracing(Observer):
     _excluded: Callable[[str], object] = field(init=False, repr=False)
     _methods: Methods = field(init=False, repr=False)
     _propagation: Propagation = field(init=False, repr=False)
-    _trust: Trust | None = field(init=False, repr=False)
+    _trust: Clients | None = field(init=False, repr=False)
     _description: Description = field(init=False, repr=False)
     _captured: CapturedHeaders = field(init=False, repr=False)
     _exceptions: Exceptions | None = field(init=False, repr=False)
@@ -103,7 +103,7 @@ class Tracing(Observer):
             _excluded=compile_paths(self.exclude_paths),
             _methods=methods,
             _propagation=Propagation(),
-            _trust=None if self.trust == "all" else Trust(networks),
+            _trust=None if self.trust == "all" else Clients(networks),
             _description=Description(methods, compile_redaction(self.redact_parameters), captured),
             _captured=captured_headers(self.capture_response_headers, self.redact_headers),
             _exceptions=Exceptions(SCOPE) if self.record_exceptions else None,
@@ -159,7 +159,7 @@ class Tracing(Observer):
             call.exchange.span = others.get_span_context()
             return None
         links: tuple[Link, ...] = ()
-        if incoming is not None and self._trust is not None and not self._trust.believes(scope):
+        if incoming is not None and self._trust is not None and not self._trust.have_sent(scope):
             links = () if incoming.span is None else (Link(incoming.span),)
             incoming = None
         measured = self._measure(call) if self.metrics else None

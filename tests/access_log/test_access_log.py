@@ -629,7 +629,7 @@ async def test_calls_do_not_pile_up_where_no_thread_can_start(monkeypatch: pytes
 
 def test_calls_that_end_while_lines_are_made_do_not_keep_the_writer_from_writing() -> None:
     reader, descriptor = os.pipe()
-    ended: Any = (0.0, SimpleNamespace(), None, None)
+    ended: Any = ()
     made: list[str] = []
 
     def make(_ended: object) -> str:
@@ -659,7 +659,7 @@ def test_nobody_takes_for_written_what_another_thread_has_just_taken() -> None:
 
     writer = Writer(descriptor, interval=3600, make=make)
     writer._is_open = True  # no thread but that of the test
-    writer.put_ended((0.0, SimpleNamespace(), None, None))  # type: ignore[arg-type]  # what is made of it is not read
+    writer.put_ended(())  # type: ignore[arg-type]  # what is made of it is not read
     thread = threading.Thread(target=writer.flush)
     thread.start()
     assert taken.wait(5)
