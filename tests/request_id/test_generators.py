@@ -72,6 +72,8 @@ def test_threads_that_wake_at_once_do_not_add_up_the_time_that_they_slept() -> N
 
         __slots__ = ("others",)
 
+        others: int
+
         def _turned(self, now: int) -> int:
             if self.others:
                 self.others -= 1
