@@ -78,8 +78,9 @@ class AccessLog(Observer):
     _write: Callable[[float, str, dict[str, Any]], str] | None = field(init=False, repr=False)
     _logger: logging.Logger = field(init=False, repr=False)
     _writer: Writer | None = field(init=False, repr=False)
+    _later: Writer | None = field(init=False, repr=False)
 
-    kept: ClassVar = ("_writer",)
+    kept: ClassVar = ("_writer", "_later")
 
     def __post_init__(self) -> None:
         problems = OptionErrors(self)
@@ -116,6 +117,8 @@ class AccessLog(Observer):
             _write=write,
             _logger=logging.getLogger(self.logger),
             _writer=writer,
+            # A function of the user's may ask for what belongs to the request, such as a context variable.
+            _later=None if callable(self.format) else writer,
             _plan=observe(self),
         )
         self._close_when_gone()
@@ -130,7 +133,7 @@ class AccessLog(Observer):
         return 0 if self._writer is None else self._writer.dropped
 
     def header_lengths(self) -> Collection[int]:
-        return LENGTHS
+        return (*LENGTHS, *(len(name) for name in self.headers))
 
     def finish(self, call: ObservedCall, state: Any) -> None:
         began = call.began
@@ -143,12 +146,12 @@ class AccessLog(Observer):
                 return
             if self.sample_rate < 1 and random.random() >= self.sample_rate:  # noqa: S311 - a sample, no secret
                 return
-        writer = self._writer
         ended = ended_call(call, time.time())
         is_usual = is_fine and not call.is_websocket
-        if writer is not None and is_usual and level == _INFO:
-            return writer.put_ended(ended)
+        if is_usual and level == _INFO and self._later is not None:
+            return self._later.put_ended(ended)
         line = _line(self._write, ended, level, self._shown, None if is_usual else call)
+        writer = self._writer
         if writer is None:
             _log(self._logger, level, line)
         else:

@@ -79,8 +79,8 @@ Ended = tuple[float, "Scope", "HeaderList", str | None, "Mapping[str, Any] | Non
 def ended_call(call: ObservedCall, at: float) -> Ended:
     """Return what is to be known of a call later, ``at`` the end of it (in seconds since 1970).
 
-    It holds on to the scope that the server made and to facts, and to nothing else of the call: neither to what the
-    application put into its scopes, nor to the channels.
+    It holds on to facts and to what is in the scope that the server made, a copy of it, as that is its owner's to
+    change; and to nothing else of the call: neither to what the application put into its scopes, nor to the channels.
     """
     facts = call.exchange.facts
     if facts:
@@ -89,7 +89,7 @@ def ended_call(call: ObservedCall, at: float) -> Ended:
     began, first = call.began, call.first_byte
     return (
         at,
-        call.scope,
+        {**call.scope},
         call.asked_headers,
         call.route,
         facts,
@@ -126,13 +126,7 @@ def record_of(ended: Ended, level: str, shown: Shown, call: ObservedCall | None)
     path = _path(scope)
     client = scope.get("client")
     address = client[0] if client else None
-    agent = referer = None
-    for name, value in asked_headers:
-        size = len(name)
-        if size == 10 and agent is None and name.lower() == b"user-agent":
-            agent = _agents[value]
-        elif size == 7 and referer is None and name.lower() == b"referer":
-            referer = value
+    agent, referer = _agent_and_referer(asked_headers)
     scheme, version = scope.get("scheme"), scope.get("http_version")
     # At once, as setting values one by one takes half as long again. To microseconds, as `round` does it, which takes
     # longer, and three times as long where it is given a number of digits.
@@ -165,7 +159,7 @@ def record_of(ended: Ended, level: str, shown: Shown, call: ObservedCall | None)
     if facts:
         _add_facts(record, facts)
     if shown.headers:
-        _add_headers(record, scope, shown)
+        _add_headers(record, asked_headers, shown)
     return record
 
 
@@ -184,6 +178,18 @@ def _path(scope: Scope) -> str:
     return path if len(path) <= _LONGEST else path[:_LONGEST]
 
 
+def _agent_and_referer(headers: HeaderList) -> tuple[str | None, bytes | None]:
+    """Return what each record tells of the request headers; of several lines the first counts."""
+    agent = referer = None
+    for name, value in headers:
+        size = len(name)
+        if size == 10 and agent is None and name.lower() == b"user-agent":
+            agent = _agents[value]
+        elif size == 7 and referer is None and name.lower() == b"referer":
+            referer = value
+    return agent, referer
+
+
 def _amend(record: Record, call: ObservedCall | None) -> None:
     """Take out what is not known; add what went wrong, and what only a WebSocket has."""
     for name in [name for name, value in record.items() if value is None]:
@@ -200,10 +206,10 @@ def _amend(record: Record, call: ObservedCall | None) -> None:
         record["websocket.messages.sent"] = call.messages_sent
 
 
-def _add_headers(record: Record, scope: Scope, shown: Shown) -> None:
+def _add_headers(record: Record, headers: HeaderList, shown: Shown) -> None:
     """Add the request headers that are captured."""
     for name in shown.headers:
-        found = joined(scope["headers"], name)
+        found = joined(headers, name)
         if found is not None:
             record[f"http.request.header.{name.decode()}"] = REDACTED if name in shown.hidden else _cut(found)
 

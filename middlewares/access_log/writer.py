@@ -89,13 +89,16 @@ class Writer:
     def put_ended(self, ended: Ended) -> None:
         """Put the line of a call into the queue, sooner or later; it never waits."""
         self._ended.append(ended)
+        if len(self._ended) >= _CALLS:  # asked first: where no thread can start, calls must not pile up
+            self._make_lines()
         if not self._is_open:
             self._start()
-        if len(self._ended) >= _CALLS:
-            self._make_lines()
 
     def put(self, line: str) -> None:
-        """Put a line into the queue, behind those of calls that ended before; it never waits."""
+        """Put a line into the queue, behind those of calls that ended before; it never waits.
+
+        Where the writer's thread is at one of those just now, that comes next.
+        """
         if self._ended:
             self._make_lines()
         self._queue(line)
@@ -103,7 +106,7 @@ class Writer:
             self._start()
 
     def _make_lines(self) -> None:
-        while self._ended:
+        for _ in range(len(self._ended)):  # and not those that come meanwhile, or it might never be done
             try:
                 ended = self._ended.popleft()  # one step, so threads never take the same
             except IndexError:
@@ -121,11 +124,11 @@ class Writer:
 
     def flush(self, timeout: float = 1.0) -> bool:
         """Write what is queued, for ``timeout`` seconds at most; return whether all of it was written."""
-        self._make_lines()
         deadline = time.monotonic() + timeout
         if not self._writing.acquire(timeout=timeout):
             return False
         try:
+            self._make_lines()  # in here, so that nobody takes for written what the other thread has just taken
             while self._rest or self._lines:
                 if not self._write(max(0.0, deadline - time.monotonic())):
                     return False
@@ -144,7 +147,7 @@ class Writer:
                 return
             self._wake = threading.Event()
             threading.Thread(target=self._run, args=(self._wake,), name="access-log", daemon=True).start()
-            self._is_open = True
+            self._is_open = not self._wake.is_set()  # a layer that has gone meanwhile has closed it
 
     def _run(self, wake: threading.Event) -> None:
         while True:

@@ -107,7 +107,7 @@ class ObservedCall:
     error: BaseException | None
     """What the application raised; also what a framework outside of it made a response with 500 of."""
     sent: int
-    """Bytes of body, or of WebSocket messages, that left."""
+    """Bytes of body, or of WebSocket messages, that left before the end."""
     received: int
     """The same of those that came and were asked for."""
     has_trailers: bool

@@ -50,7 +50,11 @@ def open_call(
     call.asked_headers = asked = []
     lengths = plan.lengths
     if lengths:
-        for pair in scope["headers"]:
+        headers = scope["headers"]
+        if type(headers) is not list and not isinstance(headers, (list, tuple)):
+            headers = [*headers]  # it can be read only once, and is for the application
+            call.scope, call.inner = {**scope, "headers": headers}, {**inner, "headers": headers}
+        for pair in headers:
             if len(pair[0]) in lengths:
                 asked.append(pair)  # noqa: PERF401 - few are: a comprehension costs more than it saves
     call.response_headers = ()
@@ -74,7 +78,8 @@ class HTTPCall(ObservedCall):
         """Receive for a request, and count."""
         event = await self.receive()
         if event["type"] == "http.request":
-            self.received += len(event.get("body", b""))
+            if self.ended is None:
+                self.received += len(event.get("body", b""))
         elif event["type"] == "http.disconnect" and self.ended is None:
             self.is_disconnected = True
         return event
@@ -87,7 +92,7 @@ class HTTPCall(ObservedCall):
             return self.send(self.begin_response(message))
         if kind == "http.response.body":
             body = message.get("body")
-            if body:
+            if body and self.ended is None:
                 self.sent += len(body)
             if self.has_trailers or message.get("more_body"):
                 return self.send(message)

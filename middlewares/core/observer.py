@@ -56,12 +56,9 @@ class Observer(Layer):
             inner[EXCHANGE] = exchange
         else:
             exchange, inner, is_maker = join(scope, self)
-        if kind == "http":
-            call = open_call(plan.kind, plan, self, scope, inner, exchange, receive, send)
-            if not plan.is_brief:
-                receive = call.receive_observed
-        else:
-            call = open_call(WebSocketCall, plan, self, scope, inner, exchange, receive, send)
+        cls = plan.kind if kind == "http" else WebSocketCall
+        call = open_call(cls, plan, self, scope, inner, exchange, receive, send)
+        if cls is not OpenedCall:
             receive = call.receive_observed
         states = call.states
         size = 0
@@ -149,7 +146,6 @@ class Plan:
         "finish_own",
         "finishes",
         "inner",
-        "is_brief",
         "is_left",
         "is_started",
         "kind",
@@ -182,10 +178,10 @@ class Plan:
             index for index, kind in reversed([*enumerate(self._kinds)]) if kind.rescue is not Observer.rescue
         )
         """The places of those who would answer in place of an application that raises."""
-        self.is_brief = not (self.finishes or self.finish_own)
-        """Whether nobody asks for the end of a request."""
         self.lengths = frozenset(length for each in (observer, *inner) for length in each.header_lengths())
-        self.kind: type[HTTPCall] = OpenedCall if self.is_brief else HTTPCall
+        """How long the names are of the request headers that any of them reads."""
+        self.kind: type[HTTPCall] = HTTPCall if self.finishes or self.finish_own else OpenedCall
+        """What a request is watched with: less will do where nobody asks for its end."""
 
     @property
     def observers(self) -> tuple[Observer, ...]:

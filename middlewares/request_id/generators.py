@@ -122,29 +122,33 @@ class TimeOrdered(Generator):
         self._prefix = self.written(0)
 
     def __call__(self) -> str:
-        since = self._clock() - self._begin
+        now = self._clock()
+        since = now - self._begin
         # A later millisecond, or one before by a clock that was set back.
-        part = since * len(self.parts) // _MILLISECOND if 0 <= since < _MILLISECOND else self._turned(since)
+        part = since * len(self.parts) // _MILLISECOND if 0 <= since < _MILLISECOND else self._turned(now)
         # Threads may do this at once and get the same: what is random keeps their ids apart.
         if part <= self._last:
             part = self._last + 1
             if part == len(self.parts):
-                part = self._turned(_MILLISECOND)
+                part = self._turned(self._begin + _MILLISECOND)
         self._last = part
+        prefix = self._prefix
         try:
             tail = self._tails.pop()
         except IndexError:
             tail = self.tail()
-        return f"{self._prefix}{self.parts[part]}{tail}"
+        return f"{prefix}{self.parts[part]}{tail}"
 
-    def _turned(self, since: int) -> int:
-        """Return the part to write, ``since`` nanoseconds after the beginning of the present millisecond."""
-        if since < 0:
+    def _turned(self, now: int) -> int:
+        """Return the part to write at ``now``, which is in another millisecond, unless a thread has just turned to it.
+
+        It says when, and not for how long: threads that turn at once must not add up the same time.
+        """
+        milliseconds, rest = divmod(now, _MILLISECOND)
+        if now - rest <= self._begin:
             return self._last  # time stands still for ids until the clock has caught up
-        later, rest = divmod(since, _MILLISECOND)
-        self._begin += later * _MILLISECOND
-        self._last = -1
-        self._prefix = self.written(self._begin // _MILLISECOND)
+        prefix = self.written(milliseconds)
+        self._begin, self._last, self._prefix = now - rest, -1, prefix
         return rest * len(self.parts) // _MILLISECOND
 
     def written(self, milliseconds: int) -> str:

@@ -106,8 +106,10 @@ class RequestID(Observer):
         if not self._is_usual or scope["type"] != "http" or EXCHANGE in scope or "app" in scope:
             # By its name: `super` costs as much as all of this condition.
             return await Observer.__call__(self, scope, receive, send)
-        # Alone, it needs no record of the call: what `begin`, `start` and `leave` do, with as few steps as can be.
         headers = scope["headers"]
+        if type(headers) is not list:  # it may be one that can be read only once
+            return await Observer.__call__(self, scope, receive, send)
+        # Alone, it needs no record of the call: what `begin`, `start` and `leave` do, with as few steps as can be.
         name, length, sent = self._name, self._length, None
         for key, value in headers:
             if len(key) == length and key.lower() == name:

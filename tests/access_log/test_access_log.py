@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -556,6 +557,142 @@ async def test_a_layer_that_takes_the_place_of_another_goes_on_with_its_queue() 
     os.close(descriptor)
     with os.fdopen(reader) as pipe:
         assert [parse_logfmt(line)["url.path"] for line in pipe.read().splitlines()] == ["/old", "/new"]
+
+
+async def test_a_line_made_later_tells_what_was_so_when_the_call_ended() -> None:
+    reader, descriptor = os.pipe()
+    more = [{"type": "http.request", "body": b"abc", "more_body": True}, {"type": "http.request", "body": b"def"}]
+    captured = [(b"x-tenant", b"first")]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await page(scope, receive, send)
+        await send({"type": "http.response.body", "body": b"which no server takes"})
+        await receive()
+
+    async def receive() -> Any:
+        return more.pop(0)
+
+    async def discard(_message: Any) -> None:
+        pass
+
+    log = AccessLog(app, output=descriptor, headers=["x-tenant"])
+    assert log._writer is not None
+    log._writer._is_open = True  # no thread: the test writes
+    scope = {**http_scope(path="/first"), "headers": captured}
+    await log(scope, receive, discard)
+    scope |= {"path": "/second", "raw_path": b"/second", "client": ("192.0.2.2", 2)}
+    captured[:] = [(b"x-tenant", b"second")]
+    assert log._writer.flush()
+    os.close(descriptor)
+    with os.fdopen(reader) as pipe:
+        told = json.loads(pipe.read())
+    assert (told["url.path"], told["client.address"]) == ("/first", "127.0.0.1")
+    assert told["http.request.header.x-tenant"] == "first"
+    assert (told["http.request.body.size"], told["http.response.body.size"]) == (3, len("hello"))
+
+
+async def test_a_format_of_ones_own_finds_the_context_of_its_request() -> None:
+    reader, descriptor = os.pipe()
+    tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
+    log = AccessLog(page, output=descriptor, format=lambda at, level, record: tenant.get())
+
+    async def visit(name: str) -> None:
+        tenant.set(name)
+        await request(log)
+
+    async with anyio.create_task_group() as group:
+        for name in ("a", "b", "c"):
+            group.start_soon(visit, name)
+    assert log._writer is not None
+    await anyio.to_thread.run_sync(log._writer.flush)
+    os.close(descriptor)
+    with os.fdopen(reader) as pipe:
+        assert sorted(pipe.read().splitlines()) == ["a", "b", "c"]
+
+
+async def test_calls_do_not_pile_up_where_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    log = AccessLog(page, output=os.open(os.devnull, os.O_WRONLY), queue_size=10)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        for _ in range(200):
+            assert (await request(log)).status == 200
+    assert log._writer is not None
+    assert len(log._writer._ended) < 64
+    assert log.dropped > 100
+    log._writer.flush()
+    os.close(log._writer.descriptor)
+
+
+def test_calls_that_end_while_lines_are_made_do_not_keep_the_writer_from_writing() -> None:
+    reader, descriptor = os.pipe()
+    ended: Any = ()
+    made: list[str] = []
+
+    def make(_ended: object) -> str:
+        if len(made) < 100:
+            writer.put_ended(ended)
+        made.append("line")
+        return "line"
+
+    writer = Writer(descriptor, interval=3600, make=make)
+    writer._is_open = True  # no thread: the test writes
+    writer.put_ended(ended)
+    assert writer.flush()
+    assert len(made) == 1
+    os.close(descriptor)
+    os.close(reader)
+    writer.reborn()  # nothing is left for whoever gets the number of this descriptor next
+
+
+def test_nobody_takes_for_written_what_another_thread_has_just_taken() -> None:
+    reader, descriptor = os.pipe()
+    taken, go_on = threading.Event(), threading.Event()
+
+    def make(ended: object) -> str:
+        taken.set()
+        assert go_on.wait(5)
+        return "line"
+
+    writer = Writer(descriptor, interval=3600, make=make)
+    writer._is_open = True  # no thread but that of the test
+    writer.put_ended(())  # type: ignore[arg-type]  # what is made of it is not read
+    thread = threading.Thread(target=writer.flush)
+    thread.start()
+    assert taken.wait(5)
+    assert not writer.flush(timeout=0)
+    go_on.set()
+    thread.join(5)
+    os.close(descriptor)
+    with os.fdopen(reader) as pipe:
+        assert pipe.read() == "line\n"
+
+
+def test_a_writer_that_is_closed_while_it_starts_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers are freed at any moment, and what is left of them closes the writer that others go on with."""
+    reader, descriptor = os.pipe()
+    writer = Writer(descriptor, interval=0.01)
+    start = threading.Thread.start
+
+    def start_and_close(thread: threading.Thread) -> None:
+        start(thread)
+        writer.close()
+        thread.join(5)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start_and_close)
+        writer.put("first")
+    writer.put("second")
+    assert len(_threads_of(writer)) == 1
+    writer.close()
+    for thread in _threads_of(writer):
+        thread.join(5)
+    os.close(descriptor)
+    with os.fdopen(reader) as pipe:
+        assert pipe.read() == "first\nsecond\n"
 
 
 async def test_lines_are_written_also_when_their_layer_is_gone_at_once() -> None:

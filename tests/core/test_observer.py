@@ -266,6 +266,10 @@ async def test_a_group_of_one_exception_is_that_one(error: BaseException, outcom
     assert (watcher.seen[0]["outcome"], watcher.seen[0]["error_type"]) == (outcome, error_type)
 
 
+async def _never() -> Message:
+    raise AssertionError("nobody receives here")
+
+
 async def _nowhere(_message: Message) -> None:
     pass
 
@@ -393,6 +397,27 @@ async def test_a_watcher_that_fails_is_counted_and_the_request_goes_on(
     assert len(other.seen) == 3
 
 
+@pytest.mark.parametrize("error", [LookupError(), ExceptionGroup("", [LookupError()])])
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_one_that_fails_to_answer_for_the_application_leaves_it_to_the_next(place: int, error: Exception) -> None:
+    class Answering(Watcher):
+        __slots__ = ()
+
+        async def rescue(self, call: ObservedCall) -> None:
+            self._note("rescue")
+
+    INTERNAL_ERRORS.pop("Answering", None)
+    log: list[str] = []
+    layer = sending(error)
+    for number in (2, 1, 0):
+        layer = Answering(layer, name=str(number), log=log, fails_in="rescue" if number == place else "")
+    with pytest.raises(type(error)) as raised:
+        await layer(http_scope(), _never, _nowhere)
+    assert raised.value is error
+    assert [step for step in log if "rescue" in step] == ["2 rescue", "1 rescue", "0 rescue"]
+    assert INTERNAL_ERRORS["Answering"] == 1
+
+
 async def test_one_that_looks_away_is_not_told_the_end() -> None:
     watcher = Watcher(sending(START, END), name="blind")
     await request(watcher)
@@ -416,6 +441,26 @@ async def test_an_observer_may_answer_itself_and_change_what_is_handed_on() -> N
         await call.receive()
         assert (await call.receive())["body"] == b"hello"
     assert "greeting" not in scope
+
+
+async def test_headers_that_can_be_read_only_once_are_for_the_application_too() -> None:
+    class Reader(Watcher):
+        __slots__ = ()
+
+        def header_lengths(self) -> tuple[int]:
+            return (len("x-asked"),)
+
+        def finish(self, call: ObservedCall, state: Any) -> None:
+            found.append(call.asked_headers)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        found.append([*scope["headers"]])
+
+    found: list[Any] = []
+    sent = [(b"host", b"a.example"), (b"x-asked", b"1")]
+    scope = {**http_scope(), "headers": (pair for pair in sent)}
+    await Reader(app)(scope, _never, _nowhere)
+    assert found == [sent, sent[1:]]
 
 
 async def test_other_scopes_pass_and_what_was_added_is_handed_back() -> None:

@@ -66,6 +66,27 @@ def test_ids_sort_in_the_order_they_are_made_whatever_the_clock_does(cls: type[T
     assert len({*made}) == len(made)
 
 
+def test_threads_that_wake_at_once_do_not_add_up_the_time_that_they_slept() -> None:
+    class Raced(UUID7s):
+        """Another thread makes an id, while this one turns to another millisecond."""
+
+        __slots__ = ("others",)
+
+        others: int
+
+        def _turned(self, now: int) -> int:
+            if self.others:
+                self.others -= 1
+                self()
+            return super()._turned(now)
+
+    at = 1_700_000_000_123
+    generate = Raced(lambda: at * 1_000_000)
+    generate.others = 3
+    made = [uuid.UUID(generate()).int >> 80 for _ in range(3)]
+    assert made == [at] * 3
+
+
 @pytest.mark.parametrize("name", GENERATORS)
 def test_threads_never_get_the_same(name: str) -> None:
     generate = GENERATORS[name]()

@@ -99,6 +99,21 @@ def test_nothing_that_is_sent_makes_more_than_one_valid_header(values: list[byte
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("sent", [[(b"x-request-id", GIVEN.encode())], [(b"a", b"b")]])
+async def test_headers_that_can_be_read_only_once_are_for_the_application_too(sent: list[tuple[bytes, bytes]]) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        found.extend(scope["headers"])
+
+    async def discard(_message: Any) -> None:
+        pass
+
+    found: list[tuple[bytes, bytes]] = []
+    scope = {**http_scope(), "headers": (pair for pair in sent)}
+    await RequestID(app)(scope, discard, discard)  # type: ignore[arg-type]  # never received
+    assert found[0] == sent[0]
+    assert len(find_all(found, b"x-request-id")) == 1
+
+
 async def test_several_ids_are_none() -> None:
     headers = [(b"x-request-id", b"a"), (b"x-request-id", b"b")]
     response = await request(RequestID(page), headers=headers)
