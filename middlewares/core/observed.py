@@ -239,22 +239,7 @@ class ObservedCall:
         plan, status = self.plan, self.status
         self.ended = plan.clock()
         self.is_fine = self.is_complete and self.error is None and isinstance(status, int) and 100 <= status < _FAILURE
-        states = self.states
-        for index, finish in plan.finishes:
-            try:
-                state = states[index]
-                if state is not None:
-                    finish(self, state)
-            except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
-                plan.failed(index, error)
-        finish_own = plan.finish_own
-        if finish_own is not None:
-            try:
-                state = states[0]
-                if state is not None:
-                    finish_own(self.observer, self, state)
-            except Exception as error:  # noqa: BLE001 - as above
-                plan.failed(0, error)
+        plan.finish(self)
 
 
 def error_name(error: BaseException) -> str:

@@ -50,7 +50,7 @@ def open_call(
     call.asked_headers = asked = []
     lengths = plan.lengths
     if lengths:
-        headers = scope["headers"]
+        headers = scope.get("headers", ())
         if type(headers) is not list and not isinstance(headers, (list, tuple)):
             headers = [*headers]  # it can be read only once, and is for the application
             call.scope, call.inner = {**scope, "headers": headers}, {**inner, "headers": headers}

@@ -135,6 +135,8 @@ class Plan:
     """
 
     __slots__ = (
+        "_finish_own",
+        "_finishes",
         "_kinds",
         "_leave_own",
         "_leaves",
@@ -143,8 +145,6 @@ class Plan:
         "_starts",
         "begins",
         "clock",
-        "finish_own",
-        "finishes",
         "inner",
         "is_left",
         "is_started",
@@ -166,9 +166,9 @@ class Plan:
         self._kinds: tuple[type[Observer], ...] = (type(observer), *(type(each) for each in inner))
         self.begins = tuple(each.begin for each in inner)
         """How those just inside begin."""
+        # What those just inside do, and what the outermost does.
         self._starts, self._start_own = self._overridden("start")
-        self.finishes, self.finish_own = self._overridden("finish")
-        """How those just inside finish, with their places, the innermost first; and how the outermost does."""
+        self._finishes, self._finish_own = self._overridden("finish")
         self._leaves, self._leave_own = self._overridden("leave")
         self.is_started = bool(self._starts or self._start_own)
         """Whether anybody asks for the beginning of a response."""
@@ -180,7 +180,7 @@ class Plan:
         """The places of those who would answer in place of an application that raises."""
         self.lengths = frozenset(length for each in (observer, *inner) for length in each.header_lengths())
         """How long the names are of the request headers that any of them reads."""
-        self.kind: type[HTTPCall] = HTTPCall if self.finishes or self.finish_own else OpenedCall
+        self.kind: type[HTTPCall] = HTTPCall if self._finishes or self._finish_own else OpenedCall
         """What a request is watched with: less will do where nobody asks for its end."""
 
     @property
@@ -213,22 +213,28 @@ class Plan:
             except Exception as error:  # noqa: BLE001 - as in `start`
                 self.failed(index, error)
 
+    def finish(self, call: ObservedCall) -> None:
+        """Let observers note what became of a call that has just ended."""
+        self._tell(call, self._finishes, self._finish_own)
+
     def leave(self, call: ObservedCall) -> None:
         """Let observers undo what surrounded the application."""
+        self._tell(call, self._leaves, self._leave_own)
+
+    def _tell(self, call: ObservedCall, hooks: tuple[tuple[int, Any], ...], own: Any) -> None:
         states = call.states
-        for index, leave in self._leaves:
+        for index, hook in hooks:
             try:
                 state = states[index]
                 if state is not None:
-                    leave(call, state)
+                    hook(call, state)
             except Exception as error:  # noqa: BLE001 - whoever watches must not break what it watches
                 self.failed(index, error)
-        leave_own = self._leave_own
-        if leave_own is not None:
+        if own is not None:
             try:
                 state = states[0]
                 if state is not None:
-                    leave_own(call.observer, call, state)
+                    own(call.observer, call, state)
             except Exception as error:  # noqa: BLE001 - as above
                 self.failed(0, error)
 

@@ -106,7 +106,7 @@ class RequestID(Observer):
         if not self._is_usual or scope["type"] != "http" or EXCHANGE in scope or "app" in scope:
             # By its name: `super` costs as much as all of this condition.
             return await Observer.__call__(self, scope, receive, send)
-        headers = scope["headers"]
+        headers = scope.get("headers")
         if type(headers) is not list:  # it may be one that can be read only once
             return await Observer.__call__(self, scope, receive, send)
         # Alone, it needs no record of the call: what `begin`, `start` and `leave` do, with as few steps as can be.

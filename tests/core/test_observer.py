@@ -18,6 +18,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
+from middlewares import AccessLog, RequestID
 from middlewares.asgi import ASGIApp
 from middlewares.core.exchange import EXCHANGE
 from middlewares.core.layer import freeze
@@ -538,3 +539,27 @@ def test_a_plan_names_its_observers_and_keeps_only_those_inside_alive() -> None:
     assert [*plan.observers] == [outer, inner]
     del outer
     assert [*plan.observers] == [inner]
+
+
+async def test_a_scope_without_headers_reaches_the_application() -> None:
+    """Servers always have some; what makes scopes by hand may not."""
+    scopes: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scopes.append(scope)
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    bare = {key: value for key, value in http_scope().items() if key != "headers"}
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    for layered in (RequestID(app), AccessLog(RequestID(app)), AccessLog(app)):
+        await layered(dict(bare), receive, send)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"] * 3
+    assert len(scopes) == 3
