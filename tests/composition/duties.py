@@ -22,7 +22,7 @@ from .traffic import header
 from .visitor import COOKIE, KEY, NAME, VISITS
 
 if TYPE_CHECKING:
-    from middlewares.asgi import ASGIApp
+    from middlewares.asgi import ASGIApp, Message
 
     from .requests import Request
 
@@ -188,10 +188,12 @@ class Kept(Subject):
         session = scope.get("session")
         assert isinstance(session, Session), "the application has no session"
         assert (seen.outside.scope or {}).get("session") is not None, "not handed back to the outer scope"
-        sent = [line for line in header(outside or {}, b"set-cookie") if line.startswith(f"{self.name}=".encode())]
+        sent = self._lines_of(outside)
         if session._keeper is not self.layers[0]._keeper:
             assert sent == [], "kept by a layer further out, and here again"
             return
+        if self._lines_of(seen.inside.start):
+            return  # kept by a layer further in, from which one with another cookie hides this
         was = VISITS if self.name == NAME and COOKIE in (seen.request.header("cookie") or "") else 0
         visits = session.get("visits", 0)
         assert visits in (was, was + 1), "not the session that the cookie names"
@@ -204,3 +206,7 @@ class Kept(Subject):
             assert seen.client.status is None or line in seen.client.values(b"set-cookie")
             (vary,) = header(outside, b"vary")
             assert b"cookie" in vary.lower()
+
+    def _lines_of(self, start: Message | None) -> list[bytes]:
+        """Return the cookies with the session that a response brings."""
+        return [line for line in header(start or {}, b"set-cookie") if line.startswith(f"{self.name}=".encode())]
