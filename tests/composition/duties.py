@@ -189,11 +189,11 @@ class Kept(Subject):
         assert isinstance(session, Session), "the application has no session"
         assert (seen.outside.scope or {}).get("session") is not None, "not handed back to the outer scope"
         sent = self._lines_of(outside)
+        if self._lines_of(seen.inside.start):
+            return  # kept by a layer further in, from which one with another cookie hides those outside of it
         if session._keeper is not self.layers[0]._keeper:
             assert sent == [], "kept by a layer further out, and here again"
             return
-        if self._lines_of(seen.inside.start):
-            return  # kept by a layer further in, from which one with another cookie hides this
         was = VISITS if self.name == NAME and COOKIE in (seen.request.header("cookie") or "") else 0
         visits = session.get("visits", 0)
         assert visits in (was, was + 1), "not the session that the cookie names"
